@@ -1,0 +1,90 @@
+# Nearcast: `make up` runs a whole CDN on this machine, `make test` runs every test.
+
+# Material that the project's developers have and a user's clone lacks: outside
+# suites, traces, latency matrices. What needs it says so and skips without it.
+SHARED ?= ../shared
+export NEARCAST_SHARED := $(abspath $(SHARED))
+
+# Where `make up` keeps its state, and the first of the 92 ports it uses.
+DIR ?= nearcast-lab
+PORT_BASE ?= 18000
+
+# Tools, pinned. staticcheck is pinned in go.mod.
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+K6        := go.k6.io/k6@v1.8.1
+LINT      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+GO      ?= go
+BIN     := $(CURDIR)/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# The program is static; only the race detector needs cgo.
+export CGO_ENABLED := 0
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/nearcast
+	$(GO) build -trimpath -ldflags '-X main.Version=$(VERSION)' -o $(BIN)/nearcast ./cmd/nearcast
+
+.PHONY: up
+up: build $(BIN)/versitygw ## build and start the whole CDN on this machine; Ctrl-C stops it
+	$(BIN)/nearcast up --dir $(DIR) --port-base $(PORT_BASE)
+
+.PHONY: test
+test: test-deps build $(BIN)/versitygw $(BIN)/k6 check-fmt ## install what the tests need and run all of them
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
+	$(GO) test -count=1 ./internal/arch
+
+.PHONY: check-fmt
+check-fmt:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
+
+# Debian's names of what the tests call: a C compiler for the race detector, dig and
+# curl for the tour of the README.
+.PHONY: test-deps
+test-deps:
+	@missing=; \
+	command -v gcc  >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v dig  >/dev/null || missing="$$missing bind9-dnsutils"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	if [ -n "$$missing" ]; then \
+		echo "installing:$$missing"; \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+.PHONY: loadtest
+loadtest: build $(BIN)/k6 ## run the k6 smoke test against the CDN that `make up` started
+	$(BIN)/k6 run --quiet -e ENDPOINTS=$(abspath $(DIR))/endpoints.json loadtest/k6/smoke.js
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## fuzz every parser for FUZZTIME each
+	@set -e; for file in $$(git grep -lE '^func Fuzz' -- '*_test.go'); do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' $$file | cut -c6-); do \
+			echo "$$file $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+		done; \
+	done
+
+.PHONY: lint
+lint: ## run the full linter; the first run builds it, which takes minutes
+	$(GO) run $(LINT) run
+
+.PHONY: clean
+clean: ## remove what was built, but no lab
+	rm -rf $(BIN)
+
+# Tools live outside go.mod: their dependencies are theirs.
+$(BIN)/versitygw: Makefile
+	cd / && GOBIN=$(BIN) GOFLAGS= $(GO) install $(VERSITYGW)
+	@touch $@
+
+$(BIN)/k6: Makefile
+	cd / && GOBIN=$(BIN) GOFLAGS= $(GO) install $(K6)
+	@touch $@

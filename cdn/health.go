@@ -1,0 +1,85 @@
+package cdn
+
+import "time"
+
+// NodeState is what is known about a node's ability to serve.
+type NodeState string
+
+// The states. The zero value, unknown, counts as healthy: a missing measurement
+// must never take a node out.
+const (
+	StateUnknown  NodeState = ""
+	StateReady    NodeState = "ready"    // serving
+	StateStarting NodeState = "starting" // up, but has no configuration yet
+	StateDraining NodeState = "draining" // leaving; finish what runs, send nothing new
+	StateDown     NodeState = "down"     // not reachable by its peers
+)
+
+// Usable reports whether new visitors may be sent to a node in this state.
+func (s NodeState) Usable() bool { return s == StateReady || s == StateUnknown }
+
+// RouteTable is the route-quality system's published view of the fleet: immutable
+// and versioned. A table with a higher Version of the same Epoch replaces an older one;
+// another Epoch means that the publisher was restarted, and always replaces.
+type RouteTable struct {
+	Epoch   string       `json:"epoch"`
+	Version uint64       `json:"version"`
+	At      time.Time    `json:"at"` // when it was published, by the publisher's clock
+	Nodes   []NodeHealth `json:"nodes"`
+}
+
+// NodeHealth is one node's row in a [RouteTable].
+type NodeHealth struct {
+	Node  NodeName  `json:"node"`
+	State NodeState `json:"state"`
+	Since time.Time `json:"since"` // when the node entered the state
+}
+
+// State returns the node's state, or [StateUnknown] if the table does not have it.
+// A nil table knows nothing.
+func (t *RouteTable) State(node NodeName) NodeState {
+	if t == nil {
+		return StateUnknown
+	}
+	for i := range t.Nodes {
+		if t.Nodes[i].Node == node {
+			return t.Nodes[i].State
+		}
+	}
+	return StateUnknown
+}
+
+// NodeReport is what a node tells the control plane about itself.
+type NodeReport struct {
+	Node NodeName `json:"node"`
+	// Generation is the configuration that the node runs.
+	Generation Generation `json:"generation"`
+	// PurgeRevision is the newest purge that the node has applied.
+	PurgeRevision Revision `json:"purge_revision"`
+	// Rejected is the generation that the node refused last, with the reason;
+	// zero if none since it started.
+	Rejected       Generation `json:"rejected,omitempty"`
+	RejectedReason string     `json:"rejected_reason,omitempty"`
+	// Version is the program's version.
+	Version string    `json:"version"`
+	At      time.Time `json:"at"` // when the node sent it, by its clock
+}
+
+// Explanation is one node's account of what it would do with a GET of a URL.
+type Explanation struct {
+	Node NodeName `json:"node"`
+	Tier Tier     `json:"tier,omitempty"`
+	// Site and Route are what the URL matched; Route is "routes[i]" or "none".
+	Site  SiteName `json:"site,omitempty"`
+	Route string   `json:"route,omitempty"`
+	Key   CacheKey `json:"key,omitempty"`
+	// Decision is the word for what would happen now: hit, stale, miss, bypass or error.
+	Decision string `json:"decision"`
+	Reason   string `json:"reason"`
+	// Age and TTL describe the stored response, in seconds; TTL is what is left
+	// and negative once stale. Both zero if nothing is stored.
+	Age int64 `json:"age,omitempty"`
+	TTL int64 `json:"ttl,omitempty"`
+	// Next is whom the node would ask on a miss: a node's name or an origin's URL.
+	Next string `json:"next,omitempty"`
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nearcast/cdn"
+	"nearcast/control/feedclient"
+	"nearcast/edge"
+	"nearcast/origin"
+	"nearcast/routequality/gossip"
+)
+
+// edgeFlags are the flags of the edge role.
+type edgeFlags struct {
+	nodeFlags
+	listen    string
+	origin    string
+	ram       string
+	accessLog string
+	gossip    string
+	join      string
+}
+
+func newEdge() *cobra.Command {
+	var f edgeFlags
+	cmd := &cobra.Command{
+		Use:   "edge",
+		Short: "Run a cache node, or a stand-alone caching proxy",
+		Long: `Run a cache. As a node of a fleet it is an edge (L1) or regional (L2) node,
+according to the tier of its POP. With --origin it stands alone: a caching proxy in
+front of one origin that obeys the origin's headers and adds no rule of its own.`,
+		Example: "  nearcast edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runEdge(cmd, &f)
+		},
+	}
+	f.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "", "`ADDR` that visitors connect to, host:port")
+	flags.StringVar(&f.origin, "origin", "", "stand alone in front of the origin at `URL`")
+	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored bodies may fill, as a `SIZE`")
+	flags.StringVar(&f.accessLog, "access-log", "", "`FILE` that gets a line of JSON for each request; none if empty")
+	flags.StringVar(&f.gossip, "gossip", "", "`ADDR` of this node in the gossip pool, IP:port")
+	flags.StringVar(&f.join, "join", "", "`ADDRS` of members of the gossip pool, comma-separated")
+	must(cmd.MarkFlagRequired("listen"))
+	cmd.MarkFlagsMutuallyExclusive("origin", "control")
+	cmd.MarkFlagsOneRequired("origin", "control")
+	cmd.MarkFlagsRequiredTogether("control", "gossip")
+	return cmd
+}
+
+func runEdge(cmd *cobra.Command, f *edgeFlags) error {
+	r, err := f.begin(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	ram, err := cdn.ParseSize(f.ram)
+	if err != nil {
+		return err
+	}
+	cfg := edge.Config{
+		Node: r.node, Addr: f.listen, RAM: ram, AccessLog: f.accessLog,
+		Log: r.log, Registry: r.registry, Version: Version,
+	}
+	client := origin.New(origin.Config{Log: r.log, Registry: r.registry})
+	defer client.Close()
+	cfg.Origin = client
+	if f.origin != "" {
+		return runStandalone(cmd.Context(), r, f, cfg)
+	}
+	return runCacheNode(cmd.Context(), r, f, cfg)
+}
+
+func runStandalone(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) error {
+	site, err := cdn.ParseOriginURL(f.origin)
+	if err != nil {
+		return err
+	}
+	server, err := edge.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := server.ApplyStandalone(&cdn.Origin{URLs: []string{site}}); err != nil {
+		return err
+	}
+	return r.runAll(ctx, f.admin, server.Ready, server.Run)
+}
+
+func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) error {
+	pool, err := newPool(r, cdn.RoleEdge, r.node, f.gossip, f.join)
+	if err != nil {
+		return err
+	}
+	cfg.Usable = func(n cdn.NodeName) bool { return pool.State(n).Usable() }
+	cfg.Secret = r.derive(forHop)
+	server, err := edge.New(cfg)
+	if err != nil {
+		return err
+	}
+	feed, err := r.follow(&f.nodeFlags, feedclient.Config{
+		OnSnapshot: server.Apply, OnPurge: server.Purge, OnPurgeGap: server.PurgeAll, Explain: server.Explain,
+	})
+	if err != nil {
+		return err
+	}
+	tellState := func(ctx context.Context) error { return announce(ctx, pool, server.Ready) }
+	return r.runAll(ctx, f.admin, server.Ready, server.Run, feed.Run, pool.Run, tellState)
+}
+
+// newPool makes the role's member of the gossip pool.
+func newPool(r *role, job cdn.Role, name cdn.NodeName, bind, join string) (*gossip.Pool, error) {
+	addr, err := netip.ParseAddrPort(bind)
+	if err != nil {
+		return nil, cdn.Errorf(cdn.Invalid, "", "--gossip %q: want IP:port", bind)
+	}
+	seeds, err := parseAddrs(join)
+	if err != nil {
+		return nil, err
+	}
+	return gossip.New(gossip.Config{
+		Node: name, Role: job, Version: Version, Bind: addr, Join: seeds,
+		Secret: r.derive(forGossip), Cluster: "nearcast", Log: r.log, Registry: r.registry,
+	})
+}
+
+// announce keeps the node's state in the gossip pool what ready says it is.
+func announce(ctx context.Context, pool *gossip.Pool, ready func() error) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	told := cdn.StateUnknown
+	for {
+		state := cdn.StateReady
+		if ready() != nil {
+			state = cdn.StateStarting
+		}
+		if state != told {
+			pool.SetState(state)
+			told = state
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// must panics on an error that only a mistake in the program can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

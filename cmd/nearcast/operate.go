@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nearcast/cdn"
+	"nearcast/control/wire"
+)
+
+func newPurge() *cobra.Command {
+	cmd := &cobra.Command{Use: "purge", Short: "Throw content out of every cache"}
+	cmd.AddCommand(newPurgeURL())
+	return cmd
+}
+
+func newPurgeURL() *cobra.Command {
+	var f operatorFlags
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "url URL...",
+		Short: "Throw the content of URLs out of every cache",
+		Long: `Throw the content of URLs, with all its variants, out of every cache. When the
+command returns, the purge is on disk and no restart can lose it; with --wait it has
+also been applied by every node that answers.`,
+		Example: "  nearcast purge url http://www.shop.example/price.json",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := f.connect()
+			if err != nil {
+				return err
+			}
+			result, err := api.Purge(cmd.Context(), wire.PurgeRequest{URLs: args, Wait: wait})
+			if err != nil {
+				return err
+			}
+			err = f.print(cmd.OutOrStdout(), result, func() [][]string {
+				return [][]string{
+					{"ID", "REVISION", "APPLIED", "MISSING"},
+					{result.ID, fmt.Sprint(result.Revision), nodeList(result.Applied), nodeList(result.Missing)},
+				}
+			})
+			if err == nil && len(result.Missing) > 0 {
+				return cdn.Errorf(cdn.Unavailable, "", "%d nodes have not applied the purge yet: %s", len(result.Missing), nodeList(result.Missing))
+			}
+			return err
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every node has applied it, 5 s at most")
+	return cmd
+}
+
+func nodeList(names []cdn.NodeName) string {
+	if len(names) == 0 {
+		return "-"
+	}
+	var texts []string
+	for _, n := range names {
+		texts = append(texts, string(n))
+	}
+	return strings.Join(texts, ",")
+}
+
+func newNodes() *cobra.Command {
+	var f operatorFlags
+	cmd := &cobra.Command{
+		Use:   "nodes",
+		Short: "Show the nodes: where they are, how they are, what they run",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := f.connect()
+			if err != nil {
+				return err
+			}
+			nodes, err := api.Nodes(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return f.print(cmd.OutOrStdout(), nodes, func() [][]string {
+				rows := [][]string{{"NODE", "POP", "REGION", "TIER", "ADDRESS", "ROLES", "STATE", "GENERATION", "PURGED", "SEEN"}}
+				for _, n := range nodes {
+					rows = append(rows, nodeRow(n))
+				}
+				return rows
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func nodeRow(n wire.Node) []string {
+	var roles, addrs []string
+	for _, r := range n.Roles {
+		roles = append(roles, string(r))
+	}
+	for _, a := range n.Addresses {
+		addrs = append(addrs, a.String())
+	}
+	row := []string{
+		string(n.Name), orDash(string(n.POP)), orDash(string(n.Region)), orDash(string(n.Tier)),
+		strings.Join(addrs, ","), strings.Join(roles, ","), orDash(string(n.State)), "-", "-", "-",
+	}
+	if r := n.Report; r != nil {
+		row[7], row[8], row[9] = fmt.Sprint(r.Generation), fmt.Sprint(r.PurgeRevision), fmt.Sprintf("%.0fs ago", r.AgeSeconds)
+	}
+	return row
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func newStatus() *cobra.Command {
+	var f operatorFlags
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the CDN at a glance",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := f.connect()
+			if err != nil {
+				return err
+			}
+			s, err := api.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return f.print(cmd.OutOrStdout(), s, func() [][]string {
+				return [][]string{
+					{"zone", string(s.Zone)},
+					{"generation", fmt.Sprintf("%d, by %s at %s", s.Generation, orDash(s.By), s.At.Format("2006-01-02 15:04:05 MST"))},
+					{"sites", fmt.Sprint(s.Sites)},
+					{"cache nodes", fmt.Sprintf("%d, of which %d ready and %d lagging", s.Nodes.Total, s.Nodes.Ready, s.Nodes.Lagging)},
+					{"purges", fmt.Sprint(s.PurgeHead)},
+					{"version", s.Version},
+				}
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func newExplain() *cobra.Command {
+	var f operatorFlags
+	cmd := &cobra.Command{
+		Use:     "explain URL",
+		Short:   "Say what every node would do with a GET of a URL, and why",
+		Example: "  nearcast explain http://www.shop.example/price.json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := f.connect()
+			if err != nil {
+				return err
+			}
+			e, err := api.Explain(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if f.output != "table" {
+				return f.print(cmd.OutOrStdout(), e, nil)
+			}
+			return explainTable(cmd, e)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func explainTable(cmd *cobra.Command, e wire.Explanation) error {
+	if e.Site == "" {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\nno site has this domain: every node answers 404\n", e.URL)
+		return nil
+	}
+	head := [][]string{
+		{"url", e.URL}, {"site", string(e.Site)}, {"route", e.Route}, {"key", string(e.Key)}, {"cname", string(e.CNAME)},
+	}
+	if err := printTable(cmd.OutOrStdout(), head); err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout())
+	rows := [][]string{{"NODE", "TIER", "DECISION", "AGE", "TTL", "NEXT", "REASON"}}
+	for _, n := range e.Nodes {
+		x := n.Explanation
+		if x == nil {
+			rows = append(rows, []string{string(n.Node), "-", "no answer", "-", "-", "-", n.Error})
+			continue
+		}
+		rows = append(rows, []string{
+			string(n.Node), orDash(string(x.Tier)), x.Decision, fmt.Sprint(x.Age), fmt.Sprint(x.TTL), orDash(x.Next), orDash(x.Reason),
+		})
+	}
+	return printTable(cmd.OutOrStdout(), rows)
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the program's version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "nearcast", Version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,34 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"nearcast/loadtest/labtest"
+)
+
+// TestScripts runs the scripts of testdata/script with the real program against
+// one lab. In a script, $NEARCAST_DIR is the lab and $ORIGIN its web origin's URL.
+func TestScripts(t *testing.T) {
+	lab := labtest.Start(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", filepath.Dir(lab.Program)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("NEARCAST_DIR", lab.Dir)
+			env.Setenv("ORIGIN", lab.Origins[0].URL)
+			env.Setenv("API", lab.API.URL)
+			env.Setenv("TOKEN_FILE", lab.API.TokenFile)
+			env.Setenv("EDGE", lab.EdgeNodes()[0].HTTP)
+			env.Setenv("PORT_BASE", fmt.Sprint(lab.PortBase))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			return nil
+		},
+	})
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"nearcast/cdn"
+	"nearcast/control/compile"
+	"nearcast/control/wire"
+)
+
+// plan is what an apply would do: the sites afterwards, sorted by name, and the
+// change of each site that was mentioned.
+type plan struct {
+	sites   []cdn.Site
+	changes []wire.Change
+}
+
+// changed reports whether the plan does anything.
+func (p plan) changed() bool {
+	return slices.ContainsFunc(p.changes, func(c wire.Change) bool { return c.Action != wire.Unchanged })
+}
+
+// compileFiles compiles every file and returns the mistakes of all of them.
+func compileFiles(files []wire.File) ([]cdn.Site, error) {
+	if len(files) == 0 {
+		return nil, cdn.Errorf(cdn.Invalid, "", "no file was sent; at least one is needed")
+	}
+	var sites []cdn.Site
+	var mistakes compile.Mistakes
+	for _, f := range files {
+		some, err := compile.Sites(f.Name, []byte(f.Content))
+		mistakes = append(mistakes, compile.MistakesOf(err)...)
+		sites = append(sites, some...)
+	}
+	return sites, mistakes.Err()
+}
+
+// makePlan merges the sites of the files into those in force, by name, and
+// checks the whole.
+func makePlan(old *cdn.Snapshot, files []wire.File) (plan, error) {
+	sites, err := compileFiles(files)
+	if err != nil {
+		return plan{}, err
+	}
+	mistakes := keepSecrets(old, sites)
+	merged := sites
+	for i := range old.Sites {
+		if !slices.ContainsFunc(sites, func(s cdn.Site) bool { return s.Name == old.Sites[i].Name }) {
+			merged = append(merged, old.Sites[i])
+		}
+	}
+	// Sites of the files come first, in the check also: a domain that is taken is
+	// a mistake of the newcomer, so the ones in force are checked first.
+	inForceFirst := append(slices.Clone(merged[len(sites):]), merged[:len(sites)]...)
+	mistakes = append(mistakes, compile.MistakesOf(compile.Snapshot(old.Fleet, inForceFirst))...)
+	if len(mistakes) > 0 {
+		for _, f := range files {
+			mistakes = compile.Locate(mistakes, f.Name, []byte(f.Content))
+		}
+		return plan{}, mistakes.Err()
+	}
+	p := plan{sites: slices.Clone(merged)}
+	slices.SortFunc(p.sites, func(a, b cdn.Site) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	for i := range sites {
+		p.changes = append(p.changes, wire.Change{Site: sites[i].Name, Action: action(old.Site(sites[i].Name), &sites[i])})
+	}
+	slices.SortFunc(p.changes, func(a, b wire.Change) int { return strings.Compare(string(a.Site), string(b.Site)) })
+	return p, nil
+}
+
+// keepSecrets puts the secrets in force in the place of the mark that stands for
+// them wherever a site is shown.
+func keepSecrets(old *cdn.Snapshot, sites []cdn.Site) (mistakes compile.Mistakes) {
+	for i := range sites {
+		b := sites[i].Origin.Bucket
+		if b == nil || b.SecretAccessKey != cdn.Redacted {
+			continue
+		}
+		if was := old.Site(sites[i].Name); was != nil && was.Origin.Bucket != nil && was.Origin.Bucket.SecretAccessKey != "" {
+			b.SecretAccessKey = was.Origin.Bucket.SecretAccessKey
+			continue
+		}
+		mistakes = append(mistakes, compile.Mistake{
+			Site: sites[i].Name, Field: "origin.bucket.secret_access_key",
+			Message: cdn.Redacted + " keeps the secret that is stored, and none is stored",
+			Hint:    "write the secret",
+		})
+	}
+	return mistakes
+}
+
+func action(old, updated *cdn.Site) wire.Action {
+	switch {
+	case old == nil:
+		return wire.Created
+	case sameJSON(old, updated):
+		return wire.Unchanged
+	}
+	return wire.Updated
+}
+
+// sameJSON compares what would be stored.
+func sameJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// checkShrink asks for an explicit yes to a change that leaves nothing, or takes
+// more than half of at least two away (design rule 3).
+func checkShrink(what string, before, after int, force bool) error {
+	lost := before - after
+	if force || lost <= 0 || after > 0 && (lost < 2 || 2*lost <= before) {
+		return nil
+	}
+	return cdn.Errorf(cdn.Invalid, "", "this leaves %d of %d %s; if that is meant, say so with force", after, before, what)
+}

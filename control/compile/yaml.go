@@ -1,0 +1,291 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Bounds of one file. The parser is recursive and an alias can stand for any
+// number of nodes, so both are limited before they can cost the process.
+const (
+	maxSource  = 4 << 20 // octets
+	maxDepth   = 32      // nested collections
+	maxAliased = 100_000 // nodes that aliases stand for, together
+)
+
+type kind uint8
+
+const (
+	kindNull kind = iota
+	kindScalar
+	kindMapping
+	kindSequence
+)
+
+var kindNames = [...]string{"nothing", "a single value", "a mapping", "a list"}
+
+func (k kind) String() string { return kindNames[k] }
+
+// node is a YAML node reduced to what a configuration may use. Scalars keep
+// their text: whether "1.10" or "on" is text, a number or a flag is for the field that
+// reads it to say, not for the notation.
+type node struct {
+	kind         kind
+	line, column int
+	text         string  // of a scalar
+	fields       []entry // of a mapping, in order, duplicates included
+	items        []*node // of a sequence
+}
+
+// entry is a key of a mapping with its value.
+type entry struct {
+	key, value *node
+}
+
+// field returns the value of the first such key, or nil.
+func (n *node) field(name string) *node {
+	for _, e := range n.fields {
+		if e.key.text == name {
+			return e.value
+		}
+	}
+	return nil
+}
+
+// parse returns the documents of src, or what is wrong with the notation.
+func parse(file string, src []byte) (docs []*node, mistakes Mistakes) {
+	if len(src) > maxSource {
+		return nil, Mistakes{{File: file, Message: fmt.Sprintf("the file has %d octets, at most %d are allowed", len(src), maxSource)}}
+	}
+	defer func() {
+		// The parser is somebody else's code under hostile input (design rule 2).
+		if r := recover(); r != nil {
+			docs, mistakes = nil, Mistakes{{File: file, Line: 1, Column: 1, Message: "not valid YAML"}}
+		}
+	}()
+	tokens := lexer.Tokenize(string(src))
+	if ms := gate(file, tokens); len(ms) > 0 {
+		return nil, ms
+	}
+	parsed, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		return nil, Mistakes{syntaxMistake(file, err)}
+	}
+	c := &converter{file: file, anchors: make(map[string]*node)}
+	for _, d := range parsed.Docs {
+		line, column := 1, 1
+		if d.Start != nil {
+			line, column = place(d.Start)
+		}
+		if d.Body == nil {
+			docs = append(docs, &node{line: line, column: column})
+			continue
+		}
+		docs = append(docs, c.convert(d.Body, 0))
+	}
+	return docs, c.mistakes
+}
+
+func syntaxMistake(file string, err error) Mistake {
+	m := Mistake{File: file, Line: 1, Column: 1, Message: "not valid YAML: " + clip(err.Error())}
+	if e, ok := errors.AsType[yaml.Error](err); ok {
+		m.Message = "not valid YAML: " + clip(e.GetMessage())
+		if t := e.GetToken(); t != nil {
+			m.Line, m.Column = place(t)
+		}
+	}
+	return m
+}
+
+func place(t *token.Token) (line, column int) {
+	if t == nil || t.Position == nil {
+		return 1, 1
+	}
+	return max(1, t.Position.Line), max(1, t.Position.Column)
+}
+
+// gate refuses what a configuration does not need and what would make the
+// parser recurse without bound: tags, merge keys, complex keys, deep nesting.
+func gate(file string, tokens token.Tokens) (ms Mistakes) {
+	var depth nesting
+	for _, t := range tokens {
+		message := ""
+		switch t.Type {
+		case token.TagType:
+			message = "YAML tags are not used here; write the value alone"
+		case token.MergeKeyType:
+			message = `YAML merge keys ("<<") are not used here; write the fields out`
+		case token.MappingKeyType:
+			message = `YAML complex keys ("?") are not used here`
+		case token.DirectiveType:
+			message = `YAML directives ("%") are not used here`
+		}
+		if depth.add(t) > maxDepth {
+			message = fmt.Sprintf("nested deeper than %d levels", maxDepth)
+		}
+		if message == "" {
+			continue
+		}
+		line, column := place(t)
+		ms = append(ms, Mistake{File: file, Line: line, Column: column, Message: message})
+		if len(ms) >= maxMistakes {
+			break
+		}
+	}
+	return ms
+}
+
+// nesting estimates, from tokens alone, how deep the parser would recurse: flow
+// collections by their brackets, block collections by their columns.
+type nesting struct {
+	flow    int
+	columns []int
+}
+
+func (n *nesting) add(t *token.Token) int {
+	switch t.Type {
+	case token.SequenceStartType, token.MappingStartType:
+		n.flow++
+	case token.SequenceEndType, token.MappingEndType:
+		n.flow = max(0, n.flow-1)
+	case token.DocumentHeaderType, token.DocumentEndType:
+		n.columns = n.columns[:0]
+	case token.SequenceEntryType:
+		n.block(t)
+	case token.MappingValueType:
+		if t.Prev != nil {
+			n.block(t.Prev)
+		}
+	}
+	return n.flow + len(n.columns)
+}
+
+func (n *nesting) block(t *token.Token) {
+	if n.flow > 0 || t.Position == nil {
+		return
+	}
+	column := t.Position.Column
+	for len(n.columns) > 0 && n.columns[len(n.columns)-1] > column {
+		n.columns = n.columns[:len(n.columns)-1]
+	}
+	if len(n.columns) == 0 || n.columns[len(n.columns)-1] < column {
+		n.columns = append(n.columns, column)
+	}
+}
+
+// converter turns the parser's tree into nodes.
+type converter struct {
+	file     string
+	mistakes Mistakes
+	anchors  map[string]*node // :: anchor -> its finished node
+	aliased  int              // nodes that aliases have stood for so far
+}
+
+func (c *converter) mistake(t *token.Token, format string, args ...any) {
+	line, column := place(t)
+	c.mistakes = append(c.mistakes, Mistake{File: c.file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *converter) convert(n ast.Node, depth int) *node {
+	out := &node{}
+	if n == nil {
+		return out
+	}
+	out.line, out.column = place(n.GetToken())
+	if depth > maxDepth {
+		c.mistake(n.GetToken(), "nested deeper than %d levels", maxDepth)
+		return out
+	}
+	switch v := n.(type) {
+	case *ast.NullNode:
+	case *ast.MappingNode:
+		c.mapping(out, v.Values, depth)
+	case *ast.MappingValueNode:
+		c.mapping(out, []*ast.MappingValueNode{v}, depth)
+	case *ast.SequenceNode:
+		out.kind = kindSequence
+		for _, item := range v.Values {
+			out.items = append(out.items, c.convert(item, depth+1))
+		}
+	case *ast.AnchorNode:
+		out = c.convert(v.Value, depth)
+		c.anchors[name(v.Name)] = out
+	case *ast.AliasNode:
+		return c.alias(v)
+	case *ast.LiteralNode:
+		out.kind, out.text = kindScalar, v.Value.Value
+	case *ast.StringNode:
+		out.kind, out.text = kindScalar, v.Value
+	case ast.ScalarNode:
+		out.kind, out.text = kindScalar, v.GetToken().Value
+	default:
+		c.mistake(n.GetToken(), "a YAML %s is not used here", strings.ToLower(n.Type().String()))
+	}
+	return out
+}
+
+func (c *converter) mapping(out *node, values []*ast.MappingValueNode, depth int) {
+	out.kind = kindMapping
+	for i, v := range values {
+		key := c.convert(v.Key, depth+1)
+		if key.kind != kindScalar {
+			c.mistake(v.Key.GetToken(), "a key must be a plain word")
+			continue
+		}
+		if i == 0 {
+			out.line, out.column = key.line, key.column
+		}
+		out.fields = append(out.fields, entry{key, c.convert(v.Value, depth+1)})
+	}
+}
+
+// alias resolves *name. An anchor is known only once its value is complete, so
+// that a value cannot contain itself.
+func (c *converter) alias(a *ast.AliasNode) *node {
+	line, column := place(a.GetToken())
+	target, ok := c.anchors[name(a.Value)]
+	if !ok {
+		c.mistake(a.GetToken(), "alias *%s has no anchor in front of it", clip(name(a.Value)))
+		return &node{line: line, column: column}
+	}
+	c.aliased += target.count(maxAliased + 1 - c.aliased)
+	if c.aliased > maxAliased {
+		if len(c.mistakes) < maxMistakes {
+			c.mistake(a.GetToken(), "aliases stand for more than %d values", maxAliased)
+		}
+		return &node{line: line, column: column}
+	}
+	return target
+}
+
+// count returns the number of nodes below and including n, stopping at limit.
+func (n *node) count(limit int) int {
+	total := 1
+	for _, e := range n.fields {
+		if total >= limit {
+			return total
+		}
+		total += e.value.count(limit - total)
+	}
+	for _, item := range n.items {
+		if total >= limit {
+			return total
+		}
+		total += item.count(limit - total)
+	}
+	return total
+}
+
+func name(n ast.Node) string {
+	if n == nil || n.GetToken() == nil {
+		return ""
+	}
+	return n.GetToken().Value
+}

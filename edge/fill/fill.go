@@ -1,0 +1,218 @@
+// Package fill lets many readers share one fetch: of a key there is at most one
+// fetch running that newcomers may join, and its bytes go to every reader as they
+// arrive.
+//
+// It is not for HTTP: what the head of a fill says, and whether it may be shared or
+// stored, is its user's business.
+package fill
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"nearcast/cdn"
+)
+
+// Limits bound a Group. Every field must be positive.
+type Limits struct {
+	Keep   int64 // octets that one fill may keep; beyond it the fill goes on in a window
+	Budget int64 // octets that all fills together may keep
+	Window int64 // octets that a fill without room keeps between its source and its slowest reader
+}
+
+// Group is a set of running fills. H is the type of their heads.
+type Group[H any] struct {
+	limits Limits
+	kept   atomic.Int64 // octets kept by all fills
+
+	base   context.Context // of all fills
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex // guards the following; taken before Fill.commit
+	running map[cdn.CacheKey]map[*Fill[H]]struct{}
+	count   int
+	closed  bool
+}
+
+// Fill is one running fetch.
+type Fill[H any] struct {
+	// Stream is the body.
+	Stream
+	key   cdn.CacheKey
+	group *Group[H]
+	ready chan struct{} // closed when head is set
+
+	head     H
+	joinable bool // guarded by group.mu: newcomers may have it
+
+	commit   sync.Mutex // guards the following
+	detached bool
+}
+
+// Run fetches: it must call Announce, and then either ReadFrom or Finish, on the fill, and
+// return when its goroutines are gone. ctx ends when nobody wants the fill any more.
+type Run[H any] func(ctx context.Context, f *Fill[H])
+
+// NewGroup returns an empty group.
+func NewGroup[H any](limits Limits) *Group[H] {
+	g := &Group[H]{limits: limits, running: make(map[cdn.CacheKey]map[*Fill[H]]struct{})}
+	g.base, g.cancel = context.WithCancel(context.Background())
+	return g
+}
+
+// Join returns a reader of a running fill of key, or of a new one. A running fill is
+// joined if its head is not known yet or accept likes it; accept may be nil, which
+// joins none. Otherwise start is asked for a new one; newcomers may join that if
+// shared is true. start runs under the group's lock, so that nothing can finish or
+// be detached meanwhile: it is the place for a last look into the store, and returns
+// nil if that makes the fill needless. Join then returns nil, as it does when
+// the group is closed.
+func (g *Group[H]) Join(key cdn.CacheKey, shared bool, accept func(H) bool, start func() Run[H]) (r *Reader[H], started bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if accept != nil {
+		if r := g.joinLocked(key, accept); r != nil {
+			return r, false
+		}
+	}
+	if g.closed {
+		return nil, false
+	}
+	run := start()
+	if run == nil {
+		return nil, false
+	}
+	return g.startLocked(key, shared, run), true
+}
+
+func (g *Group[H]) joinLocked(key cdn.CacheKey, accept func(H) bool) *Reader[H] {
+	for f := range g.running[key] {
+		if !f.joinable {
+			continue
+		}
+		select {
+		case <-f.ready:
+			if !accept(f.head) {
+				continue
+			}
+		default:
+		}
+		if r := f.attach(); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (g *Group[H]) startLocked(key cdn.CacheKey, shared bool, run Run[H]) *Reader[H] {
+	ctx, cancel := context.WithCancel(g.base)
+	f := &Fill[H]{key: key, group: g, ready: make(chan struct{}), joinable: shared}
+	f.Stream.init(g.limits, &g.kept, cancel)
+	if g.running[key] == nil {
+		g.running[key] = make(map[*Fill[H]]struct{})
+	}
+	g.running[key][f] = struct{}{}
+	g.count++
+	r := f.attach()
+	g.wg.Go(func() {
+		defer g.remove(f)
+		defer cancel()
+		run(ctx, f)
+		f.release()
+	})
+	return r
+}
+
+func (g *Group[H]) remove(f *Fill[H]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.count--
+	g.forgetLocked(f)
+}
+
+func (g *Group[H]) forgetLocked(f *Fill[H]) {
+	delete(g.running[f.key], f)
+	if len(g.running[f.key]) == 0 {
+		delete(g.running, f.key)
+	}
+}
+
+// Announce publishes the head. If shared is false, the fill is its starter's alone
+// from now on: those who joined must look elsewhere, and newcomers do not find it.
+func (f *Fill[H]) Announce(head H, shared bool) {
+	f.group.mu.Lock()
+	defer f.group.mu.Unlock()
+	f.head = head
+	f.joinable = f.joinable && shared
+	close(f.ready)
+}
+
+// Commit calls store, unless the fill has been detached. A purge that begins
+// meanwhile waits for it.
+func (f *Fill[H]) Commit(store func()) {
+	f.commit.Lock()
+	defer f.commit.Unlock()
+	if !f.detached {
+		store()
+	}
+}
+
+// Detach makes the running fills of a key end unseen: their readers go on, newcomers do not
+// find them, and they never commit. Then it calls forget, which removes what is stored,
+// before any new fill can start from it.
+func (g *Group[H]) Detach(key cdn.CacheKey, forget func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.detachLocked(key)
+	forget()
+}
+
+// DetachAll is Detach for every key.
+func (g *Group[H]) DetachAll(forget func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key := range g.running {
+		g.detachLocked(key)
+	}
+	forget()
+}
+
+func (g *Group[H]) detachLocked(key cdn.CacheKey) {
+	for f := range g.running[key] {
+		f.commit.Lock()
+		f.detached = true
+		f.commit.Unlock()
+		f.joinable = false
+	}
+	delete(g.running, key)
+}
+
+// Running returns the number of fills.
+func (g *Group[H]) Running() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.count
+}
+
+// Close ends all fills and waits for them. Join returns nil from now on.
+func (g *Group[H]) Close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.cancel()
+	g.wg.Wait()
+}
+
+// Fail announces a head that has no body to follow, unless a head has been announced
+// already, and ends the stream as broken.
+func (f *Fill[H]) Fail(head H) {
+	select {
+	case <-f.ready:
+	default:
+		f.Announce(head, true)
+	}
+	f.Finish(io.ErrUnexpectedEOF)
+}

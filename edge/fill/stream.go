@@ -1,0 +1,283 @@
+package fill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"nearcast/edge/store"
+)
+
+// Sizes of a stream's pieces: small at first, since most bodies are.
+const (
+	firstPiece = 8 << 10
+	largePiece = 128 << 10
+)
+
+// ErrAbandoned is what ends a stream that nobody reads and that is not kept.
+var ErrAbandoned = errors.New("no reader is left")
+
+// Stream is a body on its way from one source to many readers. While it is kept whole, nobody waits
+// for anybody: readers are served from memory at their own pace. If it outgrows its
+// limits or is not to be kept, it becomes a window: the source waits for the slowest
+// reader, and octets that all have read are let go.
+type Stream struct {
+	limits Limits
+	kept   *atomic.Int64 // of all streams of the group
+	cancel context.CancelFunc
+
+	mu       sync.Mutex // guards the following
+	changed  sync.Cond  // on mu: anything below has changed
+	pieces   [][]byte   // each of len what has arrived; cap is room
+	base     int64      // offset of the first octet of pieces
+	end      int64      // octets received
+	reserved int64      // of kept, this stream's
+	windowed bool
+	done     bool
+	err      error // once done: io.EOF if complete
+	cursors  map[*cursor]struct{}
+}
+
+// cursor is a reader's place in a stream.
+type cursor struct{ pos int64 }
+
+func (s *Stream) init(limits Limits, kept *atomic.Int64, cancel context.CancelFunc) {
+	s.limits, s.kept, s.cancel = limits, kept, cancel
+	s.changed.L = &s.mu
+	s.cursors = make(map[*cursor]struct{})
+}
+
+// Unkeep makes the stream a window from the start: for a body that is not to be
+// stored. It must be called before ReadFrom.
+func (s *Stream) Unkeep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.windowLocked()
+}
+
+// ReadFrom moves the whole body from src to the readers and then finishes the
+// stream, with io.EOF if the body is complete. length is its size, or -1 if that is not
+// known. It returns the body if it was kept whole. beat is called before every read.
+func (s *Stream) ReadFrom(ctx context.Context, src io.Reader, length int64, beat func()) (store.Body, bool) {
+	stop := context.AfterFunc(ctx, s.wake)
+	defer stop()
+	for {
+		room, err := s.room(ctx, length)
+		if err != nil {
+			return s.Finish(err)
+		}
+		beat()
+		n, err := src.Read(room)
+		s.advance(room[:n])
+		switch {
+		case err == io.EOF && length >= 0 && s.received() != length:
+			return s.Finish(fmt.Errorf("%d of %d octets came: %w", s.received(), length, io.ErrUnexpectedEOF))
+		case err != nil:
+			return s.Finish(err)
+		}
+	}
+}
+
+func (s *Stream) received() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
+}
+
+// room returns where the next octets go: the free end of the last piece or a new
+// one. In a window it waits until the slowest reader has caught up.
+func (s *Stream) room(ctx context.Context, length int64) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.windowed && s.end >= s.limits.Keep {
+		s.windowLocked()
+	}
+	for s.windowed {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if len(s.cursors) == 0 {
+			return nil, ErrAbandoned
+		}
+		s.trimLocked()
+		if s.end-s.base < s.limits.Window {
+			break
+		}
+		s.changed.Wait()
+	}
+	if n := len(s.pieces); n > 0 && len(s.pieces[n-1]) < cap(s.pieces[n-1]) {
+		last := s.pieces[n-1]
+		return last[len(last):cap(last)], nil
+	}
+	return s.growLocked(length), nil
+}
+
+// growLocked adds an empty piece. A known length is met exactly, so that a small
+// body takes one piece of its own size.
+func (s *Stream) growLocked(length int64) []byte {
+	size := int64(firstPiece)
+	switch {
+	case length > s.end:
+		size = min(length-s.end, largePiece)
+	case s.end >= largePiece:
+		size = largePiece
+	}
+	if !s.windowed && !s.reserveLocked(size) {
+		s.windowLocked()
+	}
+	piece := make([]byte, 0, size)
+	s.pieces = append(s.pieces, piece)
+	return piece[:size]
+}
+
+func (s *Stream) reserveLocked(n int64) bool {
+	if s.kept.Add(n) > s.limits.Budget {
+		s.kept.Add(-n)
+		return false
+	}
+	s.reserved += n
+	return true
+}
+
+// windowLocked stops keeping.
+func (s *Stream) windowLocked() {
+	s.windowed = true
+	s.kept.Add(-s.reserved)
+	s.reserved = 0
+}
+
+// trimLocked lets go of the pieces that every reader has passed.
+func (s *Stream) trimLocked() {
+	slowest := s.end
+	for c := range s.cursors {
+		slowest = min(slowest, c.pos)
+	}
+	for len(s.pieces) > 0 && s.base+int64(len(s.pieces[0])) <= slowest && len(s.pieces[0]) > 0 {
+		s.base += int64(len(s.pieces[0]))
+		s.pieces[0] = nil
+		s.pieces = s.pieces[1:]
+	}
+}
+
+// advance publishes the octets that were read into the room given out last.
+func (s *Stream) advance(got []byte) {
+	if len(got) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := &s.pieces[len(s.pieces)-1]
+	*last = (*last)[:len(*last)+len(got)]
+	s.end += int64(len(got))
+	s.changed.Broadcast()
+}
+
+// Finish ends the stream: readers get err after the last octet, io.EOF meaning that
+// the body is complete. It returns the body if it is complete and was kept whole.
+func (s *Stream) Finish(err error) (store.Body, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done, s.err = true, err
+	s.changed.Broadcast()
+	if s.windowed || err != io.EOF {
+		return store.Body{}, false
+	}
+	return store.NewBody(compact(s.pieces)...), true
+}
+
+// compact returns the pieces with the last one cut to size if much of it is empty.
+func compact(pieces [][]byte) [][]byte {
+	out := make([][]byte, 0, len(pieces))
+	for _, p := range pieces {
+		if len(p) == 0 {
+			continue
+		}
+		if cap(p)-len(p) > len(p)/8 {
+			p = append(make([]byte, 0, len(p)), p...)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// release ends the stream's claim on the group's budget. A run that ended without
+// finishing is a failure for its readers.
+func (s *Stream) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.done {
+		s.done, s.err = true, io.ErrUnexpectedEOF
+		s.changed.Broadcast()
+	}
+	s.kept.Add(-s.reserved)
+	s.reserved = 0
+}
+
+// open adds a reader at the start of the body, if that is still there.
+func (s *Stream) open() *cursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.windowed && s.end > 0 {
+		return nil
+	}
+	c := new(cursor)
+	s.cursors[c] = struct{}{}
+	return c
+}
+
+// shut removes a reader. A stream that is not kept ends with its last one.
+func (s *Stream) shut(c *cursor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.cursors, c)
+	if s.windowed && !s.done && len(s.cursors) == 0 {
+		s.cancel()
+	}
+	s.changed.Broadcast()
+}
+
+// next waits for octets at the cursor and moves it past them.
+func (s *Stream) next(ctx context.Context, c *cursor) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end <= c.pos && !s.done {
+		stop := context.AfterFunc(ctx, s.wake)
+		defer stop()
+	}
+	for s.end <= c.pos {
+		if s.done {
+			return nil, s.err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.changed.Wait()
+	}
+	p := s.atLocked(c.pos)
+	c.pos += int64(len(p))
+	if s.windowed {
+		s.changed.Broadcast() // the source may be waiting for this reader
+	}
+	return p, nil
+}
+
+func (s *Stream) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed.Broadcast()
+}
+
+// atLocked returns what has arrived of the piece at an offset between base and end.
+func (s *Stream) atLocked(pos int64) []byte {
+	skip := pos - s.base
+	for _, p := range s.pieces {
+		if skip < int64(len(p)) {
+			return p[skip:len(p):len(p)]
+		}
+		skip -= int64(len(p))
+	}
+	return nil
+}

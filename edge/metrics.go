@@ -1,0 +1,86 @@
+package edge
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics is what the node counts.
+type metrics struct {
+	requests       *prometheus.CounterVec
+	bytes          prometheus.Counter
+	duration       prometheus.Histogram
+	upstream       *prometheus.CounterVec
+	upstreamErrors *prometheus.CounterVec
+	bypassed       prometheus.Counter
+	refused        prometheus.Counter
+	panics         prometheus.Counter
+	generation     prometheus.Gauge
+}
+
+// newMetrics makes the metrics and registers them, unless registry is nil.
+func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
+	m := &metrics{
+		requests:       counterVec("requests_total", "Requests answered, by what the cache did and class of status.", "cache", "status_class"),
+		bytes:          counter("bytes_sent_total", "Octets of bodies sent."),
+		upstream:       counterVec("upstream_requests_total", "Requests sent to regional nodes and origins.", "upstream"),
+		upstreamErrors: counterVec("upstream_errors_total", "Requests that got no response from regional nodes and origins.", "upstream"),
+		bypassed:       counter("regional_bypassed_total", "Requests sent to the origin because no regional node answered."),
+		refused:        counter("store_refused_total", "Responses that the store had no room for."),
+		panics:         counter("panics_total", "Panics while serving; each is a defect."),
+		generation: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "nearcast_edge_configuration_generation", Help: "Generation of the configuration that is served.",
+		}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "nearcast_edge_request_duration_seconds", Help: "Time from a request's head to the end of its response.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10), // 0.5 ms to 131 s
+		}),
+	}
+	if registry != nil {
+		registry.MustRegister(m.requests, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics,
+			m.generation, s.records.dropped)
+		registry.MustRegister(gauges(s)...)
+	}
+	return m
+}
+
+// gauges read their values when they are asked for.
+func gauges(s *Server) []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_fills_running", Help: "Fetches in progress."},
+			func() float64 { return float64(s.fills.Running()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_store_bytes", Help: "Memory of stored objects."},
+			func() float64 { return float64(s.store.Stats().Bytes) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_store_objects", Help: "Stored objects."},
+			func() float64 { return float64(s.store.Stats().Objects) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "nearcast_edge_store_evictions_total", Help: "Objects given up for room."},
+			func() float64 { return float64(s.store.Stats().Evictions) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_purge_revision", Help: "Newest purge applied."},
+			func() float64 { return float64(s.applied.load()) }),
+	}
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: "nearcast_edge_" + name, Help: help})
+}
+
+func counterVec(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nearcast_edge_" + name, Help: help}, labels)
+}
+
+// observe counts a finished request.
+func (m *metrics) observe(r *record, now time.Time) {
+	m.requests.WithLabelValues(r.cache, statusClass(r.status)).Inc()
+	m.bytes.Add(float64(r.sent))
+	m.duration.Observe(now.Sub(r.start).Seconds())
+}
+
+// statusClass is "2xx" for 200 to 299, and so on; "none" if nothing was sent.
+func statusClass(status int) string {
+	if status < 100 || status > 599 {
+		return "none"
+	}
+	return strconv.Itoa(status/100) + "xx"
+}

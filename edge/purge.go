@@ -1,0 +1,79 @@
+package edge
+
+import (
+	"context"
+	"sync"
+
+	"nearcast/cdn"
+)
+
+// revision is the newest purge that is applied; it only grows.
+type revision struct {
+	mu      sync.Mutex // guards the following
+	value   cdn.Revision
+	changed chan struct{} // closed at the next growth; nil if nobody waits
+}
+
+func (r *revision) load() cdn.Revision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.value
+}
+
+func (r *revision) raise(to cdn.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if to <= r.value {
+		return
+	}
+	r.value = to
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
+}
+
+// wait returns true once the revision is at least want, or false if ctx ends first.
+func (r *revision) wait(ctx context.Context, want cdn.Revision) bool {
+	for {
+		r.mu.Lock()
+		if r.value >= want {
+			r.mu.Unlock()
+			return true
+		}
+		if r.changed == nil {
+			r.changed = make(chan struct{})
+		}
+		changed := r.changed
+		r.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// Purge removes what is stored of the purge's targets. No request that starts after it
+// has returned is answered with content from before. Targets of domains that are
+// not configured here are ignored: nothing can be stored of them. A purge without targets
+// only says which revision the node is at.
+func (s *Server) Purge(p cdn.Purge) {
+	if t := s.tables.Load(); t != nil {
+		for _, target := range p.Targets {
+			if site, domain, ok := t.routes.Match(target.Domain); ok {
+				target.Domain = domain
+				s.forget(target.Key(site.Name))
+			}
+		}
+	}
+	// Raised last: whoever waits for the revision must find the content gone.
+	s.applied.raise(p.Revision)
+}
+
+// PurgeAll removes everything that is stored, in the sense of [Server.Purge].
+func (s *Server) PurgeAll() { s.fills.DetachAll(s.store.Clear) }
+
+func (s *Server) forget(key cdn.CacheKey) {
+	s.fills.Detach(key, func() { s.store.Delete(key) })
+}

@@ -1,0 +1,76 @@
+package edge
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"nearcast/edge/httpcache"
+)
+
+// Words of X-Cache, of the access record and of the metric: what this node did.
+const (
+	wordHit         = "HIT"
+	wordMiss        = "MISS"
+	wordRevalidated = "REVALIDATED"
+	wordStale       = "STALE"
+	wordPass        = "PASS"
+	wordError       = "ERROR"
+)
+
+// cacheStatus is this node's member of Cache-Status (RFC 9211). Zero fields are left out.
+type cacheStatus struct {
+	hit       bool
+	fwd       string // section 2.2: why it was forwarded
+	fwdStatus int
+	stored    bool
+	collapsed bool
+	ttl       time.Duration
+	hasTTL    bool
+	detail    string
+}
+
+// format returns the member under the node's name.
+func (c cacheStatus) format(name string) string {
+	var b strings.Builder
+	b.WriteString(sfName(name))
+	if c.hit {
+		b.WriteString("; hit")
+	}
+	if c.fwd != "" {
+		b.WriteString("; fwd=" + c.fwd)
+	}
+	if c.fwdStatus != 0 {
+		b.WriteString("; fwd-status=" + strconv.Itoa(c.fwdStatus))
+	}
+	if c.hasTTL {
+		b.WriteString("; ttl=" + httpcache.AgeField(c.ttl))
+	}
+	if c.stored {
+		b.WriteString("; stored")
+	}
+	if c.collapsed {
+		b.WriteString("; collapsed")
+	}
+	if c.detail != "" {
+		b.WriteString("; detail=" + strconv.Quote(c.detail))
+	}
+	return b.String()
+}
+
+// sfName writes a node's name as a token, or as a string if it starts with a digit,
+// which a token must not (RFC 8941 section 3.3.4).
+func sfName(name string) string {
+	if '0' <= name[0] && name[0] <= '9' {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// stamp sets the fields that say what this node did.
+func (s *Server) stamp(h http.Header, proto, word string, c cacheStatus) {
+	appendMember(h, "Via", proto+" "+s.name)
+	appendMember(h, "Cache-Status", c.format(s.name))
+	h["X-Cache"] = []string{word}
+}

@@ -1,0 +1,43 @@
+package store
+
+import "iter"
+
+// Body is content in pieces, as it arrived. Its octets are immutable. The zero
+// value is empty.
+type Body struct {
+	pieces [][]byte
+	size   int64
+}
+
+// NewBody makes a Body of pieces, which it keeps.
+func NewBody(pieces ...[]byte) Body {
+	b := Body{pieces: pieces}
+	for _, p := range pieces {
+		b.size += int64(len(p))
+	}
+	return b
+}
+
+// Len returns the number of octets.
+func (b Body) Len() int64 { return b.size }
+
+// Slice yields the octets from offset start, length in number, in pieces that must
+// not be written to. What lies beyond the end is left out.
+func (b Body) Slice(start, length int64) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		skip, left := start, length
+		for _, p := range b.pieces {
+			if skip >= int64(len(p)) {
+				skip -= int64(len(p))
+				continue
+			}
+			p = p[skip:]
+			skip = 0
+			p = p[:min(int64(len(p)), left)]
+			if len(p) == 0 || !yield(p) {
+				return
+			}
+			left -= int64(len(p))
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package edge
+
+import (
+	"net"
+	"strconv"
+
+	"nearcast/cdn"
+	"nearcast/edge/httpcache"
+	"nearcast/edge/route"
+	"nearcast/internal/ring"
+)
+
+// tables is a configuration compiled for this node. It is immutable; a request
+// loads it once and keeps it.
+type tables struct {
+	routes     *route.Table
+	standalone bool
+	tier       cdn.Tier
+	parents    [][]cdn.NodeName // candidates of each parent POP, in order of preference
+	addrs      map[cdn.NodeName]string
+}
+
+// Apply makes a snapshot the node's configuration. If it returns an error, the
+// node goes on with the old one.
+func (s *Server) Apply(snapshot *cdn.Snapshot) error {
+	routes, err := route.Compile(snapshot)
+	if err != nil {
+		return err
+	}
+	t := &tables{routes: routes, addrs: make(map[cdn.NodeName]string)}
+	fleet := &snapshot.Fleet
+	self := fleet.Node(s.cfg.Node)
+	if self == nil {
+		return cdn.Errorf(cdn.NotFound, "edge.Apply", "node %q is not in the fleet", s.cfg.Node)
+	}
+	pop := fleet.POP(self.POP)
+	if pop == nil {
+		return cdn.Errorf(cdn.NotFound, "edge.Apply", "node %q is in POP %q, which is not in the fleet", s.cfg.Node, self.POP)
+	}
+	t.tier = pop.Tier
+	for _, parent := range fleet.Parents(pop) {
+		t.addParent(fleet, parent, s.cfg.Node)
+	}
+	s.tables.Store(t)
+	s.metrics.generation.Set(float64(snapshot.Generation))
+	return nil
+}
+
+func (t *tables) addParent(fleet *cdn.Fleet, pop cdn.POPName, self cdn.NodeName) {
+	var names []cdn.NodeName
+	for _, n := range fleet.CacheNodes(pop) {
+		if n.Name == self || len(n.Addresses) == 0 {
+			continue
+		}
+		names = append(names, n.Name)
+		t.addrs[n.Name] = net.JoinHostPort(n.Addresses[0].String(), strconv.Itoa(int(fleet.Port())))
+	}
+	if len(names) > 0 {
+		t.parents = append(t.parents, names)
+	}
+}
+
+// ApplyStandalone makes the node a proxy of one origin, whatever the Host, that adds
+// no rule of its own.
+func (s *Server) ApplyStandalone(o *cdn.Origin) error {
+	if len(o.URLs) == 0 {
+		return cdn.Errorf(cdn.Invalid, "edge.ApplyStandalone", "the origin has no URL")
+	}
+	s.tables.Store(&tables{routes: route.Single(&cdn.Site{Name: "standalone", Origin: *o}), standalone: true})
+	return nil
+}
+
+// policy is what a route adds to the origin's headers.
+func (t *tables) policy(r cdn.Route) httpcache.Policy {
+	return httpcache.Policy{
+		TTL: r.TTL.Std(), StaleIfError: r.StaleIfError.Std(), Bypass: r.Bypass,
+		IgnoreRequestDirectives: !t.standalone,
+	}
+}
+
+// candidates returns the nodes to ask for a key, best first: consistent hashing
+// within a POP gives every key one home there, however many nodes ask for it. If none
+// is usable all are: health checks must not take down the last capacity.
+func (t *tables) candidates(key cdn.CacheKey, usable func(cdn.NodeName) bool) []cdn.NodeName {
+	var all, good []cdn.NodeName
+	for _, nodes := range t.parents {
+		for _, n := range ring.Rank(string(key), nodes) {
+			all = append(all, n)
+			if usable == nil || usable(n) {
+				good = append(good, n)
+			}
+		}
+	}
+	if len(good) == 0 {
+		return all
+	}
+	return good
+}

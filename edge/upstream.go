@@ -1,0 +1,184 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/edge/httpcache"
+)
+
+// parentTries is how many regional nodes are tried before the origin is asked directly.
+const parentTries = 3
+
+// query is a request as the rest of the CDN sees it: everything that a fetch needs and
+// that outlives the visitor's connection. It is immutable.
+type query struct {
+	tables *tables
+	site   *cdn.Site
+	target cdn.Target
+	key    cdn.CacheKey
+	policy httpcache.Policy
+	method string
+	header http.Header // end-to-end fields of the visitor's request
+	client string      // the visitor's address
+	via    string      // the protocol version of the visitor's request, for Via
+}
+
+func (q *query) cacheRequest() httpcache.Request {
+	return httpcache.Request{Method: q.method, Header: q.header}
+}
+
+// outgoing returns the fields to send upstream, to be changed freely.
+func (q *query) outgoing(s *Server) http.Header {
+	h := q.header.Clone()
+	if h["User-Agent"] == nil {
+		h["User-Agent"] = nil // keeps net/http from naming itself
+	}
+	h.Set("X-Forwarded-For", q.client)
+	h.Set("X-Forwarded-Proto", q.target.Scheme)
+	appendMember(h, "Via", q.via+" "+s.name)
+	appendMember(h, "Cdn-Loop", "nearcast;node="+s.loopID)
+	return h
+}
+
+// appendMember adds a member to the end of a list field.
+func appendMember(h http.Header, name, member string) {
+	if lines := h[name]; len(lines) > 0 {
+		member = joinLines(lines) + ", " + member
+	}
+	h[name] = []string{member}
+}
+
+// ask sends a request to where this node gets the content of the query's key from,
+// and says who answered: a node's name or "origin". The header is the caller's to
+// give away; body may be nil. An error is of kind Unavailable or Timeout, or
+// the context's.
+func (s *Server) ask(ctx context.Context, q *query, method string, h http.Header, body io.ReadCloser, length int64) (*http.Response, string, error) {
+	req := &http.Request{
+		Method: method, URL: q.target.URL(), Host: string(q.target.Domain), Header: h, Body: body, ContentLength: length,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if names := q.tables.candidates(q.key, s.cfg.Usable); len(names) > 0 {
+		resp, node, err := s.askParents(ctx, q, req, names)
+		if err == nil || ctx.Err() != nil || !repeatable(req, err) {
+			return resp, node, err
+		}
+		s.metrics.bypassed.Inc()
+	}
+	s.metrics.upstream.WithLabelValues("origin").Inc()
+	resp, err := s.cfg.Origin.Fetch(ctx, &q.site.Origin, req.WithContext(ctx))
+	if err != nil {
+		s.metrics.upstreamErrors.WithLabelValues("origin").Inc()
+		return nil, "origin", err
+	}
+	resp.Header.Del(errorField) // only nodes may say so
+	return resp, "origin", nil
+}
+
+// askParents tries regional nodes in turn until one answers.
+func (s *Server) askParents(ctx context.Context, q *query, req *http.Request, names []cdn.NodeName) (resp *http.Response, node string, err error) {
+	for _, name := range names[:min(len(names), parentTries)] {
+		node = string(name)
+		s.metrics.upstream.WithLabelValues("regional").Inc()
+		resp, err = s.askParent(ctx, q, req, name)
+		if err == nil {
+			return s.unwrap(resp, node)
+		}
+		s.metrics.upstreamErrors.WithLabelValues("regional").Inc()
+		if ctx.Err() != nil || !repeatable(req, err) {
+			break
+		}
+		s.log.Debug("a regional node did not answer", "node", node, "error", err)
+	}
+	return nil, node, err
+}
+
+func (s *Server) askParent(ctx context.Context, q *query, req *http.Request, name cdn.NodeName) (*http.Response, error) {
+	out := req.Clone(ctx)
+	out.URL.Scheme, out.URL.Host = "http", q.tables.addrs[name]
+	own := hop{node: s.cfg.Node, at: s.now(), revision: s.applied.load(), scheme: q.target.Scheme}
+	out.Header.Set(hopField, own.sign(s.cfg.Secret, q.target.String(), q.client))
+	if req.Body != nil {
+		out.Body = io.NopCloser(req.Body) // a failed dial closes it, and the next try needs it
+	}
+	resp, err := s.parents.RoundTrip(out)
+	if err != nil {
+		kind := cdn.Unavailable
+		if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+			kind = cdn.Timeout
+		}
+		return nil, cdn.Errorf(kind, "", "asking node %s: %w", name, err)
+	}
+	return resp, nil
+}
+
+// unwrap turns a regional node's account of an origin's failure back into the error
+// that it was, so that this node may use its own stale copy.
+func (s *Server) unwrap(resp *http.Response, node string) (*http.Response, string, error) {
+	field := resp.Header.Get(errorField)
+	if field == "" {
+		return resp, node, nil
+	}
+	resp.Body.Close() //nolint:errcheck // a short text that nobody reads
+	return nil, node, &remoteError{cdn.Errorf(cdn.ParseKind(field), "", "node %s could not reach the origin", node)}
+}
+
+// remoteError is a failure behind the regional node: asking another one is no help.
+type remoteError struct{ cause error }
+
+func (e *remoteError) Error() string { return e.cause.Error() }
+func (e *remoteError) Unwrap() error { return e.cause }
+
+// repeatable reports whether a request that failed may be sent to somebody else: if it
+// changes nothing (RFC 9110 section 9.2.2), or if it was never sent.
+func repeatable(req *http.Request, err error) bool {
+	if _, ok := errors.AsType[*remoteError](err); ok {
+		return false
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	return req.Body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead)
+}
+
+// parentTransport is the connection pool to regional nodes: plain, with many idle
+// connections, since all of a node's misses go to few of them.
+func parentTransport() *http.Transport {
+	dialer := net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        60 * time.Second, // below the other side's idle timeout
+		ResponseHeaderTimeout:  65 * time.Second, // two attempts at the default of an origin's response timeout
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		WriteBufferSize:        16 << 10,
+		ReadBufferSize:         64 << 10,
+	}
+}
+
+// failure says how an upstream failed, in a word for Cache-Status and the status for
+// the visitor.
+func failure(err error) (detail string, status int) {
+	if cdn.KindOf(err) == cdn.Timeout || errors.Is(err, context.DeadlineExceeded) {
+		return "timeout", http.StatusGatewayTimeout
+	}
+	return "unavailable", http.StatusBadGateway
+}
+
+// kindOf is the kind of an upstream's failure, for another node.
+func kindOf(err error) string {
+	if detail, _ := failure(err); detail == "timeout" {
+		return cdn.Timeout.String()
+	}
+	return cdn.Unavailable.String()
+}
+
+// statusError is a response of the upstream that counts as its failure.
+func statusError(status int) error { return fmt.Errorf("the upstream answered %d", status) }

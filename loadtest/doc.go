@@ -1,0 +1,5 @@
+// Package loadtest proves that a CDN holds: k6 scripts in k6/, run against a CDN
+// that is up. Its tests run the scripts against a lab of their own.
+//
+// It is not for unit tests of a part, which live beside the part.
+package loadtest
