@@ -70,10 +70,8 @@ func (s *Server) fetchFrom(ctx context.Context, q *query, base *store.Object, re
 	arrived := s.now()
 	header := receive(resp, arrived)
 	switch {
-	case resp.StatusCode == http.StatusNotModified && conditional && base.Response.Validates(header):
-		s.renew(q, base, f, upstream, base.Response.Refresh(header, sent, arrived))
 	case resp.StatusCode == http.StatusNotModified && conditional:
-		s.fetchFrom(ctx, q, nil, revision, f) // it speaks of another representation than ours
+		s.renew(q, base, f, upstream, base.Response.Refresh(header, sent, arrived))
 	case base != nil && serverError(resp.StatusCode) && base.Response.AfterError(arrived, q.policy, false):
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
 	default:

@@ -216,10 +216,6 @@ func passReason(reason string) string {
 
 // forward answers from a fill: somebody else's, or this request's own.
 func (x *exchange) forward() {
-	if httpcache.OnlyIfCached(x.header, x.policy) {
-		x.fail(http.StatusGatewayTimeout, "not stored, and the request asks for nothing else")
-		return
-	}
 	if x.stored == nil && x.method == http.MethodHead {
 		x.pass("miss") // a whole body is not fetched for a HEAD
 		return

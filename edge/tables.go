@@ -70,11 +70,11 @@ func (s *Server) ApplyStandalone(o *cdn.Origin) error {
 	return nil
 }
 
-// policy is what a route adds to the origin's headers.
+// policy is what a route adds to the origin's headers; alone, the node adds nothing.
 func (t *tables) policy(r cdn.Route) httpcache.Policy {
 	return httpcache.Policy{
 		TTL: r.TTL.Std(), StaleIfError: r.StaleIfError.Std(), Bypass: r.Bypass,
-		IgnoreRequestDirectives: !t.standalone,
+		GuardCookies: !t.standalone,
 	}
 }
 

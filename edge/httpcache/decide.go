@@ -44,7 +44,9 @@ type Decision struct {
 }
 
 // Decide says how to answer req, given the stored response that its key and its
-// fields select, or nil (section 4).
+// fields select, or nil (section 4). The request's own Cache-Control and Pragma are not
+// looked at: they are advice that a cache may leave unfollowed (section 5.2.1),
+// and following it would let any visitor send load to the origin.
 func Decide(now time.Time, req Request, stored *Response, p Policy) Decision {
 	if reason := passes(req, p); reason != "" {
 		return Decision{Verdict: Pass, Reason: reason}
@@ -59,7 +61,7 @@ func Decide(now time.Time, req Request, stored *Response, p Policy) Decision {
 	}
 	d := Decision{Age: stored.Age(now)}
 	d.TTL = stored.Lifetime(p) - d.Age
-	d.Verdict, d.Reason = stored.judge(d, req, p)
+	d.Verdict, d.Reason = stored.judge(d)
 	return d
 }
 
@@ -76,44 +78,18 @@ func passes(req Request, p Policy) string {
 	return ""
 }
 
-func (r *Response) judge(d Decision, req Request, p Policy) (Verdict, string) {
+func (r *Response) judge(d Decision) (Verdict, string) {
 	if r.directives.NoCache {
 		return Revalidate, "no-cache"
 	}
-	var wish Directives
-	if !p.IgnoreRequestDirectives {
-		wish = requestDirectives(req.Header)
-	}
-	switch swr := r.directives.StaleWhileRevalidate; {
-	case wish.NoCache:
-		return Revalidate, "no-cache in the request"
-	case wish.MaxAge.Valid && d.Age > wish.MaxAge.Value:
-		return Revalidate, "max-age in the request"
-	case wish.MinFresh.Valid && d.TTL < wish.MinFresh.Value:
-		return Revalidate, "min-fresh in the request"
+	swr := r.directives.StaleWhileRevalidate
+	switch {
 	case d.TTL > 0:
 		return Fresh, "fresh"
 	case swr.Valid && -d.TTL < swr.Value && !r.mustRevalidate():
 		return Stale, "stale-while-revalidate"
-	case wish.MaxStale.Present && (!wish.MaxStale.Valid || -d.TTL <= wish.MaxStale.Value) && !r.forbidsStale():
-		return Stale, "max-stale in the request"
 	}
 	return Revalidate, "stale"
-}
-
-// requestDirectives are a visitor's; Pragma speaks only where Cache-Control is
-// silent (section 5.4).
-func requestDirectives(h http.Header) Directives {
-	d := ParseDirectives(h)
-	if h["Cache-Control"] == nil && hasMember(h["Pragma"], "no-cache") {
-		d.NoCache = true
-	}
-	return d
-}
-
-// OnlyIfCached reports whether the request is not to be forwarded (section 5.2.1.7).
-func OnlyIfCached(h http.Header, p Policy) bool {
-	return !p.IgnoreRequestDirectives && ParseDirectives(h).OnlyIfCached
 }
 
 // mustRevalidate reports whether the origin said in so many words that a stale

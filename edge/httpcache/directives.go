@@ -18,22 +18,19 @@ type Delta struct {
 	Value   time.Duration // the argument, zero unless Valid
 }
 
-// Directives are the members of a Cache-Control field, of a request or a
-// response (RFC 9111 section 5.2, RFC 5861). Unknown ones are ignored.
+// Directives are the members of a response's Cache-Control field (RFC 9111 section
+// 5.2.2, RFC 5861). Unknown ones are ignored.
 type Directives struct {
-	NoStore         bool // section 5.2.1.5, 5.2.2.5
-	NoCache         bool // sections 5.2.1.4, 5.2.2.4: without a list of fields
-	Private         bool // section 5.2.2.7: without a list of fields
+	NoStore         bool // section 5.2.2.5
+	NoCache         bool // section 5.2.2.4, without a list of fields
+	Private         bool // section 5.2.2.7, without a list of fields
 	Public          bool // section 5.2.2.9
 	MustRevalidate  bool // section 5.2.2.2
 	ProxyRevalidate bool // section 5.2.2.8
 	MustUnderstand  bool // section 5.2.2.3
-	OnlyIfCached    bool // section 5.2.1.7
 
-	MaxAge               Delta // sections 5.2.1.1, 5.2.2.1
+	MaxAge               Delta // section 5.2.2.1
 	SMaxAge              Delta // section 5.2.2.10
-	MinFresh             Delta // section 5.2.1.3
-	MaxStale             Delta // section 5.2.1.2; without an argument any staleness will do
 	StaleWhileRevalidate Delta // RFC 5861 section 3
 	StaleIfError         Delta // RFC 5861 section 4
 
@@ -42,7 +39,7 @@ type Directives struct {
 	Withheld []string
 }
 
-// ParseDirectives parses all Cache-Control lines of a message. It accepts
+// ParseDirectives parses all Cache-Control lines of a response. It accepts
 // everything: a malformed member is skipped, and a malformed number is kept as
 // present but not valid, which readers take for the most careful value. Of a
 // directive that is repeated the first counts (section 4.2.1).
@@ -75,8 +72,6 @@ func (d *Directives) set(name, arg string, hasArg bool) {
 		d.ProxyRevalidate = true
 	case "must-understand":
 		d.MustUnderstand = true
-	case "only-if-cached":
-		d.OnlyIfCached = true
 	default:
 		if delta := d.delta(strings.TrimRight(name, " \t")); delta != nil && !delta.Present {
 			*delta = parseDelta(arg)
@@ -91,10 +86,6 @@ func (d *Directives) delta(name string) *Delta {
 		return &d.MaxAge
 	case "s-maxage":
 		return &d.SMaxAge
-	case "min-fresh":
-		return &d.MinFresh
-	case "max-stale":
-		return &d.MaxStale
 	case "stale-while-revalidate":
 		return &d.StaleWhileRevalidate
 	case "stale-if-error":

@@ -19,10 +19,10 @@ type Policy struct {
 	StaleIfError time.Duration
 	// Bypass makes every request pass.
 	Bypass bool
-	// IgnoreRequestDirectives takes no orders from visitors: their Cache-Control and
-	// Pragma are advice that a cache may leave unfollowed (section 5.2.1), and following it
-	// would let anybody send load to the origin.
-	IgnoreRequestDirectives bool
+	// GuardCookies keeps a response with Set-Cookie from being stored unless the
+	// origin says public or s-maxage. RFC 9111 section 7.3 leaves that to the cache;
+	// one visitor's cookie in another's browser is never meant.
+	GuardCookies bool
 }
 
 // Lifetime returns the freshness lifetime of a response for a shared cache

@@ -66,11 +66,13 @@ func (r *Response) Refresh(notModified http.Header, requestTime, responseTime ti
 }
 
 // describesBody reports whether a field speaks of the very octets that are
-// stored; a 304, which has none, cannot change it. Section 3.2 names
-// Content-Length; the others would make the stored octets unreadable.
+// stored; a 304, which has none, cannot change it. Section 3.2 names Content-Length;
+// a change of the others would make the stored octets unreadable. ETag is among them: the
+// request asked about one entity tag only, so that whatever the 304 says of another
+// is a mistake of the origin.
 func describesBody(name string) bool {
 	switch name {
-	case "Content-Length", "Content-Encoding", "Content-Range", "Content-Type", "Vary":
+	case "Content-Length", "Content-Encoding", "Content-Md5", "Content-Range", "Etag", "Vary":
 		return true
 	}
 	return false

@@ -22,14 +22,11 @@ type Storage struct {
 // Assess says whether a response to req may be stored by a shared cache (section 3)
 // and shared with requests that came before it (section 4, "collapsed").
 func Assess(now time.Time, req Request, r *Response, p Policy) Storage {
-	if reason := r.forbids(); reason != "" {
+	if reason := r.forbids(p); reason != "" {
 		return Storage{Reason: reason}
 	}
 	if req.Header["Authorization"] != nil && !r.allowsAuthorized() {
 		return Storage{Personal: true, Reason: "authorization"} // section 3.5
-	}
-	if !p.IgnoreRequestDirectives && ParseDirectives(req.Header).NoStore {
-		return Storage{Personal: true, Reason: "no-store in the request"} // section 5.2.1.5
 	}
 	fresh := r.Lifetime(p) > r.Age(now)
 	switch {
@@ -47,7 +44,7 @@ func Assess(now time.Time, req Request, r *Response, p Policy) Storage {
 
 // forbids names what in a response keeps it out of a shared cache (section 3), or
 // returns "".
-func (r *Response) forbids() string {
+func (r *Response) forbids(p Policy) string {
 	d := &r.directives
 	explicit := d.Public || d.MaxAge.Present || d.SMaxAge.Present || r.Header["Expires"] != nil
 	switch {
@@ -61,8 +58,8 @@ func (r *Response) forbids() string {
 		return "private"
 	case r.Header["Vary"] != nil && hasMember(r.Header["Vary"], "*"):
 		return "vary" // section 4.1: it matches no request
-	case r.Header["Set-Cookie"] != nil && !d.Public && !d.SMaxAge.Present:
-		return "set-cookie" // the RFC would allow it; one visitor's cookie in another's browser is never meant
+	case p.GuardCookies && r.Header["Set-Cookie"] != nil && !d.Public && !d.SMaxAge.Present:
+		return "set-cookie"
 	case !explicit && !heuristicallyCacheable(r.Status):
 		return "status"
 	}

@@ -55,13 +55,6 @@ func (r *Response) Validate(h http.Header) bool {
 	return r.hasValidator()
 }
 
-// Validates reports whether a 304 with these fields is about this stored response
-// (section 4.3.4): a validator that both have must agree.
-func (r *Response) Validates(notModified http.Header) bool {
-	theirs, own := notModified.Get("Etag"), r.Header.Get("Etag")
-	return theirs == "" || own == "" || strings.TrimPrefix(theirs, "W/") == strings.TrimPrefix(own, "W/")
-}
-
 // RangeApplies evaluates If-Range (RFC 9110 section 13.1.5): whether the Range of the
 // request is about this response. Both kinds of validator must be strong.
 func (r *Response) RangeApplies(request http.Header) bool {

@@ -6,6 +6,7 @@
 package connlimit
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -106,4 +107,14 @@ type conn struct {
 func (c *conn) Close() error {
 	c.release()
 	return c.Conn.Close()
+}
+
+// CloseWrite closes the sending side only, as net/http does so that a client still
+// gets the answer to a request that was not read to its end.
+func (c *conn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }

@@ -251,9 +251,13 @@ func TestRefuse(t *testing.T) {
 		{"parent", func(m *dns.Msg) { m.Question[0].Name = "test." }, dns.RcodeRefused},
 		{"suffix", func(m *dns.Msg) { m.Question[0].Name = "xcdn.test." }, dns.RcodeRefused},
 		{"dotted", func(m *dns.Msg) { m.Question[0].Name = `x\.cdn.test.` }, dns.RcodeRefused},
-		{"chaos", func(m *dns.Msg) { m.Question[0] = dns.Question{Name: "version.bind.", Qtype: dns.TypeTXT, Qclass: dns.ClassCHAOS} }, dns.RcodeRefused},
+		{"chaos", func(m *dns.Msg) {
+			m.Question[0] = dns.Question{Name: "version.bind.", Qtype: dns.TypeTXT, Qclass: dns.ClassCHAOS}
+		}, dns.RcodeRefused},
 		{"chaosin", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, dns.RcodeRefused},
-		{"transfer", func(m *dns.Msg) { m.Question[0] = dns.Question{Name: "cdn.test.", Qtype: dns.TypeAXFR, Qclass: dns.ClassINET} }, dns.RcodeRefused},
+		{"transfer", func(m *dns.Msg) {
+			m.Question[0] = dns.Question{Name: "cdn.test.", Qtype: dns.TypeAXFR, Qclass: dns.ClassINET}
+		}, dns.RcodeRefused},
 		{"notify", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, dns.RcodeNotImplemented},
 		{"update", func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, dns.RcodeNotImplemented},
 		{"opcode15", func(m *dns.Msg) { m.Opcode = 15 }, dns.RcodeNotImplemented},

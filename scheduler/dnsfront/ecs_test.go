@@ -16,8 +16,8 @@ func subnet(family uint16, addr string, source, scope uint8) *dns.EDNS0_SUBNET {
 	return &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: family, Address: net.ParseIP(addr), SourceNetmask: source, SourceScope: scope}
 }
 
-// withSubnet packs a query. An option with bits beyond its prefix cannot be packed
-// by the library, so that it is put in as octets.
+// withSubnet packs a query with options. One that breaks the rules is passed as octets,
+// since the library does not pack it.
 func withSubnet(t *testing.T, q *dns.Msg, options ...dns.EDNS0) []byte {
 	t.Helper()
 	q.SetEdns0(1232, false)

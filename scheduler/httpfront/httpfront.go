@@ -75,13 +75,14 @@ func New(cfg Config) (*Server, error) {
 		Total: maxConns, PerSource: maxConnsPerSource, Open: open, Refused: refused,
 	})
 	s.http = &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      10 * time.Second,
-		IdleTimeout:       15 * time.Second,
-		MaxHeaderBytes:    32 << 10, // a request line of 16 KiB, the most that a target may have, and fields
-		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		Handler:                      s,
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is a mistake here
+		ReadHeaderTimeout:            5 * time.Second,
+		ReadTimeout:                  10 * time.Second,
+		WriteTimeout:                 10 * time.Second,
+		IdleTimeout:                  15 * time.Second,
+		MaxHeaderBytes:               32 << 10, // a request line of 16 KiB, the most that a target may have, and fields
+		ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }

@@ -1,0 +1,446 @@
+package fill_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"nearcast/cdn"
+	"nearcast/edge/fill"
+	"nearcast/edge/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// roomy limits never bind in these tests.
+func roomy() fill.Limits { return fill.Limits{Keep: 64 << 20, Budget: 256 << 20, Window: 1 << 20} }
+
+type (
+	group  = fill.Group[string]
+	one    = fill.Fill[string]
+	reader = fill.Reader[string]
+)
+
+func anything(string) bool { return true }
+
+// serve is a run that announces "head" as shared and moves src.
+func serve(src io.Reader, length int64) func() fill.Run[string] {
+	return func() fill.Run[string] {
+		return func(ctx context.Context, f *one) {
+			f.Announce("head", true)
+			f.ReadFrom(ctx, src, length, func() {})
+		}
+	}
+}
+
+// all reads a fill to its end.
+func all(r *reader) ([]byte, error) {
+	var body []byte
+	for {
+		p, err := r.Next(context.Background())
+		body = append(body, p...)
+		if err != nil {
+			return body, err
+		}
+	}
+}
+
+func TestOneFetchForAll(t *testing.T) {
+	g := fill.NewGroup[string](roomy())
+	defer g.Close()
+	content := bytes.Repeat([]byte("0123456789"), 100_000)
+	src, feed := io.Pipe()
+	var starts atomic.Int32
+	var wg sync.WaitGroup
+	joined := make(chan struct{}, 100)
+	for range 100 {
+		wg.Go(func() {
+			r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+				starts.Add(1)
+				return serve(src, int64(len(content)))()
+			})
+			defer r.Close()
+			joined <- struct{}{}
+			<-r.Ready()
+			if got, err := all(r); err != io.EOF || !bytes.Equal(got, content) || r.Head() != "head" {
+				t.Errorf("a reader got %d octets, head %q and %v", len(got), r.Head(), err)
+			}
+		})
+	}
+	for range 100 {
+		<-joined
+	}
+	feed.Write(content) //nolint:errcheck // the readers tell
+	feed.Close()        //nolint:errcheck // it never fails
+	wg.Wait()
+	if starts.Load() != 1 {
+		t.Errorf("%d fetches, want 1", starts.Load())
+	}
+}
+
+// TestStreams: octets reach readers while the source is still going on.
+func TestStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		src, feed := io.Pipe()
+		r, started := g.Join("k", true, anything, serve(src, -1))
+		if !started {
+			t.Fatal("the first did not start a fill")
+		}
+		defer r.Close()
+		for i := range 5 {
+			text := fmt.Sprint("part ", i)
+			io.WriteString(feed, text) //nolint:errcheck // the reader tells
+			got, err := r.Next(t.Context())
+			if string(got) != text || err != nil {
+				t.Fatalf("Next() = %q, %v while the source is open, want %q", got, err, text)
+			}
+			if r.Pending() {
+				t.Error("Pending() although everything is read")
+			}
+		}
+		late, started := g.Join("k", true, anything, nil)
+		if started {
+			t.Fatal("a second fill was started")
+		}
+		defer late.Close()
+		feed.Close() //nolint:errcheck // it never fails
+		if got, err := all(late); string(got) != "part 0part 1part 2part 3part 4" || err != io.EOF {
+			t.Errorf("a late reader got %q, %v", got, err)
+		}
+	})
+}
+
+// TestSlowReaderHarmsNobody: while the body is kept, a reader that does not read
+// holds up neither the source nor the others.
+func TestSlowReaderHarmsNobody(t *testing.T) {
+	g := fill.NewGroup[string](roomy())
+	defer g.Close()
+	content := make([]byte, 3<<20) // more than the window
+	slow, _ := g.Join("k", true, anything, serve(bytes.NewReader(content), int64(len(content))))
+	defer slow.Close()
+	if fast, _ := g.Join("k", true, anything, serve(bytes.NewReader(content), int64(len(content)))); fast != nil {
+		defer fast.Close()
+		if got, err := all(fast); len(got) != len(content) || err != io.EOF {
+			t.Errorf("the fast reader got %d octets and %v", len(got), err)
+		}
+	}
+	if got, err := all(slow); len(got) != len(content) || err != io.EOF {
+		t.Errorf("the slow reader got %d octets and %v", len(got), err)
+	}
+}
+
+// TestOutgrows: a body beyond the limit is no longer kept; its readers get all of it, the source waits
+// for the slowest of them, and newcomers must fetch for themselves.
+func TestOutgrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](fill.Limits{Keep: 1 << 20, Budget: 16 << 20, Window: 256 << 10})
+		defer g.Close()
+		content := bytes.Repeat([]byte("abcdefgh"), 1<<19) // 4 MiB
+		var taken atomic.Int64
+		src := io.TeeReader(bytes.NewReader(content), counter{&taken})
+		r, _ := g.Join("k", true, anything, serve(src, -1))
+		defer r.Close()
+		synctest.Wait()
+		if got := taken.Load(); got < 1<<20 || got > 2<<20 {
+			t.Errorf("%d octets were taken from the source with no reader active; 1 MiB may be kept", got)
+		}
+		other, started := g.Join("k", true, anything, serve(bytes.NewReader(nil), 0))
+		defer other.Close()
+		if !started {
+			t.Error("a newcomer joined a fill whose beginning is gone")
+		}
+		if got, err := all(r); !bytes.Equal(got, content) || err != io.EOF {
+			t.Errorf("the reader got %d octets and %v", len(got), err)
+		}
+	})
+}
+
+type counter struct{ n *atomic.Int64 }
+
+func (c counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// TestBudget: fills that would exceed the common budget are not kept, and give back
+// what they had.
+func TestBudget(t *testing.T) {
+	g := fill.NewGroup[string](fill.Limits{Keep: 1 << 20, Budget: 1 << 20, Window: 1 << 20})
+	defer g.Close()
+	for i := range 20 {
+		var kept bool
+		r, _ := g.Join("k", false, nil, func() fill.Run[string] {
+			return func(ctx context.Context, f *one) {
+				f.Announce("", true)
+				_, kept = f.ReadFrom(ctx, bytes.NewReader(make([]byte, 900<<10)), -1, func() {})
+			}
+		})
+		if _, err := all(r); err != io.EOF {
+			t.Fatal(err)
+		}
+		r.Close()
+		g.Detach("k", func() {})
+		if !kept {
+			t.Fatalf("fill %d found no room; those before it are over", i)
+		}
+	}
+}
+
+func TestUnkeptEndsWithItsReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		src, feed := io.Pipe()
+		ended := make(chan error, 1)
+		r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+			return func(ctx context.Context, f *one) {
+				stop := context.AfterFunc(ctx, func() { src.CloseWithError(ctx.Err()) })
+				defer stop()
+				f.Unkeep()
+				f.Announce("head", false)
+				_, kept := f.ReadFrom(ctx, src, -1, func() {})
+				if kept {
+					t.Error("an unkept body was kept")
+				}
+				ended <- ctx.Err()
+			}
+		})
+		io.WriteString(feed, "x") //nolint:errcheck // not what is tested
+		r.Close()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the fetch ended with %v, want it cancelled", err)
+		}
+	})
+}
+
+// TestKeptGoesOn: a fill that will be stored is finished although its reader left.
+func TestKeptGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		src, feed := io.Pipe()
+		done := make(chan store.Body, 1)
+		r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+			return func(ctx context.Context, f *one) {
+				f.Announce("head", true)
+				body, _ := f.ReadFrom(ctx, src, -1, func() {})
+				done <- body
+			}
+		})
+		r.Close()
+		io.WriteString(feed, "hello") //nolint:errcheck // the body tells
+		feed.Close()                  //nolint:errcheck // it never fails
+		if body := <-done; body.Len() != 5 {
+			t.Errorf("%d octets were kept, want 5", body.Len())
+		}
+	})
+}
+
+func TestTruncated(t *testing.T) {
+	broken := errors.New("broken")
+	tests := []struct {
+		name   string
+		src    io.Reader
+		length int64
+		want   error
+	}{
+		{"short", bytes.NewReader([]byte("abc")), 5, io.ErrUnexpectedEOF},
+		{"broken", io.MultiReader(bytes.NewReader([]byte("abc")), failing{broken}), -1, broken},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := fill.NewGroup[string](roomy())
+			defer g.Close()
+			r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+				return func(ctx context.Context, f *one) {
+					f.Announce("head", true)
+					if _, kept := f.ReadFrom(ctx, tt.src, tt.length, func() {}); kept {
+						t.Error("a truncated body was kept")
+					}
+				}
+			})
+			defer r.Close()
+			if got, err := all(r); string(got) != "abc" || !errors.Is(err, tt.want) {
+				t.Errorf("the reader got %q and %v, want abc and %v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestDetach: after it, the old fill is joined by nobody and cannot commit, and its
+// reader goes on.
+func TestDetach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		src, feed := io.Pipe()
+		var stored atomic.Bool
+		old, _ := g.Join("k", true, anything, func() fill.Run[string] {
+			return func(ctx context.Context, f *one) {
+				f.Announce("old", true)
+				f.ReadFrom(ctx, src, -1, func() {})
+				f.Commit(func() { stored.Store(true) })
+			}
+		})
+		defer old.Close()
+		forgot := false
+		g.Detach("k", func() { forgot = true })
+		if !forgot {
+			t.Error("Detach did not call forget")
+		}
+		fresh, started := g.Join("k", true, anything, serve(bytes.NewReader(nil), 0))
+		defer fresh.Close()
+		if !started {
+			t.Error("a newcomer joined a detached fill")
+		}
+		io.WriteString(feed, "body") //nolint:errcheck // the reader tells
+		feed.Close()                 //nolint:errcheck // it never fails
+		if got, err := all(old); string(got) != "body" || err != io.EOF {
+			t.Errorf("the old reader got %q, %v", got, err)
+		}
+		synctest.Wait()
+		if stored.Load() {
+			t.Error("a detached fill committed")
+		}
+	})
+}
+
+func TestDetachAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		release := make(chan struct{})
+		var stored atomic.Int32
+		for i := range 5 {
+			r, _ := g.Join(cdn.CacheKey(fmt.Sprint(i)), true, anything, func() fill.Run[string] {
+				return func(_ context.Context, f *one) {
+					<-release
+					f.Fail("x")
+					f.Commit(func() { stored.Add(1) })
+				}
+			})
+			defer r.Close()
+		}
+		if got := g.Running(); got != 5 {
+			t.Errorf("%d fills are running, want 5", got)
+		}
+		g.DetachAll(func() {})
+		close(release)
+		synctest.Wait()
+		if stored.Load() != 0 || g.Running() != 0 {
+			t.Errorf("%d commits and %d running after DetachAll", stored.Load(), g.Running())
+		}
+	})
+}
+
+// TestUnshared: who waited for a head that is not for sharing is told at once; a
+// newcomer does not even find the fill.
+func TestUnshared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		announce, src := make(chan struct{}), make(chan struct{})
+		run := func() fill.Run[string] {
+			return func(_ context.Context, f *one) {
+				<-announce
+				f.Announce("private", false)
+				<-src
+				f.Finish(io.EOF)
+			}
+		}
+		owner, _ := g.Join("k", true, anything, run)
+		defer owner.Close()
+		waiter, started := g.Join("k", true, anything, run)
+		if started {
+			t.Fatal("the second did not wait for the first")
+		}
+		close(announce)
+		<-waiter.Ready()
+		waiter.Close()
+		if other, started := g.Join("k", true, anything, serve(bytes.NewReader(nil), 0)); !started {
+			t.Error("a newcomer found an unshared fill")
+		} else {
+			other.Close()
+		}
+		close(src)
+	})
+}
+
+func TestJoinDeclines(t *testing.T) {
+	g := fill.NewGroup[string](roomy())
+	if r, started := g.Join("k", true, anything, func() fill.Run[string] { return nil }); r != nil || started {
+		t.Error("Join made a fill although start declined")
+	}
+	g.Close()
+	if r, _ := g.Join("k", true, anything, serve(nil, 0)); r != nil {
+		t.Error("Join made a fill in a closed group")
+	}
+}
+
+func TestNextHonoursContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		src, feed := io.Pipe()
+		r, _ := g.Join("k", true, anything, serve(src, -1))
+		defer r.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := r.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Next() = %v, want the context's error", err)
+		}
+		feed.Close() //nolint:errcheck // it never fails
+	})
+}
+
+func TestSkip(t *testing.T) {
+	g := fill.NewGroup[string](roomy())
+	defer g.Close()
+	content := bytes.Repeat([]byte("0123456789"), 50_000)
+	r, _ := g.Join("k", true, anything, serve(bytes.NewReader(content), int64(len(content))))
+	defer r.Close()
+	r.Skip(400_003)
+	if got, err := all(r); !bytes.Equal(got, content[400_003:]) || err != io.EOF {
+		t.Errorf("after Skip: %d octets and %v", len(got), err)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	m := fill.NewMemory(time.Minute, 100)
+	m.Add(start, "a")
+	if !m.Has(start.Add(59*time.Second), "a") || m.Has(start.Add(time.Minute), "a") || m.Has(start, "b") {
+		t.Error("a key is remembered for a wrong time")
+	}
+	m.Remove("a")
+	if m.Has(start, "a") {
+		t.Error("a removed key is remembered")
+	}
+	for i := range 1000 {
+		m.Add(start, cdn.CacheKey(fmt.Sprint(i)))
+	}
+	known := 0
+	for i := range 1000 {
+		if m.Has(start, cdn.CacheKey(fmt.Sprint(i))) {
+			known++
+		}
+	}
+	if known != 100 {
+		t.Errorf("%d keys are remembered, want 100", known)
+	}
+}

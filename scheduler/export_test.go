@@ -1,0 +1,27 @@
+package scheduler
+
+import "context"
+
+// WatchTableAge is the part of Run that needs no socket.
+func (s *Server) WatchTableAge(ctx context.Context) { s.watchTableAge(ctx) }
+
+// Usable returns how many nodes visitors may be sent to.
+func (s *Server) Usable() int {
+	n := 0
+	for _, pop := range s.current.Load().Usable {
+		n += len(pop.Nodes)
+	}
+	return n
+}
+
+// CloseSockets closes what Run would.
+func (s *Server) CloseSockets() {
+	s.dns.Close()                 //nolint:errcheck // the test is over
+	s.http.Run(cancelledBefore()) //nolint:errcheck // as above
+}
+
+func cancelledBefore() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}

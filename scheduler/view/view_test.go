@@ -1,0 +1,166 @@
+package view_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nearcast/cdn"
+	"nearcast/scheduler/view"
+)
+
+func snapshot() *cdn.Snapshot {
+	edge, scheduler := []cdn.Role{cdn.RoleEdge}, []cdn.Role{cdn.RoleScheduler}
+	return &cdn.Snapshot{
+		Generation: 3,
+		Fleet: cdn.Fleet{
+			Zone: "cdn.test",
+			POPs: []cdn.POP{{Name: "p1", Tier: cdn.TierEdge}, {Name: "hub", Tier: cdn.TierRegional}, {Name: "vacant", Tier: cdn.TierEdge}},
+			Nodes: []cdn.Node{
+				{Name: "s1", Roles: scheduler}, {Name: "e1", POP: "p1", Roles: edge}, {Name: "e2", POP: "p1", Roles: edge},
+				{Name: "h1", POP: "hub", Roles: edge}, {Name: "s2", Roles: scheduler},
+			},
+		},
+		Sites: []cdn.Site{
+			{Domains: []cdn.Domain{"www.shop.example", "shop.example"}},
+			{Domains: []cdn.Domain{"ns1", "ns9"}},
+			{Domains: []cdn.Domain{"e2.www.shop.example"}},
+		},
+	}
+}
+
+func compile(t *testing.T, s *cdn.Snapshot) *view.Plan {
+	t.Helper()
+	p, err := view.Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestName(t *testing.T) {
+	p := compile(t, snapshot())
+	for _, test := range []struct {
+		name string
+		part cdn.Domain
+		kind view.Kind
+		node cdn.NodeName
+	}{
+		{"apex", "", view.Apex, ""},
+		{"server", "ns2", view.Server, "s2"},
+		{"serverwins", "ns1", view.Server, "s1"},
+		{"domainlikeserver", "ns9", view.Steered, ""},
+		{"site", "www.shop.example", view.Steered, ""},
+		{"above", "shop.example", view.Steered, ""},
+		{"empty", "example", view.Empty, ""},
+		{"direct", "e1.www.shop.example", view.Direct, "e1"},
+		{"sitelikenode", "e2.www.shop.example", view.Steered, ""},
+		{"directabove", "e2.shop.example", view.Direct, "e2"},
+		{"regional", "h1.shop.example", view.Absent, ""},
+		{"scheduler", "s1.shop.example", view.Absent, ""},
+		{"belowempty", "e1.example", view.Absent, ""},
+		{"nodealone", "e1", view.Absent, ""},
+		{"unknown", "other.example", view.Absent, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := p.Name(test.part)
+			if got.Kind != test.kind {
+				t.Errorf("kind %d, want %d", got.Kind, test.kind)
+			}
+			var node cdn.NodeName
+			if got.Node != nil {
+				node = got.Node.Name
+			}
+			if node != test.node {
+				t.Errorf("node %q, want %q", node, test.node)
+			}
+		})
+	}
+}
+
+func TestCompile(t *testing.T) {
+	p := compile(t, snapshot())
+	if p.Generation != 3 || p.Port != 80 || len(p.POPs) != 1 || p.POPs[0].Name != "p1" {
+		t.Errorf("plan %+v", p)
+	}
+	if diff := cmp.Diff([]cdn.NodeName{"e1", "e2"}, p.POPs[0].Names); diff != "" {
+		t.Errorf("nodes of p1 (-want +got):\n%s", diff)
+	}
+	if p.Node("h1") != nil || p.Node("e1") == nil {
+		t.Error("h1 is taken for an edge node, or e1 is not")
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*cdn.Snapshot)
+	}{
+		{"zone", func(s *cdn.Snapshot) { s.Fleet.Zone = "" }},
+		{"prefix", func(s *cdn.Snapshot) { s.Fleet.Clients = []cdn.ClientPrefix{{}} }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := snapshot()
+			test.change(s)
+			if _, err := view.Compile(s); err == nil {
+				t.Error("it was accepted")
+			}
+		})
+	}
+	if _, err := view.Compile(nil); err == nil {
+		t.Error("no configuration was accepted")
+	}
+}
+
+// Distance decides, the carrier only between neighbours, and the name between equals.
+func TestNearest(t *testing.T) {
+	s := snapshot()
+	s.Fleet.POPs = []cdn.POP{
+		{Name: "b", Tier: cdn.TierEdge, Location: cdn.Location{Longitude: 10}},
+		{Name: "a", Tier: cdn.TierEdge, Location: cdn.Location{Longitude: 10}},
+		{Name: "c", Tier: cdn.TierEdge, Location: cdn.Location{Longitude: 10.4}, ISP: "Telco"}, // 44 km on
+		{Name: "d", Tier: cdn.TierEdge, Location: cdn.Location{Longitude: 40}, ISP: "Telco"},
+	}
+	s.Fleet.Nodes = nil
+	for _, pop := range s.Fleet.POPs {
+		s.Fleet.Nodes = append(s.Fleet.Nodes, cdn.Node{Name: cdn.NodeName(pop.Name), POP: pop.Name, Roles: []cdn.Role{cdn.RoleEdge}})
+	}
+	s.Fleet.Clients = []cdn.ClientPrefix{
+		{Prefix: netip.MustParsePrefix("10.1.0.0/16"), Location: cdn.Location{Longitude: 10}},
+		{Prefix: netip.MustParsePrefix("10.2.0.0/16"), Location: cdn.Location{Longitude: 10}, ISP: "telco"},
+		{Prefix: netip.MustParsePrefix("10.3.0.0/16"), Location: cdn.Location{Longitude: 60}},
+	}
+	p := compile(t, s)
+	var got [][]cdn.POPName
+	for place := range p.Clients.Places() {
+		var names []cdn.POPName
+		for _, i := range p.Nearest(place) {
+			names = append(names, p.POPs[i].Name)
+		}
+		got = append(got, names)
+	}
+	want := [][]cdn.POPName{{"a", "b", "c", "d"}, {"c", "a", "b", "d"}, {"d", "c", "a", "b"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("orders (-want +got):\n%s", diff)
+	}
+}
+
+func TestFresh(t *testing.T) {
+	received := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name  string
+		table *cdn.RouteTable
+		age   time.Duration
+		want  bool
+	}{
+		{"new", new(cdn.RouteTable), 0, true},
+		{"minute", new(cdn.RouteTable), time.Minute, true},
+		{"older", new(cdn.RouteTable), time.Minute + 1, false},
+		{"none", nil, 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := view.Fresh(test.table, received, received.Add(test.age)); got != test.want {
+				t.Errorf("fresh %t, want %t", got, test.want)
+			}
+		})
+	}
+}
