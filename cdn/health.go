@@ -52,6 +52,9 @@ func (t *RouteTable) State(node NodeName) NodeState {
 // NodeReport is what a node tells the control plane about itself.
 type NodeReport struct {
 	Node NodeName `json:"node"`
+	// Role is the job of the process that reports: a node with several jobs sends
+	// several reports.
+	Role Role `json:"role"`
 	// Generation is the configuration that the node runs.
 	Generation Generation `json:"generation"`
 	// PurgeRevision is the newest purge that the node has applied.

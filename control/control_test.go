@@ -50,7 +50,8 @@ func TestDeliver(t *testing.T) {
 	}
 	eventually(t, "reported", func() bool {
 		nodes, err := p.api.Nodes(t.Context())
-		return err == nil && nodes[0].Report != nil && nodes[0].Report.PurgeRevision == purged.Revision && nodes[0].Report.Generation == r.Generation
+		report := edgeReport(nodes, err)
+		return report != nil && report.PurgeRevision == purged.Revision && report.Generation == r.Generation
 	})
 }
 
@@ -62,7 +63,8 @@ func TestRefused(t *testing.T) {
 	p.apply(t, shop)
 	eventually(t, "refusal reported", func() bool {
 		nodes, err := p.api.Nodes(t.Context())
-		return err == nil && nodes[0].Report != nil && nodes[0].Report.Rejected == 2 && nodes[0].Report.RejectedReason == "out of patience"
+		report := edgeReport(nodes, err)
+		return report != nil && report.Rejected == 2 && report.RejectedReason == "out of patience"
 	})
 	if f.Generation() != 1 {
 		t.Errorf("generation %d is in force, want the old one, 1", f.Generation())
@@ -288,4 +290,12 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close() //nolint:errcheck // it only reserved a port
 	return l.Addr().String()
+}
+
+// edgeReport is the first node's report as a cache, or nil.
+func edgeReport(nodes []wire.Node, err error) *wire.Report {
+	if err != nil || len(nodes) == 0 {
+		return nil
+	}
+	return nodes[0].Report(cdn.RoleEdge)
 }

@@ -104,7 +104,7 @@ func newFollower(t *testing.T, url string, node cdn.NodeName, dir string, option
 	t.Helper()
 	f := &follower{}
 	cfg := feedclient.Config{
-		URL: url, Secret: secret, Node: node, Version: "test", Dir: dir,
+		URL: url, Secret: secret, Node: node, Role: cdn.RoleEdge, Version: "test", Dir: dir,
 		Log: testLog(t), Registry: prometheus.NewRegistry(),
 		OnSnapshot: func(s *cdn.Snapshot) error {
 			f.mu.Lock()

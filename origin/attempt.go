@@ -74,7 +74,7 @@ func (c *Client) do(ctx context.Context, x exchange) (*http.Response, error) {
 			}
 			return nil, err
 		default:
-			c.log.Warn("origin attempt failed, trying again", "attempt", i+1, "error", err)
+			c.log.Debug("origin attempt failed, trying again", "attempt", i+1, "error", err)
 		}
 	}
 	return kept, nil

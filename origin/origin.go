@@ -16,7 +16,8 @@ import (
 
 // Config says what a [Client] works with. Its zero value is usable.
 type Config struct {
-	// Log gets an address's failures that a retry hid from the caller. Nil discards them.
+	// Log gets, for debugging, the failures that a retry hid from the caller. Nil
+	// discards them; nearcast_origin_retries_total counts them anyway.
 	Log *slog.Logger
 	// Registry gets the metrics nearcast_origin_*. Nil means that nobody collects them.
 	Registry *prometheus.Registry

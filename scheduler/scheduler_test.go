@@ -227,13 +227,13 @@ func TestStale(t *testing.T) {
 		const stale = "the route table is too old"
 		for range 3 {
 			s.ApplyTable(down(1, "e1"))
-			time.Sleep(50 * time.Second) // of the bubble's clock
+			<-time.After(50 * time.Second) // of the bubble's clock
 			synctest.Wait()
 			if s.Usable() != 2 || log.has(stale) {
 				t.Errorf("%d usable nodes with a table confirmed 50 s ago, want 2", s.Usable())
 			}
 		}
-		time.Sleep(12 * time.Second)
+		<-time.After(12 * time.Second)
 		synctest.Wait()
 		if s.Usable() != 3 || !log.has(stale) {
 			t.Errorf("%d usable nodes with a table confirmed 62 s ago, want 3", s.Usable())

@@ -102,7 +102,7 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 	if err != nil {
 		return err
 	}
-	feed, err := r.follow(&f.nodeFlags, feedclient.Config{
+	feed, err := r.follow(&f.nodeFlags, cdn.RoleEdge, feedclient.Config{
 		OnSnapshot: server.Apply, OnPurge: server.Purge, OnPurgeGap: server.PurgeAll, Explain: server.Explain,
 	})
 	if err != nil {

@@ -104,8 +104,17 @@ func nodeRow(n wire.Node) []string {
 		string(n.Name), orDash(string(n.POP)), orDash(string(n.Region)), orDash(string(n.Tier)),
 		strings.Join(addrs, ","), strings.Join(roles, ","), orDash(string(n.State)), "-", "-", "-",
 	}
-	if r := n.Report; r != nil {
-		row[7], row[8], row[9] = fmt.Sprint(r.Generation), fmt.Sprint(r.PurgeRevision), fmt.Sprintf("%.0fs ago", r.AgeSeconds)
+	if len(n.Reports) == 0 {
+		return row
+	}
+	worst := n.Reports[0] // of the node's roles, the one that is behind
+	for _, r := range n.Reports[1:] {
+		worst.Generation = min(worst.Generation, r.Generation)
+		worst.AgeSeconds = max(worst.AgeSeconds, r.AgeSeconds)
+	}
+	row[7], row[9] = fmt.Sprint(worst.Generation), fmt.Sprintf("%.0fs ago", worst.AgeSeconds)
+	if r := n.Report(cdn.RoleEdge); r != nil {
+		row[8] = fmt.Sprint(r.PurgeRevision)
 	}
 	return row
 }

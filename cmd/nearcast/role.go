@@ -115,8 +115,8 @@ const (
 )
 
 // follow returns the client that keeps a role's configuration current.
-func (r *role) follow(f *nodeFlags, on feedclient.Config) (*feedclient.Client, error) {
-	on.URL, on.Secret, on.Node, on.Version, on.Dir = f.control, r.derive(forFeed), r.node, Version, f.dir
+func (r *role) follow(f *nodeFlags, job cdn.Role, on feedclient.Config) (*feedclient.Client, error) {
+	on.URL, on.Secret, on.Node, on.Role, on.Version, on.Dir = f.control, r.derive(forFeed), r.node, job, Version, f.dir
 	on.Log, on.Registry = r.log, r.registry
 	return feedclient.New(on)
 }

@@ -50,7 +50,7 @@ func runRouteQuality(cmd *cobra.Command, f *nodeFlags, listen, gossip, join stri
 	if err != nil {
 		return err
 	}
-	feed, err := r.follow(f, feedclient.Config{OnSnapshot: server.Apply})
+	feed, err := r.follow(f, cdn.RoleRouteQuality, feedclient.Config{OnSnapshot: server.Apply})
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func runScheduler(cmd *cobra.Command, f *schedulerFlags) error {
 		}
 		return r.runAll(cmd.Context(), f.admin, server.Ready, server.Run)
 	}
-	feed, err := r.follow(&f.nodeFlags, feedclient.Config{OnSnapshot: server.Apply})
+	feed, err := r.follow(&f.nodeFlags, cdn.RoleScheduler, feedclient.Config{OnSnapshot: server.Apply})
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,12 @@ func (s *server) nodes(r *http.Request) ([]wire.Node, error) {
 		n := &snap.Fleet.Nodes[i]
 		shown := wire.Node{
 			Name: n.Name, POP: n.POP, Roles: n.Roles, Addresses: n.Addresses,
-			State: health.State(n.Name), Report: s.report(n.Name),
+			State: health.State(n.Name),
+		}
+		for _, role := range n.Roles {
+			if r := s.report(n.Name, role); r != nil {
+				shown.Reports = append(shown.Reports, *r)
+			}
 		}
 		if pop := snap.Fleet.POP(n.POP); pop != nil {
 			shown.Region, shown.Tier = pop.Region, pop.Tier
@@ -97,13 +102,13 @@ func (s *server) nodes(r *http.Request) ([]wire.Node, error) {
 	return nodes, nil
 }
 
-func (s *server) report(node cdn.NodeName) *wire.Report {
-	r, ok := s.Feed.Report(node)
+func (s *server) report(node cdn.NodeName, role cdn.Role) *wire.Report {
+	r, ok := s.Feed.Report(node, role)
 	if !ok {
 		return nil
 	}
 	return &wire.Report{
-		Generation: r.Generation, PurgeRevision: r.PurgeRevision,
+		Role: role, Generation: r.Generation, PurgeRevision: r.PurgeRevision,
 		Rejected: r.Rejected, RejectedReason: r.RejectedReason,
 		Version: r.Version, AgeSeconds: s.Now().Sub(r.Received).Seconds(),
 	}
@@ -132,7 +137,7 @@ func (s *server) status(r *http.Request) (wire.Status, error) {
 	health := s.Health()
 	for _, node := range cacheNodes(&snap.Fleet) {
 		st.Nodes.Total++
-		report := s.report(node)
+		report := s.report(node, cdn.RoleEdge)
 		silent := report == nil || report.AgeSeconds > staleReport
 		if !silent && health.State(node).Usable() {
 			st.Nodes.Ready++

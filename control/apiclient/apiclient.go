@@ -46,72 +46,85 @@ func New(url, token string) *Client {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Apply creates or replaces the sites in the files.
-func (c *Client) Apply(ctx context.Context, req wire.ApplyRequest) (r wire.ApplyResult, err error) {
-	return r, c.do(ctx, http.MethodPost, "/v1/apply", req, &r)
+func (c *Client) Apply(ctx context.Context, req wire.ApplyRequest) (wire.ApplyResult, error) {
+	return ask[wire.ApplyResult](ctx, c, http.MethodPost, "/v1/apply", req)
 }
 
 // Diff says what Apply would change.
-func (c *Client) Diff(ctx context.Context, req wire.ApplyRequest) (r wire.DiffResult, err error) {
-	return r, c.do(ctx, http.MethodPost, "/v1/diff", req, &r)
+func (c *Client) Diff(ctx context.Context, req wire.ApplyRequest) (wire.DiffResult, error) {
+	return ask[wire.DiffResult](ctx, c, http.MethodPost, "/v1/diff", req)
 }
 
 // Sites returns all sites, without secrets, by name.
-func (c *Client) Sites(ctx context.Context) (r []cdn.Site, err error) {
-	return r, c.do(ctx, http.MethodGet, "/v1/sites", nil, &r)
+func (c *Client) Sites(ctx context.Context) ([]cdn.Site, error) {
+	return ask[[]cdn.Site](ctx, c, http.MethodGet, "/v1/sites", nil)
 }
 
 // Site returns one site, without secrets.
-func (c *Client) Site(ctx context.Context, name cdn.SiteName) (r cdn.Site, err error) {
-	return r, c.do(ctx, http.MethodGet, "/v1/sites/"+url.PathEscape(string(name)), nil, &r)
+func (c *Client) Site(ctx context.Context, name cdn.SiteName) (cdn.Site, error) {
+	return ask[cdn.Site](ctx, c, http.MethodGet, "/v1/sites/"+url.PathEscape(string(name)), nil)
 }
 
 // DeleteSite removes a site. The last one needs force.
-func (c *Client) DeleteSite(ctx context.Context, name cdn.SiteName, force bool) (r wire.ApplyResult, err error) {
-	return r, c.do(ctx, http.MethodDelete, "/v1/sites/"+url.PathEscape(string(name))+"?force="+strconv.FormatBool(force), nil, &r)
+func (c *Client) DeleteSite(ctx context.Context, name cdn.SiteName, force bool) (wire.ApplyResult, error) {
+	return ask[wire.ApplyResult](ctx, c, http.MethodDelete, "/v1/sites/"+url.PathEscape(string(name))+"?force="+strconv.FormatBool(force), nil)
 }
 
 // Versions returns the versions that are kept, newest first.
-func (c *Client) Versions(ctx context.Context) (r []wire.Version, err error) {
-	return r, c.do(ctx, http.MethodGet, "/v1/versions", nil, &r)
+func (c *Client) Versions(ctx context.Context) ([]wire.Version, error) {
+	return ask[[]wire.Version](ctx, c, http.MethodGet, "/v1/versions", nil)
 }
 
 // Rollback puts an old version's content into force under a new number.
-func (c *Client) Rollback(ctx context.Context, req wire.RollbackRequest) (r wire.ApplyResult, err error) {
-	return r, c.do(ctx, http.MethodPost, "/v1/rollback", req, &r)
+func (c *Client) Rollback(ctx context.Context, req wire.RollbackRequest) (wire.ApplyResult, error) {
+	return ask[wire.ApplyResult](ctx, c, http.MethodPost, "/v1/rollback", req)
 }
 
 // Purge makes every cache forget the URLs. When it returns, the purge is on disk.
-func (c *Client) Purge(ctx context.Context, req wire.PurgeRequest) (r wire.PurgeResult, err error) {
-	return r, c.do(ctx, http.MethodPost, "/v1/purge", req, &r)
+func (c *Client) Purge(ctx context.Context, req wire.PurgeRequest) (wire.PurgeResult, error) {
+	return ask[wire.PurgeResult](ctx, c, http.MethodPost, "/v1/purge", req)
 }
 
 // Nodes returns the machines of the fleet.
-func (c *Client) Nodes(ctx context.Context) (r []wire.Node, err error) {
-	return r, c.do(ctx, http.MethodGet, "/v1/nodes", nil, &r)
+func (c *Client) Nodes(ctx context.Context) ([]wire.Node, error) {
+	return ask[[]wire.Node](ctx, c, http.MethodGet, "/v1/nodes", nil)
 }
 
 // Status returns the control plane at a glance.
-func (c *Client) Status(ctx context.Context) (r wire.Status, err error) {
-	return r, c.do(ctx, http.MethodGet, "/v1/status", nil, &r)
+func (c *Client) Status(ctx context.Context) (wire.Status, error) {
+	return ask[wire.Status](ctx, c, http.MethodGet, "/v1/status", nil)
 }
 
 // Explain asks what the CDN would do with a GET of the URL.
-func (c *Client) Explain(ctx context.Context, rawURL string) (r wire.Explanation, err error) {
-	return r, c.do(ctx, http.MethodGet, "/v1/explain?url="+url.QueryEscape(rawURL), nil, &r)
+func (c *Client) Explain(ctx context.Context, rawURL string) (wire.Explanation, error) {
+	return ask[wire.Explanation](ctx, c, http.MethodGet, "/v1/explain?url="+url.QueryEscape(rawURL), nil)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, question, answer any) error {
+// ask sends a question, nil for none, and returns the answer.
+func ask[Answer any](ctx context.Context, c *Client, method, path string, question any) (answer Answer, err error) {
+	data, err := c.do(ctx, method, path, question)
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return answer, fmt.Errorf("decoding the control plane's answer: %w", err)
+	}
+	return answer, nil
+}
+
+// do returns the body of the answer to a request, or the error that it reports.
+func (c *Client) do(ctx context.Context, method, path string, question any) ([]byte, error) {
 	var body io.Reader
 	if question != nil {
 		data, err := json.Marshal(question)
 		if err != nil {
-			return fmt.Errorf("encoding the request: %w", err)
+			return nil, fmt.Errorf("encoding the request: %w", err)
 		}
 		body = bytes.NewReader(data)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return cdn.Errorf(cdn.Invalid, "", "the control plane's address: %w", err)
+		return nil, cdn.Errorf(cdn.Invalid, "", "the control plane's address: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	if c.Actor != "" {
@@ -119,20 +132,17 @@ func (c *Client) do(ctx context.Context, method, path string, question, answer a
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return cdn.Errorf(transportKind(err), "", "asking the control plane: %w", err)
+		return nil, cdn.Errorf(transportKind(err), "", "asking the control plane: %w", err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read to the end or is given up
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return nil, problem(resp)
+	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return cdn.Errorf(transportKind(err), "", "reading the control plane's answer: %w", err)
+		return nil, cdn.Errorf(transportKind(err), "", "reading the control plane's answer: %w", err)
 	}
-	if resp.StatusCode >= 300 {
-		return problem(resp.Status, data)
-	}
-	if err := json.Unmarshal(data, answer); err != nil {
-		return fmt.Errorf("decoding the control plane's answer: %w", err)
-	}
-	return nil
+	return data, nil
 }
 
 func transportKind(err error) cdn.Kind {
@@ -146,17 +156,13 @@ func transportKind(err error) cdn.Kind {
 }
 
 // problem turns an error answer back into the error that the server had.
-func problem(status string, data []byte) error {
-	var p struct {
-		httpjson.Problem
-		Detail json.RawMessage `json:"detail"`
+func problem(resp *http.Response) error {
+	err := httpjson.ReadError(resp)
+	if remote, ok := errors.AsType[*httpjson.RemoteError](err); ok {
+		var mistakes compile.Mistakes
+		if json.Unmarshal(remote.Detail, &mistakes) == nil && len(mistakes) > 0 {
+			return mistakes
+		}
 	}
-	if err := json.Unmarshal(data, &p); err != nil || p.Title == "" {
-		return cdn.Errorf(cdn.Other, "", "the control plane answered %s without saying why", status)
-	}
-	var mistakes compile.Mistakes
-	if json.Unmarshal(p.Detail, &mistakes) == nil && len(mistakes) > 0 {
-		return mistakes
-	}
-	return cdn.Errorf(cdn.ParseKind(p.Kind), "", "%s", p.Title)
+	return err
 }

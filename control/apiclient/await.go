@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/control/wire"
 )
 
-// AwaitGeneration asks every interval until every machine of the fleet runs the
-// generation or a newer one, or has refused it. It returns ctx's error if that
-// does not happen before ctx ends. A machine that has never reported counts as not there yet.
+// AwaitGeneration asks every interval until every process of the fleet that follows
+// the control plane runs the generation or a newer one, or has refused it. It returns
+// ctx's error if that does not happen before ctx ends. A process that has never
+// reported counts as not there yet.
 func (c *Client) AwaitGeneration(ctx context.Context, g cdn.Generation, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -21,11 +23,7 @@ func (c *Client) AwaitGeneration(ctx context.Context, g cdn.Generation, interval
 		if err != nil {
 			return err
 		}
-		behind := false
-		for _, n := range nodes {
-			behind = behind || n.Report == nil || max(n.Report.Generation, n.Report.Rejected) < g
-		}
-		if !behind {
+		if !anyBehind(nodes, g) {
 			return nil
 		}
 		select {
@@ -34,4 +32,18 @@ func (c *Client) AwaitGeneration(ctx context.Context, g cdn.Generation, interval
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func anyBehind(nodes []wire.Node, g cdn.Generation) bool {
+	for i := range nodes {
+		for _, role := range nodes[i].Roles {
+			if role == cdn.RoleControl {
+				continue // does not follow itself
+			}
+			if r := nodes[i].Report(role); r == nil || max(r.Generation, r.Rejected) < g {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -45,15 +45,27 @@ type Report struct {
 	Received time.Time
 }
 
+// source is who reports.
+type source struct {
+	node cdn.NodeName
+	role cdn.Role
+}
+
+// in reports whether the fleet gives the node that job.
+func (s source) in(fleet *cdn.Fleet) bool {
+	n := fleet.Node(s.node)
+	return n != nil && n.Has(s.role)
+}
+
 // Feed is one running feed.
 type Feed struct {
 	cfg     Config
 	dropped *prometheus.CounterVec // :: reason
 	ready   chan struct{}          // closed when Run has subscribed
 
-	mu      sync.Mutex              // guards the following
-	reports map[cdn.NodeName]Report // only nodes of the fleet at the time of arrival
-	changed chan struct{}           // closed and replaced when a report arrives
+	mu      sync.Mutex        // guards the following
+	reports map[source]Report // only of nodes of the fleet, for the jobs that it gives them
+	changed chan struct{}     // closed and replaced when a report arrives
 }
 
 // New returns a feed that does nothing until [Feed.Run].
@@ -65,7 +77,7 @@ func New(cfg Config) *Feed {
 			Help: "Node reports dropped, by reason.",
 		}, []string{"reason"}),
 		ready:   make(chan struct{}),
-		reports: make(map[cdn.NodeName]Report),
+		reports: make(map[source]Report),
 		changed: make(chan struct{}),
 	}
 	cfg.Registry.MustRegister(f.dropped)
@@ -147,40 +159,42 @@ func (f *Feed) receive(m *nats.Msg) {
 		f.dropped.WithLabelValues("malformed").Inc()
 		return
 	}
+	from := source{report.Node, report.Role}
 	fleet := f.cfg.Fleet()
-	if fleet == nil || fleet.Node(report.Node) == nil {
+	if fleet == nil || !from.in(fleet) {
 		f.dropped.WithLabelValues("unknown").Inc()
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.reports[report.Node] = Report{report, f.cfg.Now()}
-	for name := range f.reports {
-		if len(f.reports) > len(fleet.Nodes) && fleet.Node(name) == nil {
-			delete(f.reports, name) // left the fleet
+	f.reports[from] = Report{report, f.cfg.Now()}
+	for other := range f.reports {
+		if len(f.reports) > len(fleet.Nodes) && !other.in(fleet) {
+			delete(f.reports, other) // left the fleet, or the job
 		}
 	}
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// Report returns the newest report of a node, and whether there is one.
-func (f *Feed) Report(node cdn.NodeName) (Report, bool) {
+// Report returns the newest report of a node about one of its jobs, and whether
+// there is one.
+func (f *Feed) Report(node cdn.NodeName, role cdn.Role) (Report, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r, ok := f.reports[node]
+	r, ok := f.reports[source{node, role}]
 	return r, ok
 }
 
-// Applied waits until every one of the nodes has applied the purge, or ctx ends,
-// and returns those that have and those that have not.
+// Applied waits until every one of the cache nodes has applied the purge, or ctx
+// ends, and returns those that have and those that have not.
 func (f *Feed) Applied(ctx context.Context, rev cdn.Revision, nodes []cdn.NodeName) (applied, missing []cdn.NodeName) {
 	for {
 		applied, missing = nil, nil
 		f.mu.Lock()
 		changed := f.changed
 		for _, node := range nodes {
-			if f.reports[node].PurgeRevision >= rev {
+			if f.reports[source{node, cdn.RoleEdge}].PurgeRevision >= rev {
 				applied = append(applied, node)
 			} else {
 				missing = append(missing, node)

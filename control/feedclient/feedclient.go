@@ -31,6 +31,9 @@ type Config struct {
 	Secret string
 	// Node is this node's name. Required.
 	Node cdn.NodeName
+	// Role is the job of the process that follows; its reports are kept apart from
+	// those of the node's other jobs. Required.
+	Role cdn.Role
 	// Version is the program's version, for the report.
 	Version string
 	// Dir keeps the last-known-good configuration and the purge cursor; it is made
@@ -58,7 +61,7 @@ type Config struct {
 func (cfg *Config) check() error {
 	var missing []string
 	for name, ok := range map[string]bool{
-		"URL": cfg.URL != "", "Secret": cfg.Secret != "", "Node": cfg.Node != "", "Dir": cfg.Dir != "",
+		"URL": cfg.URL != "", "Secret": cfg.Secret != "", "Node": cfg.Node != "", "Role": cfg.Role != "", "Dir": cfg.Dir != "",
 		"OnSnapshot": cfg.OnSnapshot != nil, "Log": cfg.Log != nil, "Registry": cfg.Registry != nil,
 	} {
 		if !ok {
@@ -239,7 +242,7 @@ func (c *Client) CaughtUp() bool { return c.caught.Load() }
 // report is what the node says about itself.
 func (c *Client) report(now time.Time) cdn.NodeReport {
 	r := cdn.NodeReport{
-		Node: c.cfg.Node, Generation: c.Generation(), PurgeRevision: c.Revision(),
+		Node: c.cfg.Node, Role: c.cfg.Role, Generation: c.Generation(), PurgeRevision: c.Revision(),
 		Version: c.cfg.Version, At: now,
 	}
 	if refused := c.refused.Load(); refused != nil {

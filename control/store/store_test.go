@@ -28,7 +28,7 @@ func open(t *testing.T, dir string) *store.Store {
 }
 
 func snapshot(by string) *cdn.Snapshot {
-	return &cdn.Snapshot{At: time.Unix(1e9, 0).UTC(), By: by, Sites: []cdn.Site{{Name: "shop", Domains: []cdn.Domain{"shop.example"}}}}
+	return &cdn.Snapshot{At: time.Unix(1e9, 0).UTC(), By: by, Fleet: cdn.Fleet{Zone: "cdn.test"}, Sites: []cdn.Site{{Name: "shop", Domains: []cdn.Domain{"shop.example"}}}}
 }
 
 func TestAppend(t *testing.T) {

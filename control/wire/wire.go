@@ -110,13 +110,24 @@ type Node struct {
 	Addresses []netip.Addr   `json:"addresses"`
 	// State is the route-quality system's view; empty if it has none.
 	State cdn.NodeState `json:"state"`
-	// Report is what the node last said of itself; nil if nothing since the
-	// control plane started.
-	Report *Report `json:"report,omitempty"`
+	// Reports are what the node last said of itself, one for each role that follows
+	// the control plane; one that was not heard of since control started is missing.
+	Reports []Report `json:"reports,omitempty"`
 }
 
-// Report is a node's last report.
+// Report returns the node's report about a role, or nil.
+func (n *Node) Report(role cdn.Role) *Report {
+	for i := range n.Reports {
+		if n.Reports[i].Role == role {
+			return &n.Reports[i]
+		}
+	}
+	return nil
+}
+
+// Report is a node's last report about one of its roles.
 type Report struct {
+	Role           cdn.Role       `json:"role"`
 	Generation     cdn.Generation `json:"generation"`
 	PurgeRevision  cdn.Revision   `json:"purge_revision"`
 	Rejected       cdn.Generation `json:"rejected,omitempty"`        // refused last; zero if none

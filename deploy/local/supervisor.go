@@ -24,9 +24,10 @@ const stopGrace = 10 * time.Second
 // kernel to die when the thread that started it ends (PR_SET_PDEATHSIG), which
 // covers a driver that is itself killed.
 type supervisor struct {
-	log   *slog.Logger
-	spawn chan func()    // run on the one thread that starts children
-	tasks sync.WaitGroup // the spawner, and one waiter for each child
+	log    *slog.Logger
+	prober http.Transport // for readiness probes
+	spawn  chan func()    // run on the one thread that starts children
+	tasks  sync.WaitGroup // the spawner, and one waiter for each child
 
 	mu       sync.Mutex // guards the following
 	children map[string]*child
@@ -137,6 +138,7 @@ func (s *supervisor) close() {
 	}
 	close(s.spawn)
 	s.tasks.Wait()
+	s.prober.CloseIdleConnections()
 }
 
 // awaitReady returns nil once the command's process is ready, or an error with
@@ -155,7 +157,7 @@ func (s *supervisor) awaitReady(ctx context.Context, c command) error {
 		case <-ch.done:
 			return cdn.Errorf(cdn.Unavailable, "", "%s ended while starting (%s):\n%s", c.name, ch.cmd.ProcessState, logTail(c.logFile))
 		case <-tick.C:
-			if reason = probe(ctx, c); reason == "" {
+			if reason = s.probe(ctx, c); reason == "" {
 				return nil
 			}
 		}
@@ -163,14 +165,14 @@ func (s *supervisor) awaitReady(ctx context.Context, c command) error {
 }
 
 // probe returns why the command is not ready, or "".
-func probe(ctx context.Context, c command) string {
+func (s *supervisor) probe(ctx context.Context, c command) string {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.readyURL, nil)
 	if err != nil {
 		return err.Error()
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := s.prober.RoundTrip(req)
 	if err != nil {
 		return err.Error()
 	}

@@ -76,11 +76,15 @@ type Plan struct {
 	Redirect  string // host:port of the first scheduler's 302 front
 }
 
-// TokenFile, SecretFile and FleetFile are the files that the processes of a
-// layout share. The driver writes them before it starts anything.
-func (l Layout) TokenFile() string  { return filepath.Join(l.Dir, "secrets", "api-token") }
+// TokenFile is the file with the API's bearer token. The driver writes it and the
+// two that follow before it starts anything.
+func (l Layout) TokenFile() string { return filepath.Join(l.Dir, "secrets", "api-token") }
+
+// SecretFile is the file with the secret that the fleet's nodes share.
 func (l Layout) SecretFile() string { return filepath.Join(l.Dir, "secrets", "fleet-secret") }
-func (l Layout) FleetFile() string  { return filepath.Join(l.Dir, "fleet.yaml") }
+
+// FleetFile is the file with the fleet as the control plane is to have it.
+func (l Layout) FleetFile() string { return filepath.Join(l.Dir, "fleet.yaml") }
 
 // State returns the directory in which a process keeps its state.
 func (l Layout) State(process string) string { return filepath.Join(l.Dir, "state", process) }

@@ -286,25 +286,30 @@ func TestRefuse(t *testing.T) {
 			}
 		})
 	}
-	t.Run("unconfigured", func(t *testing.T) {
-		f.view.Store(nil)
-		if r := ask(t, "udp", f.addr, query("www.shop.example.cdn.test.", dns.TypeA)); r.Rcode != dns.RcodeServerFailure || r.Authoritative {
-			t.Errorf("answer without a configuration: %v", r)
+}
+
+// Without a configuration nothing is known, not even that a name does not exist.
+func TestUnconfigured(t *testing.T) {
+	f := start(t, nil)
+	if r := ask(t, "udp", f.addr, query("www.shop.example.cdn.test.", dns.TypeA)); r.Rcode != dns.RcodeServerFailure || r.Authoritative {
+		t.Errorf("answer without a configuration: %v", r)
+	}
+}
+
+// Answers and scraps are not answered, lest two servers answer each other for ever.
+func TestSilence(t *testing.T) {
+	f := start(t, viewOf(t, snapshot()))
+	reply := query("cdn.test.", dns.TypeSOA)
+	reply.Response = true
+	packet, err := reply.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range [][]byte{packet, packet[:11], nil} {
+		if got := f.Respond(p, netip.MustParseAddr("127.0.0.1"), true); got != nil {
+			t.Errorf("%x is answered with %x", p, got)
 		}
-	})
-	t.Run("silence", func(t *testing.T) { // answers and scraps must not be answered
-		reply := query("cdn.test.", dns.TypeSOA)
-		reply.Response = true
-		packet, err := reply.Pack()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range [][]byte{packet, packet[:11], nil} {
-			if got := f.Respond(p, netip.MustParseAddr("127.0.0.1"), true); got != nil {
-				t.Errorf("%x is answered with %x", p, got)
-			}
-		}
-	})
+	}
 }
 
 // A fleet without edge nodes is no reason to fail: the name is there, without addresses.
