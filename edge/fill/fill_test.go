@@ -25,7 +25,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func roomy() fill.Limits { return fill.Limits{Keep: 64 << 20, Budget: 256 << 20, Window: 1 << 20} }
 
 type (
-	group  = fill.Group[string]
 	one    = fill.Fill[string]
 	reader = fill.Reader[string]
 )

@@ -204,7 +204,7 @@ func (l *Lab) logProcesses(t testing.TB) {
 		if err != nil || len(text) == 0 {
 			continue
 		}
-		t.Logf("end of the log of %s:\n%s", p.Name, text[max(0, len(text)-1500):])
+		t.Logf("end of the log of %s:\n%s", p.Name, text[max(0, len(text)-400):])
 	}
 }
 
