@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"nearcast/control/compile"
 )
 
 // Version is the program's version; the release build sets it.
@@ -52,11 +54,21 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if ok && exit.err == nil {
 		return exit.status
 	}
-	fmt.Fprintln(stderr, "nearcast:", err)
+	report(stderr, err)
 	if ok {
 		return exit.status
 	}
 	return 1
+}
+
+// report tells a user what went wrong. Mistakes in a file stand on lines of their
+// own, in the form file:line:column that editors understand.
+func report(stderr io.Writer, err error) {
+	if mistakes := compile.MistakesOf(err); len(mistakes) > 0 {
+		fmt.Fprintln(stderr, mistakes)
+		err = fmt.Errorf("mistakes found: %d; nothing was changed", len(mistakes))
+	}
+	fmt.Fprintln(stderr, "nearcast:", err)
 }
 
 func newRoot() *cobra.Command {

@@ -1,0 +1,126 @@
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nearcast/loadtest/labtest"
+)
+
+// step is a command of a console block and the output printed under it.
+type step struct {
+	line    int
+	command string
+	output  []string
+}
+
+// consoleSteps returns the steps of all ```console blocks of a document.
+func consoleSteps(t *testing.T, name string) []step {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var steps []step
+	inside := false
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		text := lines.Text()
+		command, isCommand := strings.CutPrefix(text, "$ ")
+		switch {
+		case strings.HasPrefix(text, "```"):
+			inside = text == "```console"
+		case inside && isCommand:
+			steps = append(steps, step{line: n, command: command})
+		case inside && len(steps) > 0:
+			last := &steps[len(steps)-1]
+			last.output = append(last.output, text)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+// masks are the parts of an output that differ from run to run.
+var masks = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]+ GMT`), "DATE"},
+	{regexp.MustCompile(`Etag: ".*"`), "ETAG"},
+	{regexp.MustCompile(`Content-Length: [1-9]\d*`), "LENGTH"},
+	{regexp.MustCompile(`\b[A-Z2-7]{26}\b`), "ID"},
+	{regexp.MustCompile(`\d+s ago`), "SEEN"},
+	{regexp.MustCompile(`ttl=\d+`), "TTL"},
+	{regexp.MustCompile(`\b(0|1|2|3) +(59\d|600)\b`), "AGE TTL"},
+	{regexp.MustCompile(`[ \t]+`), " "},
+}
+
+func masked(lines []string) []string {
+	var out []string
+	for _, l := range lines {
+		for _, m := range masks {
+			l = m.pattern.ReplaceAllString(l, m.with)
+		}
+		if l = strings.TrimSpace(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// TestTour runs the tour of the README, command by command, and compares what is
+// printed with what the README says. Only the ports differ.
+func TestTour(t *testing.T) {
+	steps := consoleSteps(t, filepath.Join(labtest.Root(t), "README.md"))
+	if len(steps) < 10 {
+		t.Fatalf("only %d steps found in the README", len(steps))
+	}
+	lab := labtest.Start(t)
+	// The document's ports are 180xx; the lab's have another base.
+	toLab := func(s string) string { return renumber(s, 18000, lab.PortBase) }
+	toReadme := func(s string) string { return renumber(s, lab.PortBase, 18000) }
+	for _, s := range steps {
+		if strings.HasPrefix(s.command, "export PATH=") {
+			continue // done below
+		}
+		command := toLab(s.command)
+		if strings.Contains(command, "pgrep") { // only this lab's process: others may run
+			command = "kill -9 " + fmt.Sprint(lab.Node(t, "fra-1").PID)
+		}
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "NEARCAST_DIR="+lab.Dir, "PATH="+filepath.Dir(lab.Program)+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("README.md:%d: $ %s: %v\n%s", s.line, s.command, err, out)
+		}
+		got := masked(strings.Split(toReadme(string(out)), "\n"))
+		if diff := cmp.Diff(masked(s.output), got); diff != "" {
+			t.Errorf("README.md:%d: $ %s prints something else (-README +got):\n%s", s.line, s.command, diff)
+		}
+		lab.Reload(t)
+	}
+}
+
+// renumber moves the ports base+00 to base+99 in a text to another base.
+func renumber(s string, from, to int) string {
+	return regexp.MustCompile(`\b\d{5}\b`).ReplaceAllStringFunc(s, func(port string) string {
+		var n int
+		if _, err := fmt.Sscan(port, &n); err != nil || n < from || n >= from+100 {
+			return port
+		}
+		return fmt.Sprint(n - from + to)
+	})
+}
