@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +35,8 @@ func newEdge() *cobra.Command {
 		Short: "Run a cache node, or a stand-alone caching proxy",
 		Long: `Run a cache. As a node of a fleet it is an edge (L1) or regional (L2) node,
 according to the tier of its POP. With --origin it stands alone: a caching proxy in
-front of one origin that obeys the origin's headers and adds no rule of its own.`,
+front of one origin that obeys the origin's headers and adds no rule of its own; with
+--dir it writes DIR/access.ndjson.`,
 		Example: "  nearcast edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -80,6 +84,12 @@ func runStandalone(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) 
 	site, err := cdn.ParseOriginURL(f.origin)
 	if err != nil {
 		return err
+	}
+	if f.dir != "" && cfg.AccessLog == "" {
+		if err := os.MkdirAll(f.dir, 0o700); err != nil {
+			return fmt.Errorf("making the state directory: %w", err)
+		}
+		cfg.AccessLog = filepath.Join(f.dir, "access.ndjson")
 	}
 	server, err := edge.New(cfg)
 	if err != nil {

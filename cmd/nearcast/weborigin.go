@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -32,7 +33,8 @@ func newWebOrigin() *cobra.Command {
 				defer file.Close() //nolint:errcheck // each line was written when it was made
 				cfg.AccessLog = file
 			}
-			return weborigin.Run(cmd.Context(), cfg)
+			serve := func(ctx context.Context) error { return weborigin.Run(ctx, cfg) }
+			return r.runAll(cmd.Context(), f.admin, nil, serve)
 		},
 	}
 	f.registerAdmin(cmd)

@@ -31,7 +31,7 @@ func anyPart() []string {
 
 // folders that may be at the top without being a part: prose, and what the
 // Makefile builds. Those whose name starts with a dot are nobody's business here.
-var otherFolders = map[string]bool{"docs": true, "bin": true, "tools": true}
+var otherFolders = map[string]bool{"docs": true, "bin": true, "nearcast-lab": true}
 
 // purePackages decide and compute; time, disk, network and chance come to them as
 // values, so that a test can hold them all still.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -155,5 +156,26 @@ func TestThousandFirstRequestsAreOneOriginRequest(t *testing.T) {
 	readers.Wait()
 	if n := origin.requests("/big"); n != 1 {
 		t.Errorf("%d origin requests, want exactly 1", n)
+	}
+}
+
+func TestLabKeepsItsStateOverARestart(t *testing.T) {
+	lab := labtest.Start(t)
+	addDomain(t, lab, "www.kept.example", lab.Origins[0].URL)
+	lab.Run(t, "purge", "url", "http://www.kept.example/LICENSE")
+	lab.Restart(t)
+	if resp, _ := lab.Fetch(t, lab.EdgeNodes()[0].HTTP, "www.kept.example", "/LICENSE"); resp.StatusCode != http.StatusOK {
+		t.Errorf("a site after a restart of everything: %s", resp.Status)
+	}
+	if out := lab.Run(t, "purge", "url", "--wait", "http://www.kept.example/LICENSE", "-o", "json"); !strings.Contains(out, `"revision": 2`) {
+		t.Errorf("the purge log did not go on after the restart:\n%s", out)
+	}
+}
+
+func TestNothingOutlivesAKilledDriver(t *testing.T) {
+	lab := labtest.Start(t)
+	lab.KillDriver(t)
+	for _, p := range lab.Processes {
+		labtest.Eventually(t, 5*time.Second, p.Name+" has ended", func() bool { return !lab.Alive(p) })
 	}
 }

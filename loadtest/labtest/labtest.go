@@ -105,7 +105,7 @@ func Start(t testing.TB, args ...string) *Lab {
 	for range 20 {
 		// Below the range of ephemeral ports, so that no client's port is in the way.
 		base := 10000 + 100*rand.IntN(220)
-		lab, taken := tryStart(t, program, base, args)
+		lab, taken := tryStart(t, program, t.TempDir(), base, args)
 		if !taken {
 			t.Cleanup(func() { lab.stop(t) })
 			return lab
@@ -115,11 +115,34 @@ func Start(t testing.TB, args ...string) *Lab {
 	return nil
 }
 
+// Restart stops the lab and starts it again in the same directory.
+func (l *Lab) Restart(t testing.TB) {
+	t.Helper()
+	l.stop(t)
+	again, taken := tryStart(t, l.Program, l.Dir, l.PortBase, nil)
+	if taken {
+		t.Fatal("the lab's ports are taken after it has stopped")
+	}
+	*l = *again
+}
+
+// KillDriver kills `nearcast up` itself without warning.
+func (l *Lab) KillDriver(t testing.TB) {
+	t.Helper()
+	if err := l.up.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-l.ended
+}
+
+// Alive reports whether a process of the lab runs.
+func (l *Lab) Alive(p local.ProcessEndpoint) bool { return isProcessOf(p.PID, l.Dir) }
+
 // tryStart starts a lab; taken says that its ports are in use by somebody else.
-func tryStart(t testing.TB, program string, base int, args []string) (lab *Lab, taken bool) {
+func tryStart(t testing.TB, program, dir string, base int, args []string) (lab *Lab, taken bool) {
 	t.Helper()
 	lab = &Lab{
-		Dir: t.TempDir(), Program: program, PortBase: base,
+		Dir: dir, Program: program, PortBase: base,
 		ended: make(chan struct{}), stderr: &lockedBuffer{},
 		client: &http.Client{
 			Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
