@@ -145,7 +145,7 @@ func get(t *testing.T, url, token string) (status int, table cdn.RouteTable) {
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := new(http.Transport).RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}

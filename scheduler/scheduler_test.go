@@ -159,7 +159,7 @@ func TestFronts(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Host, req.Close = "www.shop.example", true
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := new(http.Transport).RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
