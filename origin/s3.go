@@ -123,7 +123,24 @@ func cleanResponse(method string, resp *http.Response) (*http.Response, error) {
 			delete(resp.Header, name)
 		}
 	}
+	dropUploadCoding(resp.Header)
 	return resp, nil
+}
+
+// dropUploadCoding removes "aws-chunked" from Content-Encoding: it describes how an
+// object was once uploaded, and some services hand it out with the plain object.
+func dropUploadCoding(h http.Header) {
+	var kept []string
+	for _, line := range h["Content-Encoding"] {
+		for coding := range strings.SplitSeq(line, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "aws-chunked") {
+				kept = append(kept, coding)
+			}
+		}
+	}
+	if h.Del("Content-Encoding"); len(kept) > 0 {
+		h.Set("Content-Encoding", strings.Join(kept, ", "))
+	}
 }
 
 // isBucketField reports a field of the storage service that is not the object
