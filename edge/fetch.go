@@ -128,22 +128,24 @@ func (s *Server) take(ctx context.Context, q *query, resp *http.Response, r *htt
 		s.remember(q.key, h.shared, verdict.Personal)
 	}
 	f.Announce(h, h.shared)
-	body, whole := s.stream(ctx, resp, f)
-	if whole && h.storing {
+	s.stream(ctx, resp, f, func(body store.Body) {
+		if !h.storing {
+			return
+		}
 		f.Commit(func() {
 			o := &store.Object{Key: q.key, Revision: revision, Response: r, Body: body}
 			if !s.store.Put(o, q.header) {
 				s.metrics.refused.Inc()
 			}
 		})
-	}
+	})
 }
 
 // stream moves the body; an upstream that pauses for too long is given up.
-func (s *Server) stream(ctx context.Context, resp *http.Response, f *fill.Fill[*head]) (store.Body, bool) {
+func (s *Server) stream(ctx context.Context, resp *http.Response, f *fill.Fill[*head], commit func(store.Body)) {
 	watchdog := time.AfterFunc(bodyStall, func() { resp.Body.Close() }) //nolint:errcheck // it makes the pending read fail
 	defer watchdog.Stop()
-	return f.ReadFrom(ctx, resp.Body, resp.ContentLength, func() { watchdog.Reset(bodyStall) })
+	f.ReadFrom(ctx, resp.Body, resp.ContentLength, func() { watchdog.Reset(bodyStall) }, commit)
 }
 
 // remember notes whether requests for a key should wait for each other. A fault of

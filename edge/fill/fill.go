@@ -151,13 +151,24 @@ func (f *Fill[H]) Announce(head H, shared bool) {
 }
 
 // Commit calls store, unless the fill has been detached. A purge that begins
-// meanwhile waits for it.
+// meanwhile waits for it. From then on newcomers look for what was stored instead
+// of joining the fill.
 func (f *Fill[H]) Commit(store func()) {
+	if !f.commitLocking(store) {
+		return
+	}
+	f.group.mu.Lock()
+	defer f.group.mu.Unlock()
+	f.joinable = false
+}
+
+func (f *Fill[H]) commitLocking(store func()) bool {
 	f.commit.Lock()
 	defer f.commit.Unlock()
 	if !f.detached {
 		store()
 	}
+	return !f.detached
 }
 
 // Detach makes the running fills of a key end unseen: their readers go on, newcomers do not

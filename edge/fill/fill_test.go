@@ -36,7 +36,7 @@ func serve(src io.Reader, length int64) func() fill.Run[string] {
 	return func() fill.Run[string] {
 		return func(ctx context.Context, f *one) {
 			f.Announce("head", true)
-			f.ReadFrom(ctx, src, length, func() {})
+			f.ReadFrom(ctx, src, length, func() {}, func(store.Body) {})
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestBudget(t *testing.T) {
 		r, _ := g.Join("k", false, nil, func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("", true)
-				_, kept = f.ReadFrom(ctx, bytes.NewReader(make([]byte, 900<<10)), -1, func() {})
+				f.ReadFrom(ctx, bytes.NewReader(make([]byte, 900<<10)), -1, func() {}, func(store.Body) { kept = true })
 			}
 		})
 		if _, err := all(r); err != io.EOF {
@@ -208,10 +208,7 @@ func TestUnkeptEndsWithItsReader(t *testing.T) {
 				defer stop()
 				f.Unkeep()
 				f.Announce("head", false)
-				_, kept := f.ReadFrom(ctx, src, -1, func() {})
-				if kept {
-					t.Error("an unkept body was kept")
-				}
+				f.ReadFrom(ctx, src, -1, func() {}, func(store.Body) { t.Error("an unkept body was kept") })
 				ended <- ctx.Err()
 			}
 		})
@@ -233,8 +230,7 @@ func TestKeptGoesOn(t *testing.T) {
 		r, _ := g.Join("k", true, anything, func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("head", true)
-				body, _ := f.ReadFrom(ctx, src, -1, func() {})
-				done <- body
+				f.ReadFrom(ctx, src, -1, func() {}, func(body store.Body) { done <- body })
 			}
 		})
 		r.Close()
@@ -264,9 +260,7 @@ func TestTruncated(t *testing.T) {
 			r, _ := g.Join("k", true, anything, func() fill.Run[string] {
 				return func(ctx context.Context, f *one) {
 					f.Announce("head", true)
-					if _, kept := f.ReadFrom(ctx, tt.src, tt.length, func() {}); kept {
-						t.Error("a truncated body was kept")
-					}
+					f.ReadFrom(ctx, tt.src, tt.length, func() {}, func(store.Body) { t.Error("a truncated body was kept") })
 				}
 			})
 			defer r.Close()
@@ -292,8 +286,9 @@ func TestDetach(t *testing.T) {
 		old, _ := g.Join("k", true, anything, func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("old", true)
-				f.ReadFrom(ctx, src, -1, func() {})
-				f.Commit(func() { stored.Store(true) })
+				f.ReadFrom(ctx, src, -1, func() {}, func(store.Body) {
+					f.Commit(func() { stored.Store(true) })
+				})
 			}
 		})
 		defer old.Close()
@@ -441,5 +436,31 @@ func TestMemory(t *testing.T) {
 	}
 	if known != 100 {
 		t.Errorf("%d keys are remembered, want 100", known)
+	}
+}
+
+// TestCommitComesFirst: whoever has the last octet of a body finds it stored, and
+// nobody joins a fill that has been.
+func TestCommitComesFirst(t *testing.T) {
+	for _, length := range []int64{5, -1} {
+		g := fill.NewGroup[string](roomy())
+		var stored atomic.Bool
+		r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+			return func(ctx context.Context, f *one) {
+				f.Announce("head", true)
+				f.ReadFrom(ctx, bytes.NewReader([]byte("hello")), length, func() {}, func(body store.Body) {
+					f.Commit(func() { stored.Store(body.Len() == 5) })
+				})
+			}
+		})
+		if body, err := all(r); string(body) != "hello" || err != io.EOF || !stored.Load() {
+			t.Errorf("length %d: %q, %v, stored %v", length, body, err, stored.Load())
+		}
+		looked := false
+		if again, _ := g.Join("k", true, anything, func() fill.Run[string] { looked = true; return nil }); again != nil || !looked {
+			t.Errorf("length %d: a fill that has been stored was joined", length)
+		}
+		r.Close()
+		g.Close()
 	}
 }

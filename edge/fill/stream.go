@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -60,25 +61,55 @@ func (s *Stream) Unkeep() {
 
 // ReadFrom moves the whole body from src to the readers and then finishes the
 // stream, with io.EOF if the body is complete. length is its size, or -1 if that is not
-// known. It returns the body if it was kept whole. beat is called before every read.
-func (s *Stream) ReadFrom(ctx context.Context, src io.Reader, length int64, beat func()) (store.Body, bool) {
+// known. beat is called before every read. If the body was kept whole, commit is called
+// with it before any reader can know that it has the whole: whoever asks again after the
+// end finds what commit stored.
+func (s *Stream) ReadFrom(ctx context.Context, src io.Reader, length int64, beat func(), commit func(store.Body)) {
 	stop := context.AfterFunc(ctx, s.wake)
 	defer stop()
 	for {
 		room, err := s.room(ctx, length)
 		if err != nil {
-			return s.Finish(err)
+			s.Finish(err)
+			return
 		}
 		beat()
 		n, err := src.Read(room)
-		s.advance(room[:n])
+		got := room[:n]
+		received := s.received() + int64(n)
 		switch {
-		case err == io.EOF && length >= 0 && s.received() != length:
-			return s.Finish(fmt.Errorf("%d of %d octets came: %w", s.received(), length, io.ErrUnexpectedEOF))
-		case err != nil:
-			return s.Finish(err)
+		case length >= 0 && received == length && (err == nil || errors.Is(err, io.EOF)),
+			length < 0 && errors.Is(err, io.EOF):
+			if body, kept := s.whole(got); kept {
+				commit(body)
+			}
+			s.advance(got)
+			s.Finish(io.EOF)
+			return
+		case errors.Is(err, io.EOF):
+			err = fmt.Errorf("%d of %d octets came: %w", received, length, io.ErrUnexpectedEOF)
+		}
+		s.advance(got)
+		if err != nil {
+			s.Finish(err)
+			return
 		}
 	}
+}
+
+// whole returns the body that the octets read last complete, and whether all of it
+// was kept. Readers do not see these octets yet.
+func (s *Stream) whole(got []byte) (store.Body, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.windowed {
+		return store.Body{}, false
+	}
+	pieces := slices.Clone(s.pieces)
+	if n := len(pieces); n > 0 {
+		pieces[n-1] = pieces[n-1][:len(pieces[n-1])+len(got)]
+	}
+	return store.NewBody(compact(pieces)...), true
 }
 
 func (s *Stream) received() int64 {
@@ -176,16 +207,12 @@ func (s *Stream) advance(got []byte) {
 }
 
 // Finish ends the stream: readers get err after the last octet, io.EOF meaning that
-// the body is complete. It returns the body if it is complete and was kept whole.
-func (s *Stream) Finish(err error) (store.Body, bool) {
+// the body is complete.
+func (s *Stream) Finish(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done, s.err = true, err
 	s.changed.Broadcast()
-	if s.windowed || err != io.EOF {
-		return store.Body{}, false
-	}
-	return store.NewBody(compact(s.pieces)...), true
 }
 
 // compact returns the pieces with the last one cut to size if much of it is empty.
