@@ -127,17 +127,27 @@ func (s *Server) take(ctx context.Context, q *query, resp *http.Response, r *htt
 	if !serverError(r.Status) {
 		s.remember(q.key, h.shared, verdict.Personal)
 	}
-	f.Announce(h, h.shared)
-	s.stream(ctx, resp, f, func(body store.Body) {
-		if !h.storing {
-			return
+	put := func(body store.Body) {
+		if h.storing {
+			s.put(f, &store.Object{Key: q.key, Revision: revision, Response: r, Body: body}, q.header)
 		}
-		f.Commit(func() {
-			o := &store.Object{Key: q.key, Revision: revision, Response: r, Body: body}
-			if !s.store.Put(o, q.header) {
-				s.metrics.refused.Inc()
-			}
-		})
+	}
+	if resp.ContentLength == 0 { // the head is all there is: it must not be known before it is stored
+		put(store.Body{})
+		f.Announce(h, h.shared)
+		f.Finish(io.EOF)
+		return
+	}
+	f.Announce(h, h.shared)
+	s.stream(ctx, resp, f, put)
+}
+
+// put stores what a fill has brought, unless it was purged meanwhile.
+func (s *Server) put(f *fill.Fill[*head], o *store.Object, fields http.Header) {
+	f.Commit(func() {
+		if !s.store.Put(o, fields) {
+			s.metrics.refused.Inc()
+		}
 	})
 }
 

@@ -116,9 +116,10 @@ func TestCookiesOfASiteAreNotShared(t *testing.T) {
 	})
 	r.chain(t)
 	for control, shared := range map[string]bool{"max-age=60": false, "public,max-age=60": true, "s-maxage=60": true} {
-		r.get(t, r.addr("fra-1"), "/"+control)
-		if hit := r.get(t, r.addr("fra-1"), "/"+control).word() == "HIT"; hit != shared {
-			t.Errorf("Set-Cookie with %s: shared %v, want %v", control, hit, shared)
+		first := r.get(t, r.addr("fra-1"), "/"+control)
+		second := r.get(t, r.addr("fra-1"), "/"+control)
+		if hit := second.word() == "HIT"; hit != shared {
+			t.Errorf("Set-Cookie with %s: shared %v, want %v\nfirst %v\nthen %v", control, hit, shared, first.Header, second.Header)
 		}
 	}
 }
