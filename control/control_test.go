@@ -81,6 +81,7 @@ func TestRestart(t *testing.T) {
 	fixed := func(cfg *control.Config) { cfg.NATSAddr = address }
 	p := startPlane(t, dir, fixed)
 	f := startFollower(t, p.NATSURL(), "ams-1", t.TempDir())
+	eventually(t, "caught up", f.CaughtUp)
 	p.apply(t, shop)
 	p.purge(t, "http://www.shop.example/1")
 	eventually(t, "delivered", func() bool { return f.Generation() == 2 && f.Revision() == 1 })

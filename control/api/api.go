@@ -11,7 +11,6 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/control/feed"
-	"nearcast/control/protocol"
 	"nearcast/control/store"
 	"nearcast/control/wire"
 	"nearcast/internal/httpjson"
@@ -134,6 +133,9 @@ func (s *server) change(r *http.Request, edit func(*cdn.Snapshot) (*cdn.Snapshot
 		if err != nil {
 			return 0, err
 		}
+		if old.Generation == 0 {
+			return 0, cdn.Errorf(cdn.Unavailable, "", "there is no fleet yet; start the control plane with a fleet file")
+		}
 		next, err := edit(old)
 		if err != nil || next == nil {
 			return old.Generation, err
@@ -163,5 +165,3 @@ func cacheNodes(f *cdn.Fleet) (names []cdn.NodeName) {
 	}
 	return names
 }
-
-func (s *server) head(ctx context.Context) (protocol.Head, error) { return s.Store.Head(ctx) }

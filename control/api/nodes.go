@@ -123,7 +123,7 @@ func (s *server) status(r *http.Request) (wire.Status, error) {
 	if err != nil {
 		return wire.Status{}, err
 	}
-	head, err := s.head(r.Context())
+	head, err := s.Store.Head(r.Context())
 	if err != nil {
 		return wire.Status{}, err
 	}

@@ -57,10 +57,11 @@ func makePlan(old *cdn.Snapshot, files []wire.File) (plan, error) {
 	inForceFirst := append(slices.Clone(merged[len(sites):]), merged[:len(sites)]...)
 	mistakes = append(mistakes, compile.MistakesOf(compile.Snapshot(old.Fleet, inForceFirst))...)
 	if len(mistakes) > 0 {
-		for _, f := range files {
-			mistakes = compile.Locate(mistakes, f.Name, []byte(f.Content))
+		sources := make([]compile.Source, len(files))
+		for i, f := range files {
+			sources[i] = compile.Source{Name: f.Name, Text: []byte(f.Content)}
 		}
-		return plan{}, mistakes.Err()
+		return plan{}, compile.Locate(mistakes, sources...).Err()
 	}
 	p := plan{sites: slices.Clone(merged)}
 	slices.SortFunc(p.sites, func(a, b cdn.Site) int { return strings.Compare(string(a.Name), string(b.Name)) })

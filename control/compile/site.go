@@ -11,7 +11,6 @@ import (
 
 // Bounds of one site, far above what a person writes by hand.
 const (
-	maxSites      = 10_000
 	maxDomains    = 1000
 	maxOriginURLs = 16
 	maxRoutes     = 1000
@@ -30,10 +29,6 @@ func Sites(file string, src []byte) ([]cdn.Site, error) {
 	d := &decoder{file: file}
 	if len(docs) == 0 {
 		d.add(Mistake{File: file, Line: 1, Column: 1, Message: "the file is empty; a site is needed"})
-	}
-	if len(docs) > maxSites {
-		d.add(Mistake{File: file, Line: 1, Column: 1, Message: fmt.Sprintf("the file has %d documents, at most %d are allowed", len(docs), maxSites)})
-		docs = nil
 	}
 	sites := make([]cdn.Site, len(docs))
 	for i, doc := range docs {

@@ -113,12 +113,13 @@ routes:
 // good is the start of a site without mistakes, three lines long.
 const good = "site: shop\ndomains: [www.shop.example]\norigin: {urls: [\"http://o.example\"]}\n"
 
-func TestSiteMistakes(t *testing.T) {
-	tests := []struct {
-		name string
-		src  string
-		want string
-	}{
+// siteMistake is a text and the mistakes in it.
+type siteMistake struct {
+	name, src, want string
+}
+
+func siteMistakes() []siteMistake {
+	return []siteMistake{
 		{"empty", "", "f:1:1: the document is empty; a site is needed"},
 		{"comment", "# nothing\n", "f:1:1: the document is empty; a site is needed"},
 		{"document", good + "---\n", "f:4:1: the document is empty; a site is needed"},
@@ -162,7 +163,10 @@ f:2:11: domains[0]: domain "a b": label "a b" has ' '; only a-z, 0-9 and inner h
 f:3:17: origin.urls[0]: URL "x": want scheme, host and optional port, such as "https://origin.shop.example:8443"
 f:3:21: origin.atempts: an origin has no such key (did you mean attempts? allowed: type, urls, host, bucket, connect_timeout, response_timeout, attempts)`},
 	}
-	for _, tt := range tests {
+}
+
+func TestSiteMistakes(t *testing.T) {
+	for _, tt := range siteMistakes() {
 		t.Run(tt.name, func(t *testing.T) {
 			sites, err := compile.Sites("f", []byte(tt.src))
 			if err == nil {
@@ -201,6 +205,8 @@ func TestBombs(t *testing.T) {
 		{"braces", strings.Repeat("{a: ", 100_000), "nested deeper than 32 levels"},
 		{"entries", strings.Repeat("- ", 100_000), "nested deeper than 32 levels"},
 		{"complex", strings.Repeat("? ", 10_000), "complex keys"},
+		{"keys", strings.Repeat("x: 1\n", 500_000), "a mapping has more than 1000 keys"},
+		{"documents", strings.Repeat("a: 1\n---\n", 400_000), "the file has more than 10000 documents"},
 		{"laughs", laugh, "aliases stand for more than 100000 values"},
 		{"self", "a: &a [*a]\n", "has no anchor in front of it"},
 		{"anchors", strings.Repeat("&a ", 10_000), "not valid YAML"},

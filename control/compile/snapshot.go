@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 
 	"nearcast/cdn"
 )
@@ -36,29 +37,45 @@ func Snapshot(fleet cdn.Fleet, sites []cdn.Site) error {
 	return ms.Err()
 }
 
+// Source is a text that was compiled.
+type Source struct {
+	Name string // of the file, for messages
+	Text []byte // YAML
+}
+
 // Locate gives the mistakes that name a site and field, but no place, their
-// place in a file, where the file has that site. Others stay as they are.
-func Locate(ms Mistakes, file string, src []byte) Mistakes {
-	docs, _ := parse(file, src)
-	d := &decoder{file: file}
-	out := make(Mistakes, len(ms))
-	copy(out, ms)
-	used := make(map[cdn.SiteName]int)
-	for _, doc := range docs {
-		c := siteCursor(d, doc)
-		if c.site == "" {
-			continue
-		}
-		used[c.site]++
-		for i := range out {
-			// A repeated name is the mistake of its second document.
-			if m := &out[i]; m.Line == 0 && m.Site == c.site && (m.Field != "site" || used[c.site] > 1) {
-				m.File = file
-				m.Line, m.Column = doc.locate(m.Field)
+// place in the sources, where these have that site. Others stay as they are.
+func Locate(ms Mistakes, sources ...Source) Mistakes {
+	out := slices.Clone(ms)
+	documents := make(map[cdn.SiteName]int) // :: site -> its documents so far
+	for _, src := range sources {
+		docs, _ := parse(src.Name, src.Text)
+		for _, doc := range docs {
+			site := siteCursor(&decoder{}, doc).site
+			if site == "" {
+				continue
 			}
+			documents[site]++
+			out.place(src.Name, doc, site, documents[site] > 1)
 		}
 	}
 	return out
+}
+
+// place puts the mistakes of a site into its document. That the site is there
+// twice is one mistake of each document after the first.
+func (ms Mistakes) place(file string, doc *node, site cdn.SiteName, repeated bool) {
+	for i := range ms {
+		m := &ms[i]
+		if m.Line > 0 || m.Site != site || (m.Field == "site") != repeated {
+			continue
+		}
+		m.File = file
+		m.Line, m.Column = doc.locate(m.Field)
+		if repeated {
+			return
+		}
+	}
 }
 
 // locate walks a path such as "origin.urls[1]" as far as the document has it.

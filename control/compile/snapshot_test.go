@@ -46,7 +46,7 @@ func TestLocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = compile.Snapshot(cdn.Fleet{Zone: "cdn.test"}, sites)
-	got := compile.Locate(compile.MistakesOf(err), "f", src).Err().Error()
+	got := compile.Locate(compile.MistakesOf(err), compile.Source{Name: "f", Text: src}).Err().Error()
 	want := "f:4:5: domains[1]: domain x.cdn.test is inside the CDN's own zone cdn.test (use the name that visitors type)\n" +
 		"f:7:7: site: site a is there twice (choose another name)"
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -17,6 +17,8 @@ import (
 const (
 	maxSource  = 4 << 20 // octets
 	maxDepth   = 32      // nested collections
+	maxKeys    = 1000    // in one block mapping
+	maxDocs    = 10_000  // documents
 	maxAliased = 100_000 // nodes that aliases stand for, together
 )
 
@@ -127,8 +129,8 @@ func gate(file string, tokens token.Tokens) (ms Mistakes) {
 		case token.DirectiveType:
 			message = `YAML directives ("%") are not used here`
 		}
-		if depth.add(t) > maxDepth {
-			message = fmt.Sprintf("nested deeper than %d levels", maxDepth)
+		if m := depth.add(t); m != "" {
+			message = m
 		}
 		if message == "" {
 			continue
@@ -142,42 +144,61 @@ func gate(file string, tokens token.Tokens) (ms Mistakes) {
 	return ms
 }
 
-// nesting estimates, from tokens alone, how deep the parser would recurse: flow
-// collections by their brackets, block collections by their columns.
+// nesting estimates, from tokens alone, what the parser would have to carry: how
+// deep it would recurse, by the brackets of flow collections and the columns of block
+// collections, and how many documents there are and keys in a block mapping, which cost it their square.
 type nesting struct {
-	flow    int
-	columns []int
+	docs   int
+	flow   int
+	blocks []block
 }
 
-func (n *nesting) add(t *token.Token) int {
+// block is an open block collection.
+type block struct {
+	column, keys int
+}
+
+// add returns what is wrong with going on to t, or nothing.
+func (n *nesting) add(t *token.Token) string {
 	switch t.Type {
 	case token.SequenceStartType, token.MappingStartType:
 		n.flow++
 	case token.SequenceEndType, token.MappingEndType:
 		n.flow = max(0, n.flow-1)
 	case token.DocumentHeaderType, token.DocumentEndType:
-		n.columns = n.columns[:0]
+		n.blocks = n.blocks[:0]
+		if n.docs++; n.docs > maxDocs {
+			return fmt.Sprintf("the file has more than %d documents", maxDocs)
+		}
 	case token.SequenceEntryType:
-		n.block(t)
+		n.enter(t)
 	case token.MappingValueType:
-		if t.Prev != nil {
-			n.block(t.Prev)
+		if b := n.enter(t.Prev); b != nil {
+			if b.keys++; b.keys > maxKeys {
+				return fmt.Sprintf("a mapping has more than %d keys", maxKeys)
+			}
 		}
 	}
-	return n.flow + len(n.columns)
+	if n.flow+len(n.blocks) > maxDepth {
+		return fmt.Sprintf("nested deeper than %d levels", maxDepth)
+	}
+	return ""
 }
 
-func (n *nesting) block(t *token.Token) {
-	if n.flow > 0 || t.Position == nil {
-		return
+// enter returns the block collection that t is an entry of, or nil within a flow
+// collection.
+func (n *nesting) enter(t *token.Token) *block {
+	if n.flow > 0 || t == nil || t.Position == nil {
+		return nil
 	}
 	column := t.Position.Column
-	for len(n.columns) > 0 && n.columns[len(n.columns)-1] > column {
-		n.columns = n.columns[:len(n.columns)-1]
+	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].column > column {
+		n.blocks = n.blocks[:len(n.blocks)-1]
 	}
-	if len(n.columns) == 0 || n.columns[len(n.columns)-1] < column {
-		n.columns = append(n.columns, column)
+	if len(n.blocks) == 0 || n.blocks[len(n.blocks)-1].column < column {
+		n.blocks = append(n.blocks, block{column: column})
 	}
+	return &n.blocks[len(n.blocks)-1]
 }
 
 // converter turns the parser's tree into nodes.

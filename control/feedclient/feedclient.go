@@ -50,7 +50,7 @@ type Config struct {
 	// before the call is stale. Not called at the same time as OnPurge. Nil ignores it.
 	OnPurgeGap func()
 	// Explain says what the node would do with a GET of the target; its Node is
-	// filled in here. Nil leaves the question to time out.
+	// filled in here. Nil does not listen for questions.
 	Explain func(cdn.Target) cdn.Explanation
 	// Log gets the changes of state. Required.
 	Log *slog.Logger

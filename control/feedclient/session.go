@@ -136,12 +136,15 @@ func (d dialer) Dial(network, address string) (net.Conn, error) {
 }
 
 func (s *session) subscribe(ctx context.Context) error {
-	for subject, queue := range map[string]chan *nats.Msg{
-		protocol.LivePurge:                      s.livePurges,
-		protocol.LiveSnapshot:                   s.liveSnapshots,
-		protocol.HeadBeat:                       s.beats,
-		protocol.Explain + string(s.c.cfg.Node): s.questions,
-	} {
+	queues := map[string]chan *nats.Msg{
+		protocol.LivePurge:    s.livePurges,
+		protocol.LiveSnapshot: s.liveSnapshots,
+		protocol.HeadBeat:     s.beats,
+	}
+	if s.c.cfg.Explain != nil {
+		queues[protocol.Explain+string(s.c.cfg.Node)] = s.questions
+	}
+	for subject, queue := range queues {
 		if _, err := s.conn.ChanSubscribe(subject, queue); err != nil {
 			return fmt.Errorf("subscribing to %s: %w", subject, err)
 		}
@@ -233,7 +236,7 @@ func (s *session) answer(ctx context.Context) error {
 			return nil
 		case m := <-s.questions:
 			var target cdn.Target
-			if err := json.Unmarshal(m.Data, &target); err != nil || s.c.cfg.Explain == nil {
+			if err := json.Unmarshal(m.Data, &target); err != nil {
 				continue // whoever asked does not wait for long
 			}
 			e := s.c.cfg.Explain(target)

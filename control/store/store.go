@@ -195,6 +195,11 @@ func (s *Store) Append(ctx context.Context, prev cdn.Generation, snap *cdn.Snaps
 	if len(data) > maxSnapshot {
 		return 0, cdn.Errorf(cdn.Invalid, "", "the configuration has %d octets as JSON, at most %d are possible", len(data), maxSnapshot)
 	}
+	// A version that nobody can read back would stop every node from following.
+	stored := new(cdn.Snapshot)
+	if err := json.Unmarshal(data, stored); err != nil {
+		return 0, cdn.Errorf(cdn.Invalid, "", "the configuration does not decode again: %w", err)
+	}
 	msg := &nats.Msg{Subject: protocol.Snapshot, Data: data, Header: nats.Header{
 		protocol.HeaderDigest: {next.Digest()},
 		protocol.HeaderSum:    {protocol.Sum(data)},
@@ -209,7 +214,7 @@ func (s *Store) Append(ctx context.Context, prev cdn.Generation, snap *cdn.Snaps
 	if err != nil {
 		return 0, unavailable("appending a version", err)
 	}
-	s.remember(&next)
+	s.remember(stored)
 	return cdn.Generation(ack.Sequence), nil
 }
 

@@ -116,6 +116,18 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+func TestUnreadable(t *testing.T) {
+	s := open(t, t.TempDir())
+	bad := snapshot("me")
+	bad.Fleet.Zone = "not a zone"
+	if _, err := s.Append(t.Context(), 0, bad); cdn.KindOf(err) != cdn.Invalid {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if head, err := s.Head(t.Context()); err != nil || head.Snapshots.Last != 0 {
+		t.Errorf("head %+v, %v; want nothing stored", head, err)
+	}
+}
+
 func TestTooLarge(t *testing.T) {
 	s := open(t, t.TempDir())
 	large := snapshot("me")

@@ -142,8 +142,8 @@ type Status struct {
 	Digest     string         `json:"digest"`
 	At         time.Time      `json:"at"`
 	By         string         `json:"by"`
-	Version    string         `json:"version"` // of the control plane's program
-	Zone       cdn.Domain     `json:"zone"`
+	Version    string         `json:"version"`        // of the control plane's program
+	Zone       cdn.Domain     `json:"zone,omitempty"` // empty if there is no fleet yet
 	Sites      int            `json:"sites"`
 	Nodes      NodeCount      `json:"nodes"`
 	PurgeHead  cdn.Revision   `json:"purge_head"`
