@@ -51,6 +51,14 @@ func word(s string, n int) string {
 	return s[:min(len(s), n)]
 }
 
+// unword is the inverse of word for the empty string.
+func unword(s string) string {
+	if s == "-" {
+		return ""
+	}
+	return s
+}
+
 // parseMeta reads what another member says. A format or a state that it does not
 // know is not an error: the member is alive, and the state is unknown, which
 // counts as healthy.
@@ -70,10 +78,10 @@ func parseMeta(b []byte) (meta, error) {
 		return meta{}, fmt.Errorf("start time %q is not a number", words[3])
 	}
 	return meta{
-		role:    cdn.Role(strings.TrimPrefix(words[1], "-")),
+		role:    cdn.Role(unword(words[1])),
 		state:   parseState(words[2]),
 		started: time.UnixMicro(started),
-		version: strings.TrimPrefix(words[4], "-"),
+		version: unword(words[4]),
 	}, nil
 }
 
