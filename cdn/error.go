@@ -20,7 +20,7 @@ const (
 	Timeout              // the other side did not answer in time
 )
 
-var kindNames = [...]string{"other", "invalid", "not-found", "conflict", "unauthenticated", "unavailable", "timeout"}
+var kindNames = [...]string{"other", "invalid", "not-found", "conflict", "unauthenticated", "unavailable", "timeout"} //nolint:gochecknoglobals // a table that nobody changes
 
 // String returns the kind's name on the wire and in logs.
 func (k Kind) String() string {

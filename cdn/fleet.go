@@ -3,6 +3,7 @@ package cdn
 import (
 	"math"
 	"net/netip"
+	"slices"
 )
 
 // Tier is the place of a POP between visitor and origin.
@@ -102,12 +103,7 @@ func (l Location) Kilometres(m Location) float64 {
 
 // Has reports whether the node does the job.
 func (n *Node) Has(role Role) bool {
-	for _, r := range n.Roles {
-		if r == role {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(n.Roles, role)
 }
 
 // POP returns the POP of that name, or nil.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -53,10 +54,8 @@ func (s *Snapshot) Site(name SiteName) *Site {
 // data planes build their own index.
 func (s *Snapshot) SiteOf(d Domain) *Site {
 	for i := range s.Sites {
-		for _, own := range s.Sites[i].Domains {
-			if own == d {
-				return &s.Sites[i]
-			}
+		if slices.Contains(s.Sites[i].Domains, d) {
+			return &s.Sites[i]
 		}
 	}
 	return nil

@@ -73,12 +73,20 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // Size is a number of bytes that people write as "512MiB", "10GB" or "4096".
 type Size int64
 
-var sizeUnits = []struct {
+var sizeUnits = []struct { //nolint:gochecknoglobals // a table that nobody changes
 	suffix string
 	factor int64
 }{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
+	{"KiB", 1 << 10},
+	{"MiB", 1 << 20},
+	{"GiB", 1 << 30},
+	{"TiB", 1 << 40},
+	{"KB", 1e3},
+	{"MB", 1e6},
+	{"GB", 1e9},
+	{"TB", 1e12},
+	{"B", 1},
+	{"", 1},
 }
 
 // ParseSize parses a whole number of bytes with an optional unit: B, KB, MB, GB,

@@ -52,7 +52,7 @@ func TestToken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			resp.Body.Close() //nolint:errcheck // it was read to the end
+			resp.Body.Close()
 			answers[resp.Status+string(body)] = true
 		}
 	}
@@ -113,10 +113,14 @@ func TestMistakes(t *testing.T) {
 f1:1:1: a site needs the key "origin"
 f1:1:7: site: site name "A": has 'A'; only a-z, 0-9 and inner hyphens are allowed
 f2:4:1: x: a site has no such key (allowed: site, domains, origin, routes)`},
-		{"taken", files(siteText("a"), strings.Replace(siteText("b"), "b.example", "b.example, taken.example", 1)),
-			"f2:2:22: domains[1]: domain taken.example already belongs to site taken (a domain belongs to one site)"},
-		{"zone", files(strings.Replace(siteText("b"), "b.example", "www.cdn.test", 1)),
-			"f1:2:11: domains[0]: domain www.cdn.test is inside the CDN's own zone cdn.test (use the name that visitors type)"},
+		{
+			"taken", files(siteText("a"), strings.Replace(siteText("b"), "b.example", "b.example, taken.example", 1)),
+			"f2:2:22: domains[1]: domain taken.example already belongs to site taken (a domain belongs to one site)",
+		},
+		{
+			"zone", files(strings.Replace(siteText("b"), "b.example", "www.cdn.test", 1)),
+			"f1:2:11: domains[0]: domain www.cdn.test is inside the CDN's own zone cdn.test (use the name that visitors type)",
+		},
 		{"twice", files(siteText("a"), siteText("a")), "f2:1:7: site: site a is there twice (choose another name)"},
 	}
 	for _, tt := range tests {

@@ -152,7 +152,7 @@ func (s *Server) putFleet(ctx context.Context) error {
 	}
 	next.Generation = gen
 	s.setCurrent(next)
-	s.cfg.Log.Info("audit", "what", "fleet", "by", next.By, "generation", gen,
+	s.cfg.Log.InfoContext(ctx, "audit", "what", "fleet", "by", next.By, "generation", gen,
 		"nodes_before", len(old.Fleet.Nodes), "nodes", len(next.Fleet.Nodes))
 	return nil
 }
@@ -235,7 +235,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	s.running.Store(true)
-	s.cfg.Log.Info("control plane is serving", "api", s.APIURL(), "nats", s.NATSURL())
+	s.cfg.Log.InfoContext(ctx, "control plane is serving", "api", s.APIURL(), "nats", s.NATSURL())
 	return g.Wait()
 }
 

@@ -289,7 +289,7 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // it only reserved a port
+	defer l.Close()
 	return l.Addr().String()
 }
 

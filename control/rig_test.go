@@ -70,6 +70,7 @@ func startPlane(t *testing.T, dir string, options ...option) *plane {
 
 // run runs a Run method until the returned func is called or the test ends.
 func run(t *testing.T, what string, method func(context.Context) error) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- method(ctx) }()
@@ -171,6 +172,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func testLog(t *testing.T) *slog.Logger {
+	t.Helper()
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 

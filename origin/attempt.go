@@ -74,7 +74,7 @@ func (c *Client) do(ctx context.Context, x exchange) (*http.Response, error) {
 			}
 			return nil, err
 		default:
-			c.log.Debug("origin attempt failed, trying again", "attempt", i+1, "error", err)
+			c.log.DebugContext(ctx, "origin attempt failed, trying again", "attempt", i+1, "error", err)
 		}
 	}
 	return kept, nil
@@ -174,6 +174,7 @@ func (p progress) doing() string {
 		return "connecting"
 	case connected:
 		return "waiting for the response"
+	default:
+		return "reading the response's header"
 	}
-	return "reading the response's header"
 }

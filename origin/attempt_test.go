@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -109,7 +110,7 @@ func addresses(t *testing.T, words, body string) ([]string, func() string) {
 	return urls, func() string {
 		var got []string
 		for _, n := range counts {
-			got = append(got, string(rune('0'+n.Load())))
+			got = append(got, strconv.Itoa(int(n.Load())))
 		}
 		return strings.Join(got, " ")
 	}
@@ -139,7 +140,7 @@ func TestBodyClosed(t *testing.T) {
 			req := request(t, http.MethodPost, "http://www.shop.example/", nil)
 			req.Body = &closeNoter{Reader: strings.NewReader("x=1"), closed: closed}
 			req.ContentLength = 3
-			send(t.Context(), newClient(t, origin.Config{}), &tt.o, req) //nolint:errcheck // some of them must fail
+			send(t.Context(), newClient(t, origin.Config{}), &tt.o, req)
 			<-closed
 		})
 	}
@@ -175,7 +176,7 @@ func TestPassOver(t *testing.T) {
 		step := func(what, want string) {
 			t.Helper()
 			dialled = nil
-			get(t, c, o, "http://www.shop.example/") //nolint:errcheck // one step has no address that works
+			get(t, c, o, "http://www.shop.example/")
 			if got := strings.Join(dialled, ""); got != want {
 				t.Errorf("%s: dialled %q, want %q", what, got, want)
 			}
@@ -243,12 +244,12 @@ func TestSlowBody(t *testing.T) {
 		c := newClient(t, origin.Config{Dial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
 			go func() {
-				defer far.Close() //nolint:errcheck // the test is over
+				defer far.Close()
 				readRequest(far)
-				io.WriteString(far, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\n") //nolint:errcheck // the reader would miss it
+				io.WriteString(far, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\n")
 				for range 10 {
 					<-time.After(20 * time.Second)
-					io.WriteString(far, "x") //nolint:errcheck // the reader would miss it
+					io.WriteString(far, "x")
 				}
 			}()
 			return near, nil

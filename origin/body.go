@@ -72,7 +72,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.limit)
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
-	if err == nil || err == io.EOF { //nolint:errorlint // io.Reader returns io.EOF itself
+	if err == nil || err == io.EOF {
 		return n, err
 	}
 	if b.expired.Load() {

@@ -19,10 +19,10 @@ func pipe(t *testing.T, answer string) net.Conn {
 	t.Helper()
 	near, far := net.Pipe()
 	go func() {
-		defer far.Close() //nolint:errcheck // the test is over
+		defer far.Close()
 		readRequest(far)
-		io.WriteString(far, answer) //nolint:errcheck // the reader may have had enough
-		io.Copy(io.Discard, far)    //nolint:errcheck // it ends when the client closes
+		io.WriteString(far, answer)
+		io.Copy(io.Discard, far)
 	}()
 	return near
 }
@@ -31,16 +31,16 @@ func pipe(t *testing.T, answer string) net.Conn {
 func cut(answer string) net.Conn {
 	near, far := net.Pipe()
 	go func() {
-		defer far.Close() //nolint:errcheck // that is the point
+		defer far.Close()
 		readRequest(far)
-		io.WriteString(far, answer) //nolint:errcheck // the reader may have had enough
+		io.WriteString(far, answer)
 	}()
 	return near
 }
 
 // readRequest reads a request's header.
 func readRequest(conn net.Conn) {
-	http.ReadRequest(bufio.NewReader(conn)) //nolint:errcheck // what is asked does not matter
+	http.ReadRequest(bufio.NewReader(conn))
 }
 
 // TestHostileOrigin: faulty framing is an error and never a response; a body that

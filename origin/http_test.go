@@ -50,7 +50,7 @@ func TestRequestTarget(t *testing.T) {
 }
 
 func TestHost(t *testing.T) {
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) }) //nolint:errcheck // the client has gone
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })
 	c := newClient(t, origin.Config{})
 	for _, tt := range []struct{ name, host, want string }{
 		{"visitor", "", "www.shop.example"},
@@ -99,15 +99,15 @@ func TestFields(t *testing.T) {
 func TestUntouched(t *testing.T) {
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
-	io.WriteString(z, "hello") //nolint:errcheck // a buffer takes everything
-	z.Close()                  //nolint:errcheck // a buffer takes everything
+	io.WriteString(z, "hello")
+	z.Close()
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redirect" {
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
 			return
 		}
 		w.Header().Set("Content-Encoding", "gzip")
-		w.Write(zipped.Bytes()) //nolint:errcheck // the client has gone
+		w.Write(zipped.Bytes())
 	})
 	c := newClient(t, origin.Config{})
 	o := &cdn.Origin{URLs: []string{url}}
@@ -121,7 +121,7 @@ func TestUntouched(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, r.TLS.ServerName) //nolint:errcheck // the client has gone
+		io.WriteString(w, r.TLS.ServerName)
 	}))
 	t.Cleanup(s.Close)
 	roots := x509.NewCertPool()
@@ -207,7 +207,7 @@ func TestPools(t *testing.T) {
 	c := newClient(t, origin.Config{Registry: registry})
 	o := &cdn.Origin{URLs: []string{strings.Replace(refusing(t), "http:", "https:", 1)}, Attempts: 1}
 	for i := range 300 {
-		get(t, c, o, "https://h"+strings.Repeat("x", i%60)+string(rune('a'+i/60))+".example/") //nolint:errcheck // it is refused
+		get(t, c, o, "https://h"+strings.Repeat("x", i%60)+string(rune('a'+i/60))+".example/")
 	}
 	wantMetric(t, registry, "nearcast_origin_pools_dropped_total", "nearcast_origin_pools_dropped_total 44\n")
 }

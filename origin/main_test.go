@@ -39,7 +39,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 func text(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
-		io.WriteString(w, body) //nolint:errcheck // the client has gone
+		io.WriteString(w, body)
 	}
 }
 
@@ -50,7 +50,7 @@ func refusing(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // it was never used
+	defer l.Close()
 	return "http://" + l.Addr().String()
 }
 
@@ -80,7 +80,7 @@ func send(ctx context.Context, c *origin.Client, o *cdn.Origin, req *http.Reques
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(body), err
 }

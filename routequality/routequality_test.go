@@ -150,7 +150,7 @@ func get(t *testing.T, url, token string) (status int, table cdn.RouteTable) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {
 		if err := json.NewDecoder(resp.Body).Decode(&table); err != nil {
 			t.Fatal(err)

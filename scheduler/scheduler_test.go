@@ -163,7 +163,7 @@ func TestFronts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close() //nolint:errcheck // it is empty
+	resp.Body.Close()
 	if got := resp.Header.Get("Location"); resp.StatusCode != http.StatusFound || !strings.HasSuffix(got, ".www.shop.example.cdn.test/a") {
 		t.Errorf("status %d, Location %q", resp.StatusCode, got)
 	}

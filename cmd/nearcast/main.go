@@ -21,7 +21,7 @@ import (
 )
 
 // Version is the program's version; the release build sets it.
-var Version = "dev" //nolint:gochecknoglobals // set by -ldflags -X
+var Version = "dev"
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

@@ -90,7 +90,7 @@ func handle[T any](s *server, mux *http.ServeMux, route string, status int, oper
 		if err != nil {
 			s.requests.WithLabelValues(route, cdn.KindOf(err).String()).Inc()
 			if cdn.KindOf(err) == cdn.Other {
-				s.Log.Error("an API request failed", "route", route, "error", err)
+				s.Log.ErrorContext(r.Context(), "an API request failed", "route", route, "error", err)
 			}
 			httpjson.WriteError(w, err)
 			return
@@ -149,7 +149,7 @@ func (s *server) change(r *http.Request, edit func(*cdn.Snapshot) (*cdn.Snapshot
 			return 0, err
 		}
 		next.Generation = gen
-		s.Log.Info("audit", "what", r.Method+" "+r.URL.Path, "by", next.By, "generation", gen, "digest", next.Digest())
+		s.Log.InfoContext(r.Context(), "audit", "what", r.Method+" "+r.URL.Path, "by", next.By, "generation", gen, "digest", next.Digest())
 		s.Changed(next)
 		return gen, nil
 	}

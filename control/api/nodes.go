@@ -33,7 +33,7 @@ func (s *server) purge(r *http.Request) (result wire.PurgeResult, err error) {
 		return result, err
 	}
 	result.ID = p.ID
-	s.Log.Info("audit", "what", r.Method+" "+r.URL.Path, "by", p.By, "id", p.ID, "revision", result.Revision, "urls", len(req.URLs))
+	s.Log.InfoContext(r.Context(), "audit", "what", r.Method+" "+r.URL.Path, "by", p.By, "id", p.ID, "revision", result.Revision, "urls", len(req.URLs))
 	if req.Wait {
 		ctx, cancel := context.WithTimeout(r.Context(), purgeWait)
 		defer cancel()

@@ -52,7 +52,7 @@ func (m Mistake) String() string {
 
 // Mistakes is every mistake of a configuration, as one error of kind
 // [cdn.Invalid]. It is never empty when returned as an error.
-type Mistakes []Mistake
+type Mistakes []Mistake //nolint:errname // the word of the manual: a file has mistakes
 
 // Error returns one line per mistake, in the order of their places.
 func (ms Mistakes) Error() string {

@@ -20,11 +20,17 @@ func TestSnapshot(t *testing.T) {
 		{"none", nil, ""},
 		{"good", []cdn.Site{site("a", "a.example", "cdn.test.example"), site("b", "b.example")}, ""},
 		{"name", []cdn.Site{site("a", "a.example"), site("a", "b.example")}, "site a: site: site a is there twice (choose another name)"},
-		{"domain", []cdn.Site{site("a", "a.example"), site("b", "b.example", "a.example")},
-			"site b: domains[1]: domain a.example already belongs to site a (a domain belongs to one site)"},
-		{"zone", []cdn.Site{site("a", "cdn.test"), site("b", "x.cdn.test")},
+		{
+			"domain",
+			[]cdn.Site{site("a", "a.example"), site("b", "b.example", "a.example")},
+			"site b: domains[1]: domain a.example already belongs to site a (a domain belongs to one site)",
+		},
+		{
+			"zone",
+			[]cdn.Site{site("a", "cdn.test"), site("b", "x.cdn.test")},
 			"site a: domains[0]: domain cdn.test is inside the CDN's own zone cdn.test (use the name that visitors type)\n" +
-				"site b: domains[0]: domain x.cdn.test is inside the CDN's own zone cdn.test (use the name that visitors type)"},
+				"site b: domains[0]: domain x.cdn.test is inside the CDN's own zone cdn.test (use the name that visitors type)",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

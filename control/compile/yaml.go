@@ -31,7 +31,7 @@ const (
 	kindSequence
 )
 
-var kindNames = [...]string{"nothing", "a single value", "a mapping", "a list"}
+var kindNames = [...]string{"nothing", "a single value", "a mapping", "a list"} //nolint:gochecknoglobals // a table that nobody changes
 
 func (k kind) String() string { return kindNames[k] }
 
@@ -128,6 +128,7 @@ func gate(file string, tokens token.Tokens) (ms Mistakes) {
 			message = `YAML complex keys ("?") are not used here`
 		case token.DirectiveType:
 			message = `YAML directives ("%") are not used here`
+		default: // what the files are written in
 		}
 		if m := depth.add(t); m != "" {
 			message = m
@@ -178,6 +179,7 @@ func (n *nesting) add(t *token.Token) string {
 				return fmt.Sprintf("a mapping has more than %d keys", maxKeys)
 			}
 		}
+	default: // neither deeper nor longer
 	}
 	if n.flow+len(n.blocks) > maxDepth {
 		return fmt.Sprintf("nested deeper than %d levels", maxDepth)

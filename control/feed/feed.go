@@ -134,13 +134,13 @@ func (f *Feed) sendHead(ctx context.Context, subjects ...string) {
 	head, err := f.cfg.Head(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			f.cfg.Log.Warn("reading the heads of the logs", "error", err)
+			f.cfg.Log.WarnContext(ctx, "reading the heads of the logs", "error", err)
 		}
 		return // the nodes ask again
 	}
 	data, err := json.Marshal(head)
 	if err != nil {
-		f.cfg.Log.Error("encoding the heads of the logs", "error", err)
+		f.cfg.Log.ErrorContext(ctx, "encoding the heads of the logs", "error", err)
 		return
 	}
 	for _, subject := range subjects {
@@ -148,7 +148,7 @@ func (f *Feed) sendHead(ctx context.Context, subjects ...string) {
 			continue
 		}
 		if err := f.cfg.Conn.Publish(subject, data); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			f.cfg.Log.Warn("sending the heads of the logs", "error", err)
+			f.cfg.Log.WarnContext(ctx, "sending the heads of the logs", "error", err)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func start(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // the store goes with its directory
+	t.Cleanup(func() { s.Close() })
 	fleet := &cdn.Fleet{Zone: "cdn.test", Nodes: []cdn.Node{
 		{Name: "a", Roles: []cdn.Role{cdn.RoleEdge}},
 		{Name: "b", Roles: []cdn.Role{cdn.RoleEdge}},
@@ -150,17 +150,17 @@ func TestApplied(t *testing.T) {
 func TestExplain(t *testing.T) {
 	r := start(t)
 	sub, err := r.node.Subscribe(protocol.Explain+"a", func(m *nats.Msg) {
-		m.Respond([]byte(`{"node":"a","decision":"hit","reason":""}`)) //nolint:errcheck // the asker sees that it is missing
+		m.Respond([]byte(`{"node":"a","decision":"hit","reason":""}`))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sub.Unsubscribe() //nolint:errcheck // the connection ends next
+	defer sub.Unsubscribe()
 	silent, err := r.node.SubscribeSync(protocol.Explain + "b")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Unsubscribe() //nolint:errcheck // the connection ends next
+	defer silent.Unsubscribe()
 	if err := r.node.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -185,7 +185,7 @@ func (c *Client) Run(ctx context.Context) error {
 		if time.Since(began) > settled {
 			backoff, last = minBackoff, ""
 		}
-		c.logFailure(err, &last)
+		c.logFailure(err, &last) //nolint:contextcheck // a line of the log has no deadline
 		c.metrics.failures.Inc()
 		sleep(ctx, backoff/2+rand.N(backoff/2)) // jitter: a fleet must not come back as one
 		backoff = min(2*backoff, maxBackoff)

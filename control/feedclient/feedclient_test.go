@@ -32,7 +32,7 @@ func openStore(t *testing.T) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // the store goes with its directory
+	t.Cleanup(func() { s.Close() })
 	return s
 }
 
@@ -48,6 +48,7 @@ func startFeed(t *testing.T, s *store.Store) {
 
 // run runs a Run method until the returned func is called or the test ends.
 func run(t *testing.T, method func(context.Context) error) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -231,7 +232,7 @@ func TestSilence(t *testing.T) {
 	s := openStore(t)
 	head := []byte(`{"snapshots":{"id":"x"},"purges":{"id":"y"}}`)
 	if _, err := s.Conn().Subscribe(protocol.HeadRequest, func(m *nats.Msg) {
-		m.Respond(head) //nolint:errcheck // the client asks again
+		m.Respond(head)
 	}); err != nil {
 		t.Fatal(err)
 	}

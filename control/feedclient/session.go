@@ -73,7 +73,7 @@ func (c *Client) session(ctx context.Context) error {
 	// under it: a purge from here on is behind the cursor.
 	c.reconcile(h.Purges)
 	c.metrics.connected.Set(1)
-	c.cfg.Log.Info("connected to the control plane", "url", c.cfg.URL)
+	c.cfg.Log.InfoContext(ctx, "connected to the control plane", "url", c.cfg.URL)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, loop := range []func(context.Context) error{s.followSnapshots, s.followPurges, s.watch, s.reportAll, s.answer} {
 		g.Go(func() error { return loop(ctx) })

@@ -144,7 +144,7 @@ type natsLog struct {
 
 func (l *natsLog) line(level slog.Level, format string, args []any) {
 	if ctx := context.Background(); l.log.Enabled(ctx, level) {
-		l.log.Log(ctx, level, "nats: "+fmt.Sprintf(format, args...))
+		l.log.Log(ctx, level, "nats: "+fmt.Sprintf(format, args...)) //nolint:sloglint // the text is the engine's
 	}
 }
 

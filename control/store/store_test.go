@@ -23,7 +23,7 @@ func open(t *testing.T, dir string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // the store goes with its directory
+	t.Cleanup(func() { s.Close() })
 	return s
 }
 

@@ -79,7 +79,7 @@ func ensureSecret(path string) (string, error) {
 		return "", fmt.Errorf("reading a secret: %w", err)
 	}
 	raw := make([]byte, 32)
-	rand.Read(raw) //nolint:errcheck // crypto/rand.Read never returns an error
+	rand.Read(raw)
 	secret := hex.EncodeToString(raw)
 	return secret, atomicfile.Write(path, []byte(secret+"\n"), 0o600)
 }

@@ -30,13 +30,13 @@ func checkPorts(commands []command) error {
 
 func tryListen(network, addr string) error {
 	if network == "udp" {
-		c, err := net.ListenPacket(network, addr)
+		c, err := net.ListenPacket(network, addr) //nolint:noctx // a bind does not wait
 		if err != nil {
 			return err
 		}
 		return c.Close()
 	}
-	l, err := net.Listen(network, addr)
+	l, err := net.Listen(network, addr) //nolint:noctx // a bind does not wait
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (s *supervisor) wait(c command, ch *child) {
 	closing := s.closing
 	s.mu.Unlock()
 	if !closing {
-		s.log.Warn("process ended; start it again with: nearcast up start "+c.name,
+		s.log.Warn("process ended", "restart_with", "nearcast up start "+c.name,
 			"process", c.name, "pid", ch.cmd.Process.Pid, "how", ch.cmd.ProcessState.String(), "err", err)
 	}
 }
@@ -180,7 +180,7 @@ func (s *supervisor) probe(ctx context.Context, c command) string {
 	if resp.StatusCode == http.StatusOK || c.anyReply {
 		return ""
 	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) //nolint:errcheck // a part of the reason is better than none
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 	return string(bytes.TrimSpace(text))
 }
 

@@ -48,7 +48,7 @@ func get(t *testing.T, method, url string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // it was never used
+	defer l.Close()
 	cfg := admin.Config{Addr: l.Addr().String(), Registry: admin.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
 	if err := admin.Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), cfg.Addr) {
 		t.Errorf("error %v, want one that names %s", err, cfg.Addr)

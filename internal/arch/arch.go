@@ -126,7 +126,7 @@ func (c *checker) remember(s *source) {
 	for _, decl := range s.ast.Decls {
 		if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.VAR {
 			for _, spec := range gen.Specs {
-				for _, name := range spec.(*ast.ValueSpec).Names {
+				for _, name := range spec.(*ast.ValueSpec).Names { //nolint:errcheck // the grammar of a var declaration
 					p.vars[name.Name] = true
 				}
 			}

@@ -32,7 +32,7 @@ func TestRead(t *testing.T) {
 		{"empty", "", false},
 		{"cut", `{"name":"a"`, false},
 		{"type", `{"name":1}`, false},
-		{"unknown", `{"name":"a","nmae":"b"}`, false},
+		{"unknown", `{"name":"a","surname":"b"}`, false},
 		{"second", `{"name":"a"}{}`, false},
 		{"trailing", `{"name":"a"}]`, false},
 		{"text", `{"name":"a"} x`, false},

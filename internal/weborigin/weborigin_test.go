@@ -115,7 +115,7 @@ func do(t *testing.T, method, url string, fields ...string) (*http.Response, str
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestValidators(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "a.css"), []byte("9876543210"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if resp, body := do(t, "GET", base+"/a.css", "If-None-Match", tag); resp.StatusCode != 200 || body != "9876543210" {
+	if resp, body := do(t, "GET", base+"/a.css", "If-None-Match", tag); resp.StatusCode != http.StatusOK || body != "9876543210" {
 		t.Errorf("after a change of the same size: %d %q", resp.StatusCode, body)
 	}
 }
@@ -259,7 +259,7 @@ func TestErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // it was never used
+	defer l.Close()
 	err = weborigin.Run(t.Context(), weborigin.Config{Addr: l.Addr().String(), Root: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Errorf("an address in use: error %v, want one that names it", err)

@@ -142,7 +142,7 @@ func listConfig(cfg Config, p *Pool) (*memberlist.Config, error) {
 func (p *Pool) Run(ctx context.Context) error {
 	p.maintain(ctx)
 	if err := p.list.Leave(leaveTimeout); err != nil {
-		p.log.Warn("leaving the gossip pool", "error", err)
+		p.log.WarnContext(ctx, "leaving the gossip pool", "error", err)
 	}
 	return p.shutdown()
 }
@@ -201,7 +201,7 @@ func (p *Pool) announce(ctx context.Context) {
 			return
 		case <-p.changed:
 			if err := p.list.UpdateNode(time.Second); err != nil {
-				p.log.Debug("announcing this node's state is slow", "error", err)
+				p.log.DebugContext(ctx, "announcing this node's state is slow", "error", err)
 			}
 		}
 	}

@@ -52,10 +52,10 @@ func (p *Pool) join(ctx context.Context, seeds []string) {
 		}
 		if _, err := p.list.Join([]string{seed}); err != nil {
 			p.metrics.joinFailures.Inc()
-			p.log.Debug("joining the gossip pool", "seed", seed, "error", err)
+			p.log.DebugContext(ctx, "joining the gossip pool", "seed", seed, "error", err)
 			continue
 		}
-		p.log.Debug("joined the gossip pool", "seed", seed)
+		p.log.DebugContext(ctx, "joined the gossip pool", "seed", seed)
 	}
 }
 

@@ -3,8 +3,9 @@ package gossip
 import (
 	"bytes"
 	"context"
-	"log"
+	"log" //nolint:depguard // memberlist wants one
 	"log/slog"
+	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
@@ -32,7 +33,8 @@ func newLogger(l *slog.Logger, dropped prometheus.Counter) *log.Logger {
 // itself, and the rest for debugging.
 func (w *logWriter) Write(line []byte) (int, error) {
 	level := slog.LevelDebug
-	if bytes.HasPrefix(line, []byte("[ERR]")) || bytes.HasPrefix(line, []byte("[WARN]")) {
+	loud := bytes.HasPrefix(line, []byte("[ERR]")) || bytes.HasPrefix(line, []byte("[WARN]"))
+	if loud && !bytes.Contains(line, []byte(net.ErrClosed.Error())) { // our own sockets close at the end only
 		level = slog.LevelWarn
 	}
 	if !w.log.Enabled(context.Background(), level) {
@@ -43,6 +45,6 @@ func (w *logWriter) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	_, text, _ := bytes.Cut(bytes.TrimSpace(line), []byte("memberlist: "))
-	w.log.Log(context.Background(), level, "gossip: "+string(text))
+	w.log.Log(context.Background(), level, "gossip: "+string(text)) //nolint:sloglint // the text is the protocol's
 	return len(line), nil
 }

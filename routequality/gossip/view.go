@@ -56,7 +56,7 @@ func (v *view) put(m *Member) {
 func (v *view) putLocked(m *Member) {
 	old, known := v.byName.Swap(m.Name, m)
 	if known {
-		v.metrics.members.WithLabelValues(stateLabel(old.(*Member).State)).Dec() //nolint:forcetypeassert // only *Member is stored
+		v.metrics.members.WithLabelValues(stateLabel(old.(*Member).State)).Dec() //nolint:errcheck // only *Member is stored
 	} else {
 		v.count++
 	}
@@ -88,7 +88,7 @@ func (v *view) get(name cdn.NodeName) *Member {
 	if !ok {
 		return nil
 	}
-	return m.(*Member) //nolint:forcetypeassert // only *Member is stored
+	return m.(*Member) //nolint:errcheck // only *Member is stored
 }
 
 func (v *view) state(name cdn.NodeName) cdn.NodeState {
@@ -101,7 +101,7 @@ func (v *view) state(name cdn.NodeName) cdn.NodeState {
 func (v *view) members() []Member {
 	var all []Member
 	v.byName.Range(func(_, m any) bool {
-		all = append(all, *m.(*Member)) //nolint:forcetypeassert // only *Member is stored
+		all = append(all, *m.(*Member)) //nolint:errcheck // only *Member is stored
 		return true
 	})
 	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })

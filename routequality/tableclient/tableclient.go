@@ -70,7 +70,7 @@ func (c *Client) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 		case err == nil:
 			if failing {
-				c.cfg.Log.Info("following the route table again", "url", c.cfg.URL)
+				c.cfg.Log.InfoContext(ctx, "following the route table again", "url", c.cfg.URL)
 			}
 			pause, failing = pauseFirst, false
 			if !news { // a server that does not wait must not be asked without a pause
@@ -78,7 +78,7 @@ func (c *Client) Run(ctx context.Context) error {
 			}
 		default:
 			if !failing {
-				c.cfg.Log.Warn("cannot follow the route table; trying again", "url", c.cfg.URL, "error", err)
+				c.cfg.Log.WarnContext(ctx, "cannot follow the route table; trying again", "url", c.cfg.URL, "error", err)
 			}
 			failing = true
 			sleep(ctx, pause/2+rand.N(pause/2)) //nolint:gosec // chance, not a secret

@@ -92,7 +92,7 @@ func sourceOf(a net.Addr) netip.Prefix {
 	if ip.Is4() {
 		bits = 32
 	}
-	p, _ := ip.Prefix(bits) //nolint:errcheck // the zero Prefix is a source as well
+	p, _ := ip.Prefix(bits)
 	return p
 }
 

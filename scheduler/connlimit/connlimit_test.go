@@ -74,8 +74,8 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%v refused, want %v", got, want)
 			}
 			for _, c := range conns {
-				c.Close() //nolint:errcheck // a pipe
-				c.Close() //nolint:errcheck // twice counts once
+				c.Close()
+				c.Close()
 			}
 			if got := testutil.ToFloat64(open); got != 0 {
 				t.Errorf("%v open after all were closed", got)

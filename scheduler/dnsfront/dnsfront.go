@@ -59,7 +59,7 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Addr returns where the server listens, UDP and TCP alike.
-func (s *Server) Addr() netip.AddrPort { return s.udp.LocalAddr().(*net.UDPAddr).AddrPort() } //nolint:forcetypeassert // a UDP socket has no other
+func (s *Server) Addr() netip.AddrPort { return s.udp.LocalAddr().(*net.UDPAddr).AddrPort() } //nolint:errcheck // a UDP socket has no other
 
 // Run serves until ctx ends. Answers under way are finished then, for at most the
 // time that one write may take.
@@ -93,7 +93,7 @@ func listen(addr string) (*net.UDPConn, net.Listener, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		bound := tcp.Addr().(*net.TCPAddr) //nolint:forcetypeassert // a TCP listener has no other
+		bound := tcp.Addr().(*net.TCPAddr) //nolint:errcheck // a TCP listener has no other
 		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: bound.IP, Port: bound.Port, Zone: bound.Zone})
 		if err == nil {
 			err = answerFromDestination(udp)

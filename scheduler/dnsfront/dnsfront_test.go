@@ -166,8 +166,11 @@ func TestZone(t *testing.T) {
 		extra  []string
 	}{
 		{"soa", "cdn.test.", dns.TypeSOA, 0, []string{"cdn.test. 3600 " + soaData}, nil},
-		{"ns", "cdn.test.", dns.TypeNS, 0, []string{"cdn.test. 3600 IN NS ns1.cdn.test.", "cdn.test. 3600 IN NS ns2.cdn.test."},
-			[]string{"ns1.cdn.test. 3600 IN A 192.0.2.53", "ns1.cdn.test. 3600 IN AAAA 2001:db8::53", "ns2.cdn.test. 3600 IN A 198.51.100.53"}},
+		{
+			"ns", "cdn.test.", dns.TypeNS, 0,
+			[]string{"cdn.test. 3600 IN NS ns1.cdn.test.", "cdn.test. 3600 IN NS ns2.cdn.test."},
+			[]string{"ns1.cdn.test. 3600 IN A 192.0.2.53", "ns1.cdn.test. 3600 IN AAAA 2001:db8::53", "ns2.cdn.test. 3600 IN A 198.51.100.53"},
+		},
 		{"apexa", "cdn.test.", dns.TypeA, 0, nil, nil},
 		{"glue", "ns1.cdn.test.", dns.TypeA, 0, []string{"ns1.cdn.test. 3600 IN A 192.0.2.53"}, nil},
 		{"glue6", "ns1.cdn.test.", dns.TypeAAAA, 0, []string{"ns1.cdn.test. 3600 IN AAAA 2001:db8::53"}, nil},
@@ -391,7 +394,7 @@ func TestPipeline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the test is over
+	defer conn.Close()
 	for i := range 50 {
 		q := query("www.shop.example.cdn.test.", dns.TypeA)
 		q.Id = uint16(i)
@@ -419,7 +422,7 @@ func TestConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close() //nolint:errcheck // the test is over
+		defer c.Close()
 		open = append(open, c)
 	}
 	last := &dns.Conn{Conn: open[len(open)-1]} // answered: all are accepted by now
@@ -433,7 +436,7 @@ func TestConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // the test is over
+	defer c.Close()
 	if _, err := io.ReadAll(c); err != nil {
 		t.Errorf("the connection too many: %v, want it closed", err)
 	}
@@ -455,7 +458,7 @@ func TestTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer udp.Close() //nolint:errcheck // the test is over
+	defer udp.Close()
 	for _, addr := range []string{f.addr, udp.LocalAddr().String(), "nonsense"} {
 		if _, err := dnsfront.New(dnsfront.Config{Addr: addr, View: f.view.Load, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}); err == nil {
 			t.Errorf("listening on %s did not fail", addr)

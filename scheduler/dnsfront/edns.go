@@ -80,7 +80,7 @@ func (c *client) use(subnet *dns.EDNS0_SUBNET) bool {
 		c.finest = 0
 		return true
 	}
-	network, _ := addr.Prefix(min(source, c.finest)) //nolint:errcheck // shorter than what was right above
+	network, _ := addr.Prefix(min(source, c.finest))
 	c.addr = network.Addr()
 	return true
 }

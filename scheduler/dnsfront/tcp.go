@@ -32,7 +32,7 @@ func (s *Server) acceptTCP(ctx context.Context) {
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default:
-			s.log.Warn("accepting DNS connections", "error", err)
+			s.log.WarnContext(ctx, "accepting DNS connections", "error", err)
 			pause(ctx)
 		}
 	}

@@ -18,7 +18,7 @@ const maxQuery = 4096
 // query was sent. On a socket for all addresses the answer could otherwise leave
 // from another one, and the resolver would drop it.
 func answerFromDestination(conn *net.UDPConn) error {
-	if !conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() { //nolint:forcetypeassert // a UDP socket has no other
+	if !conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() { //nolint:errcheck // a UDP socket has no other
 		return nil
 	}
 	err6 := ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
@@ -40,11 +40,11 @@ func (s *Server) serveUDP(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			s.log.Warn("reading DNS queries", "error", err)
+			s.log.WarnContext(ctx, "reading DNS queries", "error", err)
 			pause(ctx)
 			continue
 		}
-		from := session.RemoteAddr().(*net.UDPAddr).AddrPort().Addr().Unmap() //nolint:forcetypeassert // a UDP socket has no other
+		from := session.RemoteAddr().(*net.UDPAddr).AddrPort().Addr().Unmap() //nolint:errcheck // a UDP socket has no other
 		reply := s.answerer.respond(buf[:n], from, true)
 		if reply == nil {
 			continue

@@ -64,6 +64,7 @@ func (r *responder) answerName(q dns.Question, name view.Name) {
 		r.steer(q, name.Domain)
 	case view.Direct:
 		r.add(address(q.Name, q.Qtype, directTTL, name.Node)...)
+	default: // no such name, or nothing at it: there is nothing to add
 	}
 }
 

@@ -101,7 +101,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		return s.shutdown()
+		return s.shutdown() //nolint:contextcheck // ctx has ended: the shutdown has a time of its own
 	})
 	return group.Wait()
 }

@@ -84,7 +84,7 @@ func (f *front) send(t *testing.T, request string) (resp *http.Response, body st
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the answer was read
+	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,11 @@ func snapshot() *cdn.Snapshot {
 			Zone: "cdn.test",
 			POPs: []cdn.POP{{Name: "p1", Tier: cdn.TierEdge}, {Name: "hub", Tier: cdn.TierRegional}, {Name: "vacant", Tier: cdn.TierEdge}},
 			Nodes: []cdn.Node{
-				{Name: "s1", Roles: scheduler}, {Name: "e1", POP: "p1", Roles: edge}, {Name: "e2", POP: "p1", Roles: edge},
-				{Name: "h1", POP: "hub", Roles: edge}, {Name: "s2", Roles: scheduler},
+				{Name: "s1", Roles: scheduler},
+				{Name: "e1", POP: "p1", Roles: edge},
+				{Name: "e2", POP: "p1", Roles: edge},
+				{Name: "h1", POP: "hub", Roles: edge},
+				{Name: "s2", Roles: scheduler},
 			},
 		},
 		Sites: []cdn.Site{
