@@ -53,7 +53,7 @@ func (x *exchange) sendFill(reader *fill.Reader[*head], f *head, own bool) {
 		x.sendFailure(f, c)
 		return
 	case f.renewed != nil:
-		c.fwdStatus, c.stored = http.StatusNotModified, true
+		c.fwdStatus, c.stored, c.detail = http.StatusNotModified, f.storing, f.reason
 		x.sendStored(f.renewed, wordRevalidated, c)
 		return
 	case own && !f.storing && f.response.Status == http.StatusOK && x.header["Range"] != nil:
@@ -157,6 +157,7 @@ func (x *exchange) begin(r *httpcache.Response, h http.Header, size int64) (part
 			status, part = http.StatusRequestedRangeNotSatisfiable, httpcache.Range{}
 			h["Content-Range"] = []string{httpcache.Unsatisfied(size)}
 			h.Del("Content-Type")
+		default: // a range that is ignored: the whole
 		}
 	}
 	delete(h, "Content-Length")

@@ -165,7 +165,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.addr.Store(a)
 	}
 	defer s.addr.Store(nil)
-	s.log.Info("serving", "addr", l.Addr().String(), "node", s.name, "version", s.cfg.Version)
+	s.log.InfoContext(ctx, "serving", "addr", l.Addr().String(), "node", s.name, "version", s.cfg.Version)
 	return s.serve(ctx, l)
 }
 
@@ -185,6 +185,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 				conns.Add(1)
 			case http.StateClosed, http.StateHijacked:
 				conns.Done()
+			default: // still the same connection
 			}
 		},
 	}
@@ -194,7 +195,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		s.drain(srv)
+		s.drain(srv) //nolint:contextcheck // ctx has ended: draining has a time of its own
 		err = <-served
 	}
 	s.fills.Close() // what still reads a fill ends now

@@ -98,14 +98,22 @@ func receive(resp *http.Response, now time.Time) http.Header {
 	return h
 }
 
-// renew puts a validated head in place of the stored one.
+// renew puts a validated head in place of the stored one. The origin may have changed its mind:
+// if the response must not be stored any more, the stored one goes.
 func (s *Server) renew(q *query, base *store.Object, f *fill.Fill[*head], upstream string, r *httpcache.Response) {
-	f.Commit(func() { s.store.Refresh(base, r) })
 	object := *base
 	object.Response = r
 	verdict := httpcache.Assess(s.now(), q.cacheRequest(), r, q.policy)
+	f.Commit(func() {
+		switch {
+		case verdict.Store:
+			s.store.Refresh(base, r)
+		case !verdict.Personal:
+			s.store.Delete(q.key)
+		}
+	})
 	s.remember(q.key, verdict.Share, verdict.Personal)
-	f.Announce(&head{upstream: upstream, renewed: &object, shared: verdict.Share}, verdict.Share)
+	f.Announce(&head{upstream: upstream, renewed: &object, storing: verdict.Store, shared: verdict.Share, reason: verdict.Reason}, verdict.Share)
 	f.Finish(io.EOF)
 }
 

@@ -51,6 +51,8 @@ func gauges(s *Server) []prometheus.Collector {
 	return []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_fills_running", Help: "Fetches in progress."},
 			func() float64 { return float64(s.fills.Running()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_fill_readers", Help: "Requests that wait for or read a fetch in progress."},
+			func() float64 { return float64(s.fills.Readers()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_store_bytes", Help: "Memory of stored objects."},
 			func() float64 { return float64(s.store.Stats().Bytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_store_objects", Help: "Stored objects."},

@@ -52,7 +52,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.fail(http.StatusLoopDetected, "the request has been here before (CDN-Loop)")
 		return
 	}
-	x.answer()
+	x.answer() //nolint:contextcheck // the request carries the context
 }
 
 // finish counts and records the request, whatever became of it.
@@ -262,11 +262,22 @@ func (x *exchange) accepts(h *head) bool {
 	case !h.shared:
 		return false
 	case h.renewed != nil:
-		return h.renewed.Response.Matches(x.header)
+		return x.usable(h.renewed.Response)
 	case h.response != nil:
-		return h.response.Matches(x.header)
+		return x.usable(h.response)
 	}
 	return true // a failure is everybody's
+}
+
+// usable reports whether a response that came for another request may answer this one: what
+// would not be used from the store is not used on its way there either.
+func (x *exchange) usable(r *httpcache.Response) bool {
+	switch httpcache.Decide(x.s.now(), x.cacheRequest(), r, x.policy).Verdict {
+	case httpcache.Miss, httpcache.Pass:
+		return false
+	default:
+		return true
+	}
 }
 
 func (x *exchange) sendFound() {

@@ -224,3 +224,12 @@ func eventually(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
+
+// target is a path of the rig's site.
+func target(pathAndQuery string) cdn.Target {
+	t, err := cdn.NewTarget("http", domain, pathAndQuery)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}

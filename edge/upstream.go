@@ -94,7 +94,7 @@ func (s *Server) askParents(ctx context.Context, q *query, req *http.Request, na
 		if ctx.Err() != nil || !repeatable(req, err) {
 			break
 		}
-		s.log.Debug("a regional node did not answer", "node", node, "error", err)
+		s.log.DebugContext(ctx, "a regional node did not answer", "node", node, "error", err)
 	}
 	return nil, node, err
 }

@@ -26,6 +26,7 @@ type Limits struct {
 type Group[H any] struct {
 	limits Limits
 	kept   atomic.Int64 // octets kept by all fills
+	reads  atomic.Int64 // readers of all fills
 
 	base   context.Context // of all fills
 	cancel context.CancelFunc
@@ -110,7 +111,7 @@ func (g *Group[H]) joinLocked(key cdn.CacheKey, accept func(H) bool) *Reader[H] 
 func (g *Group[H]) startLocked(key cdn.CacheKey, shared bool, run Run[H]) *Reader[H] {
 	ctx, cancel := context.WithCancel(g.base)
 	f := &Fill[H]{key: key, group: g, ready: make(chan struct{}), joinable: shared}
-	f.Stream.init(g.limits, &g.kept, cancel)
+	f.init(g.limits, &g.kept, &g.reads, cancel)
 	if g.running[key] == nil {
 		g.running[key] = make(map[*Fill[H]]struct{})
 	}
@@ -207,6 +208,9 @@ func (g *Group[H]) Running() int {
 	defer g.mu.Unlock()
 	return g.count
 }
+
+// Readers returns the number of readers that have not been closed.
+func (g *Group[H]) Readers() int { return int(g.reads.Load()) }
 
 // Close ends all fills and waits for them. Join returns nil from now on.
 func (g *Group[H]) Close() {

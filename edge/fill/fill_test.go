@@ -78,8 +78,8 @@ func TestOneFetchForAll(t *testing.T) {
 	for range 100 {
 		<-joined
 	}
-	feed.Write(content) //nolint:errcheck // the readers tell
-	feed.Close()        //nolint:errcheck // it never fails
+	feed.Write(content)
+	feed.Close()
 	wg.Wait()
 	if starts.Load() != 1 {
 		t.Errorf("%d fetches, want 1", starts.Load())
@@ -99,7 +99,7 @@ func TestStreams(t *testing.T) {
 		defer r.Close()
 		for i := range 5 {
 			text := fmt.Sprint("part ", i)
-			io.WriteString(feed, text) //nolint:errcheck // the reader tells
+			io.WriteString(feed, text)
 			got, err := r.Next(t.Context())
 			if string(got) != text || err != nil {
 				t.Fatalf("Next() = %q, %v while the source is open, want %q", got, err, text)
@@ -113,7 +113,7 @@ func TestStreams(t *testing.T) {
 			t.Fatal("a second fill was started")
 		}
 		defer late.Close()
-		feed.Close() //nolint:errcheck // it never fails
+		feed.Close()
 		if got, err := all(late); string(got) != "part 0part 1part 2part 3part 4" || err != io.EOF {
 			t.Errorf("a late reader got %q, %v", got, err)
 		}
@@ -212,7 +212,7 @@ func TestUnkeptEndsWithItsReader(t *testing.T) {
 				ended <- ctx.Err()
 			}
 		})
-		io.WriteString(feed, "x") //nolint:errcheck // not what is tested
+		io.WriteString(feed, "x")
 		r.Close()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("the fetch ended with %v, want it cancelled", err)
@@ -234,8 +234,8 @@ func TestKeptGoesOn(t *testing.T) {
 			}
 		})
 		r.Close()
-		io.WriteString(feed, "hello") //nolint:errcheck // the body tells
-		feed.Close()                  //nolint:errcheck // it never fails
+		io.WriteString(feed, "hello")
+		feed.Close()
 		if body := <-done; body.Len() != 5 {
 			t.Errorf("%d octets were kept, want 5", body.Len())
 		}
@@ -302,8 +302,8 @@ func TestDetach(t *testing.T) {
 		if !started {
 			t.Error("a newcomer joined a detached fill")
 		}
-		io.WriteString(feed, "body") //nolint:errcheck // the reader tells
-		feed.Close()                 //nolint:errcheck // it never fails
+		io.WriteString(feed, "body")
+		feed.Close()
 		if got, err := all(old); string(got) != "body" || err != io.EOF {
 			t.Errorf("the old reader got %q, %v", got, err)
 		}
@@ -398,7 +398,7 @@ func TestNextHonoursContext(t *testing.T) {
 		if _, err := r.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Next() = %v, want the context's error", err)
 		}
-		feed.Close() //nolint:errcheck // it never fails
+		feed.Close()
 	})
 }
 

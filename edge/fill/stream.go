@@ -28,6 +28,7 @@ var ErrAbandoned = errors.New("no reader is left")
 type Stream struct {
 	limits Limits
 	kept   *atomic.Int64 // of all streams of the group
+	reads  *atomic.Int64 // cursors of all streams of the group
 	cancel context.CancelFunc
 
 	mu       sync.Mutex // guards the following
@@ -45,8 +46,8 @@ type Stream struct {
 // cursor is a reader's place in a stream.
 type cursor struct{ pos int64 }
 
-func (s *Stream) init(limits Limits, kept *atomic.Int64, cancel context.CancelFunc) {
-	s.limits, s.kept, s.cancel = limits, kept, cancel
+func (s *Stream) init(limits Limits, kept, reads *atomic.Int64, cancel context.CancelFunc) {
+	s.limits, s.kept, s.reads, s.cancel = limits, kept, reads, cancel
 	s.changed.L = &s.mu
 	s.cursors = make(map[*cursor]struct{})
 }
@@ -252,6 +253,7 @@ func (s *Stream) open() *cursor {
 	}
 	c := new(cursor)
 	s.cursors[c] = struct{}{}
+	s.reads.Add(1)
 	return c
 }
 
@@ -259,7 +261,10 @@ func (s *Stream) open() *cursor {
 func (s *Stream) shut(c *cursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.cursors, c)
+	if _, open := s.cursors[c]; open {
+		delete(s.cursors, c)
+		s.reads.Add(-1)
+	}
 	if s.windowed && !s.done && len(s.cursors) == 0 {
 		s.cancel()
 	}

@@ -35,7 +35,7 @@ func (o *Object) Size() int64 { return o.Body.Len() + int64(o.Response.Size()+le
 const overhead = 512
 
 // Store is a set of objects. All methods may be called at any time from any goroutine.
-type Store interface {
+type Store interface { //nolint:interfacebloat // a cache of variants needs each of the eight
 	// Get returns the newest object of the key that the request fields select and
 	// counts the use, or returns nil.
 	Get(key cdn.CacheKey, fields http.Header) *Object

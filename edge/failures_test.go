@@ -1,0 +1,192 @@
+package edge_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/edge"
+)
+
+// broken is an edge.Origin that always fails in one way.
+type broken struct{ kind cdn.Kind }
+
+func (b broken) Fetch(context.Context, *cdn.Origin, *http.Request) (*http.Response, error) {
+	return nil, cdn.Errorf(b.kind, "", "the test wants it so")
+}
+
+func TestFailingOrigin(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=10")
+		switch req.URL.Path {
+		case "/strict":
+			w.Header().Set("Cache-Control", "max-age=10, must-revalidate")
+		case "/swr":
+			w.Header().Set("Cache-Control", "max-age=10, stale-while-revalidate=60")
+		}
+		io.WriteString(w, "kept")
+	})
+	r.chain(t)
+	for _, path := range []string{"/plain", "/strict", "/swr"} {
+		r.get(t, r.addr("fra-1"), path)
+	}
+	r.clock.advance(20 * time.Second)
+
+	if a := r.get(t, r.addr("fra-1"), "/swr"); a.word() != "STALE" || a.body != "kept" {
+		t.Errorf("stale-while-revalidate: %s %q", a.word(), a.body)
+	}
+	eventually(t, "a refresh in the background", func() bool { return r.get(t, r.addr("fra-1"), "/swr").word() == "HIT" })
+
+	r.origin.Close()
+	if a := r.get(t, r.addr("fra-1"), "/plain"); a.StatusCode != http.StatusOK || a.body != "kept" {
+		t.Errorf("disconnected (RFC 9111 section 4.2.4): %s %q", a.Status, a.body)
+	}
+	for _, path := range []string{"/strict", "/never-seen"} {
+		if a := r.get(t, r.addr("fra-1"), path); a.StatusCode != http.StatusBadGateway || a.status() == "" {
+			t.Errorf("%s: %s, Cache-Status %q; want 502", path, a.Status, a.status())
+		}
+	}
+}
+
+// TestNothingButAFailure: without anything stored the visitor learns what failed, at
+// a node alone and through both tiers, and another node's account stays inside.
+func TestNothingButAFailure(t *testing.T) {
+	for name, tt := range map[string]struct {
+		kind   cdn.Kind
+		status int
+		detail string
+	}{
+		"unavailable": {cdn.Unavailable, http.StatusBadGateway, "unavailable"},
+		"timeout":     {cdn.Timeout, http.StatusGatewayTimeout, "timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, cacheable)
+			breaks := func(cfg *edge.Config) { cfg.Origin = broken{tt.kind} }
+			r.start(t, "ams-1", breaks)
+			r.start(t, "ams-2", breaks)
+			r.start(t, "fra-1")
+			for _, method := range []string{"GET", "HEAD", "POST"} {
+				for _, node := range []string{"ams-1", "fra-1"} {
+					a := r.ask(t, method, r.addr(node), domain, "/a")
+					if a.StatusCode != tt.status || !strings.Contains(a.status(), node+"; fwd=") || !strings.Contains(a.status(), `detail="`+tt.detail+`"`) {
+						t.Errorf("%s at %s: %s, %s", method, node, a.Status, a.status())
+					}
+					if method != "HEAD" && !strings.Contains(a.body, tt.detail) || a.Header.Get("Nearcast-Error") != "" {
+						t.Errorf("%s at %s: %q, %v", method, node, a.body, a.Header)
+					}
+				}
+			}
+			if r.origin.total != 0 {
+				t.Error("the edge node asked the origin that its regional node could not reach")
+			}
+		})
+	}
+}
+
+// TestStaleIfError is about servers that answer, but with an error (RFC 5861 section 4).
+func TestStaleIfError(t *testing.T) {
+	minute, err := cdn.ParseDuration("1m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status atomic.Int64
+	controls := map[string]string{
+		"/plain":   "max-age=10",
+		"/said":    "max-age=10, stale-if-error=60",
+		"/shared":  "s-maxage=10, stale-if-error=60",
+		"/short":   "max-age=10, stale-if-error=5",
+		"/strict":  "max-age=10, stale-if-error=60, must-revalidate",
+		"/ruled":   "max-age=10",
+		"/ruled/2": "max-age=10, proxy-revalidate",
+	}
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Cache-Control", controls[req.URL.Path])
+		if n := status.Load(); n != 0 {
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(int(n))
+			return
+		}
+		io.WriteString(w, "kept")
+	}, cdn.Route{Match: cdn.Match{PathPrefix: "/ruled"}, StaleIfError: minute})
+	r.chain(t)
+	for path := range controls {
+		r.get(t, r.addr("fra-1"), path)
+	}
+	r.clock.advance(20 * time.Second)
+	for _, tt := range []struct {
+		path          string
+		status, wants int
+	}{
+		{"/said", 500, 200},
+		{"/said", 503, 200},
+		{"/said", 404, 404},
+		{"/shared", 502, 200},
+		{"/ruled", 504, 200},
+		{"/plain", 503, 503},
+		{"/short", 503, 503},
+		{"/strict", 503, 503},
+		{"/ruled/2", 503, 503},
+	} {
+		status.Store(int64(tt.status))
+		a := r.get(t, r.addr("fra-1"), tt.path)
+		if a.StatusCode != tt.wants || a.StatusCode == 200 && a.body != "kept" {
+			t.Errorf("%s when the origin says %d: %s %q, want %d", tt.path, tt.status, a.Status, a.body, tt.wants)
+		}
+	}
+	r.clock.advance(time.Minute)
+	status.Store(503)
+	if a := r.get(t, r.addr("fra-1"), "/shared"); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("past its window: %s", a.Status)
+	}
+}
+
+// TestStaleOfTheEdge: what the edge node still has is used when no one behind it
+// can reach the origin, even if the regional node has lost its copy.
+func TestStaleOfTheEdge(t *testing.T) {
+	r := newRig(t, cacheable)
+	_, l2 := r.chain(t)
+	r.get(t, r.addr("fra-1"), "/a")
+	r.clock.advance(61 * time.Second)
+	for _, node := range l2 {
+		node.PurgeAll()
+	}
+	r.origin.Close()
+	if a := r.get(t, r.addr("fra-1"), "/a"); a.word() != "STALE" || a.body != "body of /a" || a.StatusCode != http.StatusOK || !strings.Contains(a.status(), "ttl=-") {
+		t.Errorf("%s %s %q, %s", a.Status, a.word(), a.body, a.status())
+	}
+}
+
+// TestOriginSpeaksLikeANode: the fields that nodes exchange mean nothing from an origin.
+func TestOriginSpeaksLikeANode(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Nearcast-Error", "timeout")
+		w.Header().Set("Nearcast-Hop", "fra-1")
+		w.Header().Set("X-Cache", "their own")
+		io.WriteString(w, "x")
+	})
+	r.chain(t)
+	a := r.get(t, r.addr("fra-1"), "/a")
+	if a.StatusCode != http.StatusOK || a.Header.Get("Nearcast-Error") != "" || a.Header.Get("Nearcast-Hop") != "" || a.word() != "MISS" {
+		t.Errorf("%s %v", a.Status, a.Header)
+	}
+}
+
+// TestPanicInAFill: a defect in the way to the origin costs one request.
+func TestPanicInAFill(t *testing.T) {
+	r := newRig(t, cacheable)
+	_, addr := r.startAlone(t, func(cfg *edge.Config) { cfg.Origin = panicking{} })
+	if a := r.get(t, addr, "/a"); a.StatusCode != http.StatusBadGateway {
+		t.Errorf("%s", a.Status)
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Fetch(context.Context, *cdn.Origin, *http.Request) (*http.Response, error) {
+	panic("a defect")
+}
