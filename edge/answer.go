@@ -189,6 +189,9 @@ func (x *exchange) head(status int) {
 // copy moves up to limit octets from a fill to the visitor, all there are if limit
 // is negative, as they arrive.
 func (x *exchange) copy(reader *fill.Reader[*head], limit int64) {
+	if limit < 0 && !reader.Pending() {
+		x.flush() // it may be a stream of events, the first of which is far away
+	}
 	for limit != 0 {
 		p, err := reader.Next(x.r.Context())
 		if errors.Is(err, io.EOF) {

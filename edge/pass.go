@@ -55,9 +55,12 @@ func (x *exchange) pass(fwd string) {
 	}
 }
 
-// relay copies a response's body. A body of unknown length may be a stream of events, so it
-// is not held back.
+// relay copies a response's body. A body of unknown length may be a stream of events, so
+// neither it nor the head before it is held back.
 func (x *exchange) relay(resp *http.Response) {
+	if resp.ContentLength < 0 {
+		x.flush()
+	}
 	watchdog := time.AfterFunc(bodyStall, func() { resp.Body.Close() }) //nolint:errcheck // it makes the pending read fail
 	defer watchdog.Stop()
 	buf := make([]byte, copySize)

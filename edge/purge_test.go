@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"nearcast/cdn"
+	"nearcast/edge"
 )
 
 func TestPurge(t *testing.T) {
@@ -71,7 +74,8 @@ func TestPurgeDuringAFill(t *testing.T) {
 // then may use what it has.
 func TestRegionalNodeCatchesUp(t *testing.T) {
 	r := newRig(t, cacheable)
-	l1, l2 := r.chain(t)
+	registry := prometheus.NewRegistry()
+	l1, l2 := r.chain(t, func(cfg *edge.Config) { cfg.Registry = registry })
 	r.get(t, r.addr("fra-1"), "/a")
 	r.get(t, r.addr("fra-1"), "/b")
 	purge := cdn.Purge{Revision: 1, Targets: []cdn.Target{{Scheme: "http", Domain: domain, Path: "/a"}}}
@@ -83,6 +87,7 @@ func TestRegionalNodeCatchesUp(t *testing.T) {
 			t.Errorf("%s, want a hit at the regional node", a.status())
 		}
 	})
+	eventually(t, "the regional node is asked", func() bool { return metric(t, registry, "nearcast_edge_upstream_requests_total") == 3 })
 	for _, node := range l2 {
 		node.Purge(purge)
 	}

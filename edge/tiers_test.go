@@ -1,13 +1,9 @@
 package edge_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -175,35 +171,5 @@ func TestForgedHopIsIgnored(t *testing.T) {
 	// Through both tiers the origin sees the visitor, as the edge node saw it.
 	if a := r.get(t, r.addr("fra-1"), "/a", "X-Forwarded-For", "6.6.6.6"); a.body != "127.0.0.1 " {
 		t.Errorf("the origin saw %q, want the visitor's own address", a.body)
-	}
-}
-
-func TestAccessLog(t *testing.T) {
-	r := newRig(t, cacheable)
-	name := filepath.Join(t.TempDir(), "access.ndjson")
-	r.chain(t, func(cfg *edge.Config) { cfg.AccessLog = name })
-	r.get(t, r.addr("fra-1"), "/a?x=1", "User-Agent", "tester")
-	r.get(t, r.addr("fra-1"), "/a?x=1")
-	var lines [][]byte
-	eventually(t, "two lines in the access log", func() bool {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines = bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-		return len(lines) == 2
-	})
-	var first struct {
-		Node, Site, Method, URL, Cache, Upstream string
-		Status                                   int
-		Bytes                                    int64
-		UserAgent                                string `json:"user_agent"`
-	}
-	if err := json.Unmarshal(lines[0], &first); err != nil {
-		t.Fatalf("%s: %v", lines[0], err)
-	}
-	if first.Node != "fra-1" || first.Site != "shop" || first.URL != "http://www.shop.example/a?x=1" || first.Cache != "MISS" ||
-		first.Status != 200 || first.Bytes != int64(len("body of /a")) || first.UserAgent != "tester" || !strings.HasPrefix(first.Upstream, "ams-") {
-		t.Errorf("%s", lines[0])
 	}
 }

@@ -191,6 +191,7 @@ func TestPoll(t *testing.T) {
 		begin := time.Now()
 		answered := make(chan int, 1)
 		go func() {
+			defer close(answered) // a poll that fails is status 0, not a test that hangs
 			status, _ := get(t, url+"/v1/table?epoch="+first.Epoch+"&version="+strconv.FormatUint(first.Version+9, 10), "tok")
 			answered <- status
 		}()
