@@ -134,7 +134,7 @@ func TestStaleIfError(t *testing.T) {
 	} {
 		status.Store(int64(tt.status))
 		a := r.get(t, r.addr("fra-1"), tt.path)
-		if a.StatusCode != tt.wants || a.StatusCode == 200 && a.body != "kept" {
+		if a.StatusCode != tt.wants || a.StatusCode == http.StatusOK && a.body != "kept" {
 			t.Errorf("%s when the origin says %d: %s %q, want %d", tt.path, tt.status, a.Status, a.body, tt.wants)
 		}
 	}

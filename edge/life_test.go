@@ -197,6 +197,7 @@ func TestVisitorOfAStream(t *testing.T) {
 }
 
 func visitStream(t *testing.T, method string) {
+	t.Helper()
 	left := make(chan struct{})
 	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
