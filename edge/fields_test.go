@@ -144,22 +144,19 @@ func TestUnsafeBodiesAndInvalidation(t *testing.T) {
 		}
 		body, err := io.ReadAll(req.Body)
 		w.Header().Set("Location", "/moved#part")
-		w.Header().Set("Content-Location", "http://elsewhere.example/kept")
+		w.Header().Set("Content-Location", "http://shop.example/kept")
 		if req.URL.Path == "/refused" {
 			w.WriteHeader(http.StatusForbidden)
 		}
 		fmt.Fprint(w, req.Method, " ", len(body), " ", err)
 	})
+	r.sites[0].Domains = append(r.sites[0].Domains, "shop.example")
 	r.start(t, "ams-1")
 	addr := r.addr("ams-1")
-	fetch := func() {
-		for _, path := range []string{"/a", "/moved", "/kept", "/refused"} {
-			r.get(t, addr, path)
-		}
-	}
 	words := func() (got string) {
-		for _, path := range []string{"/a", "/moved", "/kept", "/refused"} {
-			got += r.get(t, addr, path).word() + " "
+		for _, url := range []string{domain + " /a", domain + " /moved", "shop.example /kept", domain + " /refused"} {
+			host, path, _ := strings.Cut(url, " ")
+			got += r.ask(t, http.MethodGet, addr, host, path).word() + " "
 		}
 		return got
 	}
@@ -179,7 +176,7 @@ func TestUnsafeBodiesAndInvalidation(t *testing.T) {
 			t.Errorf("%q %v %v, want %q", body, err, resp.Header, want)
 		}
 	}
-	fetch()
+	words()
 	send(http.MethodPost, "/refused", 10, "POST 10 <nil>")
 	if got := words(); got != "HIT HIT HIT HIT " {
 		t.Errorf("after a refused POST: %s", got)

@@ -126,7 +126,10 @@ func TestUnknownLengthAndTooLarge(t *testing.T) {
 		size int
 		word string
 	}{"/small": {5, "HIT"}, "/known": {len(large), "MISS"}, "/unknown": {len(large), "MISS"}} {
-		r.get(t, addr, path)
+		first := r.get(t, addr, path)
+		if tooLarge := strings.Contains(first.status(), `detail="too large"`); tooLarge != (path == "/known") {
+			t.Errorf("%s: Cache-Status %q", path, first.status())
+		}
 		if a := r.get(t, addr, path); len(a.body) != want.size || a.word() != want.word || a.err != nil {
 			t.Errorf("%s: %d octets, %s, %v; want %d, %s", path, len(a.body), a.word(), a.err, want.size, want.word)
 		}

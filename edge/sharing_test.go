@@ -117,8 +117,16 @@ func TestPersonalAnswersDoNotQueue(t *testing.T) {
 	for range visitors {
 		done.Go(func() { r.get(t, addr, "/a", "X-Wait", "1") })
 	}
-	for range visitors { // all are at the origin at the same time
-		<-arrived
+	patience := time.After(10 * time.Second)
+	for i := range visitors { // all are at the origin at the same time
+		select {
+		case <-arrived:
+		case <-patience:
+			t.Errorf("only %d of %d visitors are at the origin", i, visitors)
+			close(release)
+			done.Wait()
+			return
+		}
 	}
 	close(release)
 	done.Wait()

@@ -77,7 +77,6 @@ func (s *Server) ask(ctx context.Context, q *query, method string, h http.Header
 		s.metrics.upstreamErrors.WithLabelValues("origin").Inc()
 		return nil, "origin", err
 	}
-	resp.Header.Del(errorField) // only nodes may say so
 	return resp, "origin", nil
 }
 

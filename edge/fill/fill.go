@@ -222,12 +222,12 @@ func (g *Group[H]) Close() {
 }
 
 // Fail announces a head that has no body to follow, unless a head has been announced
-// already, and ends the stream as broken.
+// already, and ends the stream as broken. Newcomers do not find it.
 func (f *Fill[H]) Fail(head H) {
+	f.Finish(io.ErrUnexpectedEOF)
 	select {
 	case <-f.ready:
 	default:
 		f.Announce(head, true)
 	}
-	f.Finish(io.ErrUnexpectedEOF)
 }

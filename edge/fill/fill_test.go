@@ -402,6 +402,52 @@ func TestNextHonoursContext(t *testing.T) {
 	})
 }
 
+// TestFailedIsNotJoined: whoever comes after a failure makes a new attempt, even if the
+// failed one is not gone yet.
+func TestFailedIsNotJoined(t *testing.T) {
+	for name, fails := range map[string]func(f *one){
+		"head": func(f *one) { f.Fail("no") },
+		"body": func(f *one) { f.Announce("yes", true); f.Finish(io.ErrUnexpectedEOF) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := fill.NewGroup[string](roomy())
+			defer g.Close()
+			failed, leave := make(chan struct{}), make(chan struct{})
+			old, _ := g.Join("k", true, anything, func() fill.Run[string] {
+				return func(_ context.Context, f *one) { fails(f); close(failed); <-leave }
+			})
+			defer old.Close()
+			<-failed
+			r, started := g.Join("k", true, anything, serve(bytes.NewReader([]byte("new")), 3))
+			if body, err := all(r); !started || string(body) != "new" || err != io.EOF {
+				t.Errorf("%q, %v, started %v", body, err, started)
+			}
+			r.Close()
+			close(leave)
+		})
+	}
+}
+
+// TestReaders: a reader is counted from Join until its Close, and that once.
+func TestReaders(t *testing.T) {
+	g := fill.NewGroup[string](roomy())
+	src, feed := io.Pipe()
+	first, _ := g.Join("k", true, anything, serve(src, -1))
+	second, _ := g.Join("k", true, anything, nil)
+	for i, want := range []int{2, 1, 1, 0} {
+		if got := g.Readers(); got != want {
+			t.Errorf("step %d: %d readers, want %d", i, got, want)
+		}
+		if i < 2 {
+			first.Close()
+		} else {
+			second.Close()
+		}
+	}
+	feed.Close() //nolint:errcheck // it never fails
+	g.Close()
+}
+
 func TestSkip(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
 	defer g.Close()

@@ -244,11 +244,12 @@ func (s *Stream) release() {
 	s.reserved = 0
 }
 
-// open adds a reader at the start of the body, if that is still there.
+// open adds a reader at the start of the body, if that is still there and the body has
+// not failed already: a newcomer is better off with a fetch of its own.
 func (s *Stream) open() *cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.windowed && s.end > 0 {
+	if s.windowed && s.end > 0 || s.done && !errors.Is(s.err, io.EOF) {
 		return nil
 	}
 	c := new(cursor)
