@@ -1,12 +1,10 @@
 package edge
 
 import (
-	"errors"
-	"io"
+	"crypto/rand"
 	"maps"
 	"net/http"
 	"strconv"
-	"time"
 
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
@@ -15,20 +13,41 @@ import (
 
 // sendStored answers with a stored object.
 func (x *exchange) sendStored(o *store.Object, word string, c cacheStatus) {
+	src := &source{x: x, object: o}
+	defer src.close()
+	sel := x.selects(o)
+	if start, end := sel.bounds(o); o.Sliced && x.method != http.MethodHead && start < end {
+		if at, _, missing := x.s.missing(o, start, end); missing {
+			reader, h, own := x.joinMissing(o, at, end)
+			if reader != nil {
+				defer reader.Close()
+				if h.object == nil || h.object.ID != o.ID {
+					x.sendOther(reader, h, own)
+					return
+				}
+				src.next, src.nextFrom = reader, h.from
+				word, c = wordMiss, cacheStatus{fwd: "partial", fwdStatus: h.status, stored: h.storing, collapsed: !own}
+				x.rec.upstream = h.upstream
+			}
+		}
+	}
 	h := maps.Clone(o.Response.Header)
 	x.sayAge(h, o.Response, &c)
 	x.stamp(h, word, c)
-	if o.Response.NotModified(x.cacheRequest()) {
-		x.sendNotModified(h)
-		return
+	if x.begin(src, sel, h) {
+		x.send(src, sel)
 	}
-	part, ok := x.begin(o.Response, h, o.Body.Len())
-	if !ok {
-		return
+}
+
+// sendOther answers when the fill that was to complete a stored content has brought something else.
+func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
+	if at, ok := x.accepts(h); own || ok && reader.StartAt(at) {
+		if x.sendFill(reader, h, own) {
+			return
+		}
 	}
-	for piece := range o.Body.Slice(part.Start, part.Length) {
-		x.write(piece)
-	}
+	x.stored, x.whole, x.decision = nil, true, httpcache.Decision{Verdict: httpcache.Miss, Reason: "changed upstream"}
+	x.forward()
 }
 
 // sayAge sets Age and the ttl parameter.
@@ -44,45 +63,69 @@ func (x *exchange) stamp(h http.Header, word string, c cacheStatus) {
 }
 
 // sendFill answers from a fill whose head is for this request. own says that this
-// request started it.
-func (x *exchange) sendFill(reader *fill.Reader[*head], f *head, own bool) {
+// request started it. It reports false, with nothing sent, if the fill has brought a part of the content that
+// does not answer the request.
+func (x *exchange) sendFill(reader *fill.Reader[*head], f *head, own bool) bool {
 	x.rec.upstream = f.upstream
 	c := cacheStatus{fwd: x.forwardReason(), collapsed: !own}
 	switch {
 	case f.err != nil:
 		x.sendFailure(f, c)
-		return
+		return true
 	case f.renewed != nil:
 		c.fwdStatus, c.stored, c.detail = http.StatusNotModified, f.storing, f.reason
 		x.sendStored(f.renewed, wordRevalidated, c)
-		return
-	case own && !f.storing && f.response.Status == http.StatusOK && x.header["Range"] != nil:
-		reader.Close() // ends the fetch of the whole
-		x.pass("request")
-		return
+		return true
 	}
-	x.sendStream(reader, f, own, c)
+	return x.sendStream(reader, f, own, c)
 }
 
-func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c cacheStatus) {
-	r := f.response
-	c.fwdStatus, c.stored, c.detail = r.Status, f.storing, f.reason
-	h := maps.Clone(f.header)
+func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c cacheStatus) bool {
+	o := f.object
+	c.fwdStatus, c.stored, c.detail = f.status, f.storing, f.reason
+	at, ok := x.place(f)
+	if own && (!ok || o.Doubtful || !reader.StartAt(at)) {
+		if x.header["Range"] == nil {
+			x.whole, x.stored = true, nil
+			return false
+		}
+		x.sendAsIs(reader, f, c)
+		return true
+	}
+	h := maps.Clone(o.Response.Header)
+	if own && !f.partial() {
+		h = maps.Clone(f.header)
+	}
 	if !own {
-		h = maps.Clone(r.Header)
-		x.sayAge(h, r, &c)
+		x.sayAge(h, o.Response, &c)
 	}
 	x.stamp(h, wordMiss, c)
-	if r.NotModified(x.cacheRequest()) {
-		x.sendNotModified(h)
-		return
+	src := &source{x: x, object: o, reader: reader, from: f.from}
+	defer src.close()
+	sel := x.selects(o)
+	if x.begin(src, sel, h) {
+		x.send(src, sel)
+		x.sendTrailer(f.trailer)
 	}
-	part, ok := x.begin(r, h, f.length)
-	if !ok {
-		return
+	return true
+}
+
+// sendAsIs passes on a partial response that the node cannot make sense of, to the one who asked for it.
+func (x *exchange) sendAsIs(reader *fill.Reader[*head], f *head, c cacheStatus) {
+	h := maps.Clone(f.header)
+	x.stamp(h, wordMiss, c)
+	whole := &store.Object{Response: f.object.Response, Length: f.length}
+	src := &source{x: x, object: whole, reader: reader}
+	sel := selection{status: f.status}
+	if x.begin(src, sel, h) {
+		x.sendSpan(src, 0, f.length)
 	}
-	reader.Skip(part.Start)
-	x.copy(reader, part.Length)
+}
+
+// multipart makes the form in which several ranges are sent.
+func (x *exchange) multipart(src *source, sel selection, h http.Header) *httpcache.Multipart {
+	src.parts = httpcache.NewMultipart(rand.Text(), h.Get("Content-Type"), sel.ranges, src.object.Length)
+	return src.parts
 }
 
 // forwardReason is the fwd parameter of RFC 9211 section 2.2 for a fill.
@@ -132,107 +175,7 @@ func (x *exchange) fail(status int, text string) {
 	}
 }
 
-// sendNotModified answers 304 with the fields that RFC 9110 section 15.4.5 asks for;
-// those that describe a body that is not sent stay behind.
-func (x *exchange) sendNotModified(h http.Header) {
-	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Content-Language"} {
-		h.Del(name)
-	}
-	maps.Copy(x.w.Header(), h)
-	x.head(http.StatusNotModified)
-}
-
-// begin sends the head of a response whose whole body has size octets, -1 if that is not known,
-// and says which part of it is to follow, if any is.
-func (x *exchange) begin(r *httpcache.Response, h http.Header, size int64) (part httpcache.Range, body bool) {
-	status := r.Status
-	part = httpcache.Range{Length: size}
-	if field := x.header.Get("Range"); field != "" && status == http.StatusOK && size >= 0 && r.RangeApplies(x.header) {
-		wanted, verdict := httpcache.ParseRange(field, size)
-		switch verdict {
-		case httpcache.RangePartial:
-			status, part = http.StatusPartialContent, wanted
-			h["Content-Range"] = []string{wanted.ContentRange(size)}
-		case httpcache.RangeUnsatisfiable:
-			status, part = http.StatusRequestedRangeNotSatisfiable, httpcache.Range{}
-			h["Content-Range"] = []string{httpcache.Unsatisfied(size)}
-			h.Del("Content-Type")
-		default: // a range that is ignored: the whole
-		}
-	}
-	delete(h, "Content-Length")
-	if part.Length >= 0 && status != http.StatusNoContent {
-		h["Content-Length"] = []string{strconv.FormatInt(part.Length, 10)}
-	}
-	maps.Copy(x.w.Header(), h)
-	x.head(status)
-	return part, x.method != http.MethodHead && bodyAllowed(status)
-}
-
 // bodyAllowed reports whether a final status has content (RFC 9110 section 6.4.1).
 func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
-}
-
-// head sends the status line and the fields set so far.
-func (x *exchange) head(status int) {
-	h := x.w.Header()
-	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // keeps net/http from guessing one
-	}
-	x.rec.status = status
-	x.rec.firstByte = x.s.now()
-	x.extendWrite()
-	x.w.WriteHeader(status)
-}
-
-// copy moves up to limit octets from a fill to the visitor, all there are if limit
-// is negative, as they arrive.
-func (x *exchange) copy(reader *fill.Reader[*head], limit int64) {
-	if limit < 0 && !reader.Pending() {
-		x.flush() // it may be a stream of events, the first of which is far away
-	}
-	for limit != 0 {
-		p, err := reader.Next(x.r.Context())
-		if errors.Is(err, io.EOF) {
-			if limit > 0 {
-				x.abort(io.ErrUnexpectedEOF)
-			}
-			return
-		}
-		if err != nil {
-			x.abort(err)
-		}
-		if limit > 0 {
-			p = p[:min(int64(len(p)), limit)]
-			limit -= int64(len(p))
-		}
-		x.write(p)
-		if limit != 0 && !reader.Pending() {
-			x.flush()
-		}
-	}
-}
-
-// write sends octets, or breaks off if the visitor does not take them.
-func (x *exchange) write(p []byte) {
-	x.extendWrite()
-	n, err := x.w.Write(p)
-	x.rec.sent += int64(n)
-	if err != nil {
-		x.abort(err)
-	}
-}
-
-func (x *exchange) flush() {
-	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.abort(err)
-	}
-}
-
-// extendWrite gives the visitor another while to take what is sent next: a stalled reader
-// is cut, a slow one is not. The clock is the kernel's, whatever the cache's is. An error means that
-// w knows no deadlines.
-func (x *exchange) extendWrite() {
-	x.rc.SetWriteDeadline(time.Now().Add(bodyStall)) //nolint:errcheck // see above
 }

@@ -85,6 +85,7 @@ type Server struct {
 	records  *recorder
 	parents  *http.Transport
 	applied  revision
+	lastID   atomic.Uint64 // of a content
 
 	tables atomic.Pointer[tables] // nil until a configuration is applied
 	addr   atomic.Pointer[net.TCPAddr]
@@ -126,6 +127,9 @@ func New(cfg Config) (*Server, error) {
 	s.metrics = newMetrics(cfg.Registry, s)
 	return s, nil
 }
+
+// newID names a content.
+func (s *Server) newID() store.ID { return store.ID(s.lastID.Add(1)) }
 
 // Ready returns nil when the node can serve, else why it cannot.
 func (s *Server) Ready() error {

@@ -3,7 +3,9 @@ package edge
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,11 +15,15 @@ import (
 	"nearcast/edge/store"
 )
 
-// head is what the readers of a fill learn before its body. Of err, renewed and
-// response one is set.
+// head is what the readers of a fill learn before its body.
 type head struct {
 	upstream string // who answered: a node's name or "origin"
 
+	// Of interim, err, renewed and object one is set.
+
+	// interim is a response before the final one (RFC 9110 section 15.2), of which only
+	// the header counts; it is a hint.
+	interim int
 	// err is the failure to get anything from upstream, or anything better than a
 	// server error where a stale response may be used instead.
 	err error
@@ -25,24 +31,82 @@ type head struct {
 	disconnected bool
 	// renewed is the stored object that a 304 has validated; there is no body.
 	renewed *store.Object
-	// response is what came, in the form for those who did not ask for it; header is
-	// the form for the one who did.
-	response *httpcache.Response
-	header   http.Header
-	length   int64 // of the body; -1 if not known
-	storing  bool  // it will be stored if it arrives whole
-	shared   bool  // those who waited may have it
-	reason   string
+	// object is what came, without its content, in the form for those who did not ask for it. If
+	// a part came, it is in the form of the whole.
+	object *store.Object
+
+	status  int         // as it came
+	header  http.Header // as it came, for the one who asked
+	trailer http.Header // set before the end of the body is known
+	from    int64       // where in the content the body begins
+	length  int64       // of the body; -1 if not known
+	storing bool        // it will be stored if it arrives whole
+	shared  bool        // those who waited may have it
+	reason  string
 }
 
-// fetch returns the run of a fill for q: one request upstream, conditional if there is a
-// stored object to validate. It is called under the group's lock, so that the
+// partial reports whether the body is known to be less than the whole content.
+func (h *head) partial() bool { return h.status == http.StatusPartialContent }
+
+// brings reports whether the body has the octets from start up to end, which is -1 for the end of
+// the content.
+func (h *head) brings(start, end int64) bool {
+	if !h.partial() {
+		return true
+	}
+	return h.length >= 0 && h.from <= start && end >= 0 && end <= h.from+h.length
+}
+
+// errand is what a fill asks upstream for.
+type errand struct {
+	*query
+	// base is what is stored, to be validated or completed; nil if nothing is.
+	base *store.Object
+	// span is the part of the content that is wanted.
+	span fill.Span
+	// missing: base is fresh, and span is what it lacks.
+	missing bool
+	ifRange string // the visitor's condition on its range
+}
+
+// fields returns what to send upstream, and whether it validates base.
+func (e *errand) fields(s *Server) (h http.Header, conditional bool) {
+	h = e.outgoing(s)
+	httpcache.DropConditions(h)
+	switch {
+	case e.missing:
+		if validator, ok := e.base.Response.StrongValidator(); ok {
+			h.Set("If-Range", validator)
+		}
+	case e.base != nil:
+		conditional = e.base.Response.Validate(h)
+	case e.ifRange != "" && e.span != fill.Whole():
+		h.Set("If-Range", e.ifRange)
+	}
+	if e.span != fill.Whole() {
+		h.Set("Range", rangeField(e.span))
+	}
+	return h, conditional
+}
+
+// rangeField writes a span as the Range field of one range.
+func rangeField(s fill.Span) string {
+	switch {
+	case s.Start < 0:
+		return "bytes=" + strconv.FormatInt(s.Start, 10)
+	case s.End == math.MaxInt64:
+		return "bytes=" + strconv.FormatInt(s.Start, 10) + "-"
+	}
+	return "bytes=" + strconv.FormatInt(s.Start, 10) + "-" + strconv.FormatInt(s.End-1, 10)
+}
+
+// fetch returns the run of a fill. It is called under the group's lock, so that the
 // revision is that of the moment in which the fill became visible to purges.
-func (s *Server) fetch(q *query, base *store.Object) fill.Run[*head] {
+func (s *Server) fetch(e errand) fill.Run[*head] {
 	revision := s.applied.load()
 	return func(ctx context.Context, f *fill.Fill[*head]) {
 		defer s.finish(f)
-		s.fetchFrom(ctx, q, base, revision, f)
+		s.fetchFrom(ctx, &e, revision, f)
 	}
 }
 
@@ -56,27 +120,33 @@ func (s *Server) finish(f *fill.Fill[*head]) {
 	}
 }
 
-func (s *Server) fetchFrom(ctx context.Context, q *query, base *store.Object, revision cdn.Revision, f *fill.Fill[*head]) {
-	h := q.outgoing(s)
-	httpcache.DropConditions(h)
-	conditional := base != nil && base.Response.Validate(h)
+func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision, f *fill.Fill[*head]) {
+	fields, conditional := e.fields(s)
 	sent := s.now()
-	resp, upstream, err := s.ask(ctx, q, http.MethodGet, h, nil, 0)
+	hinting := withInterim(ctx, func(status int, h http.Header) { f.Hint(&head{interim: status, header: h}) })
+	resp, upstream, err := s.ask(hinting, e.query, http.MethodGet, fields, nil, 0)
 	if err != nil {
 		f.Fail(&head{upstream: upstream, err: err, disconnected: true, shared: true})
 		return
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
+	defer func() { resp.Body.Close() }() //nolint:errcheck // read to its end, or given up
 	arrived := s.now()
 	header := receive(resp, arrived)
 	switch {
 	case resp.StatusCode == http.StatusNotModified && conditional:
-		s.renew(q, base, f, upstream, base.Response.Refresh(header, sent, arrived))
-	case base != nil && serverError(resp.StatusCode) && base.Response.AfterError(arrived, q.policy, false):
+		s.renew(e, f, upstream, e.base.Response.Refresh(header, sent, arrived))
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && e.missing:
+		// What is stored is not what upstream has any more.
+		s.store.Delete(e.key)
+		resp.Body.Close() //nolint:errcheck // a short text that nobody reads
+		s.fetchFrom(ctx, &errand{query: e.query, span: fill.Whole()}, revision, f)
+	case e.base != nil && !e.missing && serverError(resp.StatusCode) && e.base.Response.AfterError(arrived, e.policy, false):
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
 	default:
-		r := httpcache.NewResponse(q.cacheRequest(), resp.StatusCode, header, sent, arrived)
-		s.take(ctx, q, resp, r, header, upstream, revision, f)
+		a := &arrival{s: s, errand: e, resp: resp, sent: sent, arrived: arrived, head: &head{
+			upstream: upstream, status: resp.StatusCode, header: header, length: resp.ContentLength,
+		}}
+		a.take(ctx, revision, f)
 	}
 }
 
@@ -100,70 +170,21 @@ func receive(resp *http.Response, now time.Time) http.Header {
 
 // renew puts a validated head in place of the stored one. The origin may have changed its mind:
 // if the response must not be stored any more, the stored one goes.
-func (s *Server) renew(q *query, base *store.Object, f *fill.Fill[*head], upstream string, r *httpcache.Response) {
-	object := *base
+func (s *Server) renew(e *errand, f *fill.Fill[*head], upstream string, r *httpcache.Response) {
+	object := *e.base
 	object.Response = r
-	verdict := httpcache.Assess(s.now(), q.cacheRequest(), r, q.policy)
+	verdict := httpcache.Assess(s.now(), e.cacheRequest(), r, e.policy)
 	f.Commit(func() {
 		switch {
 		case verdict.Store:
-			s.store.Refresh(base, r)
+			s.store.Refresh(e.base, r)
 		case !verdict.Personal:
-			s.store.Delete(q.key)
+			s.store.Delete(e.key)
 		}
 	})
-	s.remember(q.key, verdict.Share, verdict.Personal)
+	s.remember(e.key, verdict.Share, verdict.Personal)
 	f.Announce(&head{upstream: upstream, renewed: &object, storing: verdict.Store, shared: verdict.Share, reason: verdict.Reason}, verdict.Share)
 	f.Finish(io.EOF)
-}
-
-// take streams a response to the fill's readers, and stores it if it may be and has come whole.
-func (s *Server) take(ctx context.Context, q *query, resp *http.Response, r *httpcache.Response, header http.Header, upstream string, revision cdn.Revision, f *fill.Fill[*head]) {
-	verdict := httpcache.Assess(s.now(), q.cacheRequest(), r, q.policy)
-	h := &head{
-		upstream: upstream, response: r, header: header, length: resp.ContentLength,
-		reason: verdict.Reason,
-	}
-	fits := resp.ContentLength <= s.maxBody
-	if !fits && h.reason == "" {
-		h.reason = "too large"
-	}
-	h.storing, h.shared = verdict.Store && fits, verdict.Share && fits
-	if !h.storing {
-		f.Unkeep()
-	}
-	if !serverError(r.Status) {
-		s.remember(q.key, h.shared, verdict.Personal)
-	}
-	put := func(body store.Body) {
-		if h.storing {
-			s.put(f, &store.Object{Key: q.key, Revision: revision, Response: r, Body: body}, q.header)
-		}
-	}
-	if resp.ContentLength == 0 { // the head is all there is: it must not be known before it is stored
-		put(store.Body{})
-		f.Announce(h, h.shared)
-		f.Finish(io.EOF)
-		return
-	}
-	f.Announce(h, h.shared)
-	s.stream(ctx, resp, f, put)
-}
-
-// put stores what a fill has brought, unless it was purged meanwhile.
-func (s *Server) put(f *fill.Fill[*head], o *store.Object, fields http.Header) {
-	f.Commit(func() {
-		if !s.store.Put(o, fields) {
-			s.metrics.refused.Inc()
-		}
-	})
-}
-
-// stream moves the body; an upstream that pauses for too long is given up.
-func (s *Server) stream(ctx context.Context, resp *http.Response, f *fill.Fill[*head], commit func(store.Body)) {
-	watchdog := time.AfterFunc(bodyStall, func() { resp.Body.Close() }) //nolint:errcheck // it makes the pending read fail
-	defer watchdog.Stop()
-	f.ReadFrom(ctx, resp.Body, resp.ContentLength, func() { watchdog.Reset(bodyStall) }, commit)
 }
 
 // remember notes whether requests for a key should wait for each other. A fault of

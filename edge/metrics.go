@@ -17,6 +17,8 @@ type metrics struct {
 	bypassed       prometheus.Counter
 	refused        prometheus.Counter
 	panics         prometheus.Counter
+	resumed        prometheus.Counter
+	broken         prometheus.Counter
 	generation     prometheus.Gauge
 }
 
@@ -29,6 +31,8 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		upstreamErrors: counterVec("upstream_errors_total", "Requests that got no response from regional nodes and origins.", "upstream"),
 		bypassed:       counter("regional_bypassed_total", "Requests sent to the origin because no regional node answered."),
 		refused:        counter("store_refused_total", "Responses that the store had no room for."),
+		resumed:        counter("fills_resumed_total", "Bodies that upstream broke off and that were continued from where they ended."),
+		broken:         counter("responses_broken_off_total", "Responses cut short because the rest could not be had."),
 		panics:         counter("panics_total", "Panics while serving; each is a defect."),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_edge_configuration_generation", Help: "Generation of the configuration that is served.",
@@ -39,7 +43,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.requests, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics,
+		registry.MustRegister(m.requests, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken,
 			m.generation, s.records.dropped)
 		registry.MustRegister(gauges(s)...)
 	}

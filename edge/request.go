@@ -1,22 +1,14 @@
 package edge
 
 import (
-	"context"
-	"errors"
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"nearcast/cdn"
-	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 )
-
-// maxJoins bounds how often a request tries to share somebody else's fill before it
-// makes its own.
-const maxJoins = 4
 
 // exchange is one request on its way through the node. It belongs to the goroutine that
 // serves the request.
@@ -31,6 +23,7 @@ type exchange struct {
 
 	stored   *store.Object      // what was stored when last looked
 	decision httpcache.Decision // about stored
+	whole    bool               // parts have not answered: ask for the whole, whatever is stored
 }
 
 // ServeHTTP answers one request.
@@ -162,180 +155,4 @@ func looped(lines []string, id string) bool {
 		}
 	}
 	return false
-}
-
-// answer decides and does it.
-func (x *exchange) answer() {
-	if !x.caughtUp() {
-		x.decision = httpcache.Decision{Verdict: httpcache.Pass, Reason: "behind"}
-		x.pass("bypass")
-		return
-	}
-	x.look()
-	switch x.decision.Verdict {
-	case httpcache.Fresh:
-		x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
-	case httpcache.Stale:
-		x.sendStored(x.stored, wordStale, cacheStatus{hit: true, detail: x.decision.Reason})
-		x.refresh()
-	case httpcache.Pass:
-		x.pass(passReason(x.decision.Reason))
-	default:
-		x.forward()
-	}
-}
-
-// caughtUp waits for the purges that the asking node has applied and this one has not
-// yet. Without that, the asking node would fetch purged content back.
-func (x *exchange) caughtUp() bool {
-	ctx, cancel := context.WithTimeout(x.r.Context(), catchUpTimeout)
-	defer cancel()
-	return x.s.applied.wait(ctx, x.hop.revision)
-}
-
-// look takes what is stored and decides about it.
-func (x *exchange) look() {
-	x.stored = x.s.store.Get(x.key, x.header)
-	var stored *httpcache.Response
-	if x.stored != nil {
-		stored = x.stored.Response
-	}
-	x.decision = httpcache.Decide(x.s.now(), x.cacheRequest(), stored, x.policy)
-}
-
-// passReason is the fwd parameter for a reason to pass (RFC 9211 section 2.2).
-func passReason(reason string) string {
-	switch reason {
-	case "method":
-		return "method"
-	case "bypass":
-		return "bypass"
-	}
-	return "request"
-}
-
-// forward answers from a fill: somebody else's, or this request's own.
-func (x *exchange) forward() {
-	if x.stored == nil && x.method == http.MethodHead {
-		x.pass("miss") // a whole body is not fetched for a HEAD
-		return
-	}
-	shared := !x.s.unshared.Has(x.s.now(), x.key)
-	if !shared && x.stored == nil && x.header["Range"] != nil {
-		x.pass("request") // probably not stored anyway: ask for no more than is wanted
-		return
-	}
-	for joins := 1; ; joins++ {
-		reader, own := x.join(shared)
-		if reader == nil {
-			x.sendFound()
-			return
-		}
-		settled, answered := x.read(reader, own)
-		if answered {
-			return
-		}
-		shared = shared && settled && joins < maxJoins
-	}
-}
-
-// join finds or starts a fill. The last look under the group's lock closes the gap
-// between a fill that has just been stored and this request's first look. It returns
-// nil if that look found a response to serve, or if the node is closing.
-func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool) {
-	var accept func(*head) bool
-	if shared {
-		accept = x.accepts
-	}
-	return x.s.fills.Join(x.key, shared, accept, func() fill.Run[*head] {
-		x.look()
-		if x.decision.Verdict == httpcache.Fresh {
-			return nil
-		}
-		return x.s.fetch(x.query, x.stored)
-	})
-}
-
-// accepts reports whether the head of a fill answers this request as well.
-func (x *exchange) accepts(h *head) bool {
-	switch {
-	case !h.shared:
-		return false
-	case h.renewed != nil:
-		return x.usable(h.renewed.Response)
-	case h.response != nil:
-		return x.usable(h.response)
-	}
-	return true // a failure is everybody's
-}
-
-// usable reports whether a response that came for another request may answer this one: what
-// would not be used from the store is not used on its way there either.
-func (x *exchange) usable(r *httpcache.Response) bool {
-	switch httpcache.Decide(x.s.now(), x.cacheRequest(), r, x.policy).Verdict {
-	case httpcache.Miss, httpcache.Pass:
-		return false
-	default:
-		return true
-	}
-}
-
-func (x *exchange) sendFound() {
-	if x.decision.Verdict == httpcache.Fresh {
-		x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
-		return
-	}
-	x.fail(http.StatusServiceUnavailable, "the node is closing")
-}
-
-// read waits for a fill's head and answers with it. If the fill is not for this request,
-// answered is false, and settled says whether it is worth trying to share another one.
-func (x *exchange) read(reader *fill.Reader[*head], own bool) (settled, answered bool) {
-	defer reader.Close()
-	var patience <-chan time.Time // one's own fill is bounded by the upstream's timeouts
-	if !own {
-		timer := time.NewTimer(headTimeout)
-		defer timer.Stop()
-		patience = timer.C
-	}
-	select {
-	case <-reader.Ready():
-	case <-patience:
-		return false, false
-	case <-x.r.Context().Done():
-		x.abort(x.r.Context().Err())
-	}
-	h := reader.Head()
-	if !own && !x.accepts(h) {
-		return h.shared, false
-	}
-	x.sendFill(reader, h, own)
-	return true, true
-}
-
-// refresh starts a fill in the background, if none runs.
-func (x *exchange) refresh() {
-	q := x.query
-	if q.method != http.MethodGet {
-		return
-	}
-	reader, _ := x.s.fills.Join(q.key, true, x.accepts, func() fill.Run[*head] {
-		x.look()
-		if x.decision.Verdict == httpcache.Fresh {
-			return nil
-		}
-		return x.s.fetch(q, x.stored)
-	})
-	if reader != nil {
-		reader.Close()
-	}
-}
-
-// abort ends the exchange without an end of the message, so that the visitor cannot take
-// what it got for all there is.
-func (x *exchange) abort(err error) {
-	if !errors.Is(err, context.Canceled) {
-		x.s.log.Debug("breaking off a response", "url", x.rec.url, "error", err)
-	}
-	panic(http.ErrAbortHandler)
 }

@@ -19,7 +19,7 @@ import (
 type Limits struct {
 	Keep   int64 // octets that one fill may keep; beyond it the fill goes on in a window
 	Budget int64 // octets that all fills together may keep
-	Window int64 // octets that a fill without room keeps between its source and its slowest reader
+	Window int64 // octets that a fill without room keeps before and behind its fastest reader
 }
 
 // Group is a set of running fills. H is the type of their heads.
@@ -44,7 +44,9 @@ type Fill[H any] struct {
 	Stream
 	key   cdn.CacheKey
 	group *Group[H]
+	span  Span          // what it asks its source for
 	ready chan struct{} // closed when head is set
+	hints hints[H]
 
 	head     H
 	joinable bool // guarded by group.mu: newcomers may have it
@@ -64,18 +66,29 @@ func NewGroup[H any](limits Limits) *Group[H] {
 	return g
 }
 
+// Ask is what a newcomer wants of a group.
+type Ask[H any] struct {
+	// Span is the part of the content that is wanted, and what a fill that is started
+	// for this ask asks its source for.
+	Span Span
+	// Shared lets others join that fill.
+	Shared bool
+	// Accept reports whether a fill with this head is for the newcomer, and from which
+	// octet of the fill's body on. Nil joins none. It runs under the group's lock.
+	Accept func(H) (at int64, ok bool)
+}
+
 // Join returns a reader of a running fill of key, or of a new one. A running fill is
-// joined if its head is not known yet or accept likes it; accept may be nil, which
-// joins none. Otherwise start is asked for a new one; newcomers may join that if
-// shared is true. start runs under the group's lock, so that nothing can finish or
+// joined if its head is not known yet and it asks for what is wanted, or if ask accepts its
+// head. Otherwise start is asked for a new one. start runs under the group's lock, so that nothing can finish or
 // be detached meanwhile: it is the place for a last look into the store, and returns
 // nil if that makes the fill needless. Join then returns nil, as it does when
 // the group is closed.
-func (g *Group[H]) Join(key cdn.CacheKey, shared bool, accept func(H) bool, start func() Run[H]) (r *Reader[H], started bool) {
+func (g *Group[H]) Join(key cdn.CacheKey, ask Ask[H], start func() Run[H]) (r *Reader[H], started bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if accept != nil {
-		if r := g.joinLocked(key, accept); r != nil {
+	if ask.Accept != nil {
+		if r := g.joinLocked(key, ask); r != nil {
 			return r, false
 		}
 	}
@@ -86,38 +99,41 @@ func (g *Group[H]) Join(key cdn.CacheKey, shared bool, accept func(H) bool, star
 	if run == nil {
 		return nil, false
 	}
-	return g.startLocked(key, shared, run), true
+	return g.startLocked(key, ask, run), true
 }
 
-func (g *Group[H]) joinLocked(key cdn.CacheKey, accept func(H) bool) *Reader[H] {
+func (g *Group[H]) joinLocked(key cdn.CacheKey, ask Ask[H]) *Reader[H] {
 	for f := range g.running[key] {
 		if !f.joinable {
 			continue
 		}
+		at, ok := int64(0), f.span.Covers(ask.Span)
 		select {
 		case <-f.ready:
-			if !accept(f.head) {
-				continue
-			}
+			at, ok = ask.Accept(f.head)
 		default:
 		}
-		if r := f.attach(); r != nil {
+		if !ok {
+			continue
+		}
+		if r := f.attach(at); r != nil {
 			return r
 		}
 	}
 	return nil
 }
 
-func (g *Group[H]) startLocked(key cdn.CacheKey, shared bool, run Run[H]) *Reader[H] {
+func (g *Group[H]) startLocked(key cdn.CacheKey, ask Ask[H], run Run[H]) *Reader[H] {
 	ctx, cancel := context.WithCancel(g.base)
-	f := &Fill[H]{key: key, group: g, ready: make(chan struct{}), joinable: shared}
+	f := &Fill[H]{key: key, group: g, span: ask.Span, ready: make(chan struct{}), joinable: ask.Shared}
+	f.hints.init()
 	f.init(g.limits, &g.kept, &g.reads, cancel)
 	if g.running[key] == nil {
 		g.running[key] = make(map[*Fill[H]]struct{})
 	}
 	g.running[key][f] = struct{}{}
 	g.count++
-	r := f.attach()
+	r := f.attach(0)
 	g.wg.Go(func() {
 		defer g.remove(f)
 		defer cancel()
@@ -155,7 +171,7 @@ func (f *Fill[H]) Announce(head H, shared bool) {
 // meanwhile waits for it. From then on newcomers look for what was stored instead
 // of joining the fill.
 func (f *Fill[H]) Commit(store func()) {
-	if !f.commitLocking(store) {
+	if !f.CommitPart(store) {
 		return
 	}
 	f.group.mu.Lock()
@@ -163,7 +179,9 @@ func (f *Fill[H]) Commit(store func()) {
 	f.joinable = false
 }
 
-func (f *Fill[H]) commitLocking(store func()) bool {
+// CommitPart is Commit for a part of what the fill brings: newcomers may still join it. It
+// reports whether store was called.
+func (f *Fill[H]) CommitPart(store func()) bool {
 	f.commit.Lock()
 	defer f.commit.Unlock()
 	if !f.detached {

@@ -31,6 +31,15 @@ type (
 
 func anything(string) bool { return true }
 
+// ask wants the whole of what accept likes.
+func ask(shared bool, accept func(string) bool) fill.Ask[string] {
+	a := fill.Ask[string]{Span: fill.Whole(), Shared: shared}
+	if accept != nil {
+		a.Accept = func(head string) (int64, bool) { return 0, accept(head) }
+	}
+	return a
+}
+
 // serve is a run that announces "head" as shared and moves src.
 func serve(src io.Reader, length int64) func() fill.Run[string] {
 	return func() fill.Run[string] {
@@ -63,7 +72,7 @@ func TestOneFetchForAll(t *testing.T) {
 	joined := make(chan struct{}, 100)
 	for range 100 {
 		wg.Go(func() {
-			r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+			r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 				starts.Add(1)
 				return serve(src, int64(len(content)))()
 			})
@@ -92,7 +101,7 @@ func TestStreams(t *testing.T) {
 		g := fill.NewGroup[string](roomy())
 		defer g.Close()
 		src, feed := io.Pipe()
-		r, started := g.Join("k", true, anything, serve(src, -1))
+		r, started := g.Join("k", ask(true, anything), serve(src, -1))
 		if !started {
 			t.Fatal("the first did not start a fill")
 		}
@@ -108,7 +117,7 @@ func TestStreams(t *testing.T) {
 				t.Error("Pending() although everything is read")
 			}
 		}
-		late, started := g.Join("k", true, anything, nil)
+		late, started := g.Join("k", ask(true, anything), nil)
 		if started {
 			t.Fatal("a second fill was started")
 		}
@@ -126,9 +135,9 @@ func TestSlowReaderHarmsNobody(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
 	defer g.Close()
 	content := make([]byte, 3<<20) // more than the window
-	slow, _ := g.Join("k", true, anything, serve(bytes.NewReader(content), int64(len(content))))
+	slow, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content))))
 	defer slow.Close()
-	if fast, _ := g.Join("k", true, anything, serve(bytes.NewReader(content), int64(len(content)))); fast != nil {
+	if fast, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content)))); fast != nil {
 		defer fast.Close()
 		if got, err := all(fast); len(got) != len(content) || err != io.EOF {
 			t.Errorf("the fast reader got %d octets and %v", len(got), err)
@@ -139,8 +148,8 @@ func TestSlowReaderHarmsNobody(t *testing.T) {
 	}
 }
 
-// TestOutgrows: a body beyond the limit is no longer kept; its readers get all of it, the source waits
-// for the slowest of them, and newcomers must fetch for themselves.
+// TestOutgrows: a body beyond the limit is no longer kept; the source goes with the fastest
+// reader, and one that stalls meanwhile is told so and holds up nobody.
 func TestOutgrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := fill.NewGroup[string](fill.Limits{Keep: 1 << 20, Budget: 16 << 20, Window: 256 << 10})
@@ -148,20 +157,134 @@ func TestOutgrows(t *testing.T) {
 		content := bytes.Repeat([]byte("abcdefgh"), 1<<19) // 4 MiB
 		var taken atomic.Int64
 		src := io.TeeReader(bytes.NewReader(content), counter{&taken})
-		r, _ := g.Join("k", true, anything, serve(src, -1))
-		defer r.Close()
+		fast, _ := g.Join("k", ask(true, anything), serve(src, -1))
+		defer fast.Close()
 		synctest.Wait()
 		if got := taken.Load(); got < 1<<20 || got > 2<<20 {
 			t.Errorf("%d octets were taken from the source with no reader active; 1 MiB may be kept", got)
 		}
-		other, started := g.Join("k", true, anything, serve(bytes.NewReader(nil), 0))
-		defer other.Close()
-		if !started {
-			t.Error("a newcomer joined a fill whose beginning is gone")
+		stalled, started := g.Join("k", ask(true, anything), nil)
+		defer stalled.Close()
+		if started {
+			t.Fatal("a newcomer did not join although the beginning was still there")
 		}
-		if got, err := all(r); !bytes.Equal(got, content) || err != io.EOF {
+		if got, err := all(fast); !bytes.Equal(got, content) || err != io.EOF {
 			t.Errorf("the reader got %d octets and %v", len(got), err)
 		}
+		if got, err := stalled.Next(t.Context()); !errors.Is(err, fill.ErrPassed) {
+			t.Errorf("the stalled reader got %d octets and %v", len(got), err)
+		}
+		if late, started := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0)); !started {
+			t.Error("a newcomer joined a fill whose beginning is gone")
+		} else {
+			late.Close()
+		}
+	})
+}
+
+// TestPlaces: readers begin where they want to, if that can be had.
+func TestPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		src, feed := io.Pipe()
+		first, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+			return func(ctx context.Context, f *one) {
+				f.Near(10)
+				f.Announce("head", true)
+				f.ReadFrom(ctx, src, 100, func() {}, func(store.Body) {})
+			}
+		})
+		defer first.Close()
+		<-first.Ready()
+		io.WriteString(feed, "0123456789")
+		synctest.Wait()
+		for at, joins := range map[int64]bool{0: true, 5: true, 20: true, 21: false, 99: false} {
+			a := ask(true, anything)
+			a.Accept = func(string) (int64, bool) { return at, true }
+			r, _ := g.Join("k", a, func() fill.Run[string] { return nil })
+			if (r != nil) != joins {
+				t.Errorf("joining at %d of 10 octets that are there: %v, want %v", at, r != nil, joins)
+			}
+			if r != nil {
+				if at < 10 {
+					if p, err := r.Next(t.Context()); string(p) != "0123456789"[at:] || err != nil {
+						t.Errorf("at %d: %q, %v", at, p, err)
+					}
+				}
+				r.Close()
+			}
+		}
+		if first.StartAt(30) {
+			t.Error("StartAt reaches further than a newcomer")
+		}
+		feed.Close()
+	})
+}
+
+// TestSpans: a fill whose head is not known is joined by those who want a part of what it asks for.
+func TestSpans(t *testing.T) {
+	whole, head, tail, middle := fill.Whole(), fill.Span{Start: 0, End: 100}, fill.Span{Start: -5}, fill.Span{Start: 50, End: 60}
+	for _, tt := range []struct {
+		asked, wanted fill.Span
+		want          bool
+	}{
+		{whole, whole, true},
+		{whole, middle, true},
+		{whole, tail, true},
+		{head, middle, true},
+		{middle, head, false},
+		{head, whole, false},
+		{tail, tail, true},
+		{tail, fill.Span{Start: -4}, false},
+		{head, tail, false},
+		{tail, head, false},
+	} {
+		if got := tt.asked.Covers(tt.wanted); got != tt.want {
+			t.Errorf("%v covers %v: %v", tt.asked, tt.wanted, got)
+		}
+	}
+}
+
+// TestHints: those who wait for the head hear what comes before it, each once and in order.
+func TestHints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		said := make(chan string)
+		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+			return func(_ context.Context, f *one) {
+				for hint := range said {
+					f.Hint(hint)
+				}
+				f.Announce("head", true)
+				f.Finish(io.EOF)
+			}
+		})
+		defer r.Close()
+		var heard []string
+		waited := make(chan bool)
+		go func() { waited <- r.Wait(t.Context(), nil, func(h string) { heard = append(heard, h) }) }()
+		for i := range 20 {
+			said <- fmt.Sprint(i)
+			synctest.Wait()
+		}
+		close(said)
+		if !<-waited {
+			t.Error("Wait gave up")
+		}
+		if len(heard) != 16 || heard[0] != "0" || heard[15] != "15" {
+			t.Errorf("heard %q, want the first 16 of 20", heard)
+		}
+		patience := make(chan time.Time, 1)
+		patience <- time.Now()
+		silent, _ := g.Join("other", ask(true, anything), func() fill.Run[string] {
+			return func(ctx context.Context, _ *one) { <-ctx.Done() }
+		})
+		if silent.Wait(t.Context(), patience, nil) {
+			t.Error("Wait reported a head that never came")
+		}
+		silent.Close()
 	})
 }
 
@@ -179,7 +302,7 @@ func TestBudget(t *testing.T) {
 	defer g.Close()
 	for i := range 20 {
 		var kept bool
-		r, _ := g.Join("k", false, nil, func() fill.Run[string] {
+		r, _ := g.Join("k", ask(false, nil), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("", true)
 				f.ReadFrom(ctx, bytes.NewReader(make([]byte, 900<<10)), -1, func() {}, func(store.Body) { kept = true })
@@ -202,7 +325,7 @@ func TestUnkeptEndsWithItsReader(t *testing.T) {
 		defer g.Close()
 		src, feed := io.Pipe()
 		ended := make(chan error, 1)
-		r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				stop := context.AfterFunc(ctx, func() { src.CloseWithError(ctx.Err()) })
 				defer stop()
@@ -227,7 +350,7 @@ func TestKeptGoesOn(t *testing.T) {
 		defer g.Close()
 		src, feed := io.Pipe()
 		done := make(chan store.Body, 1)
-		r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("head", true)
 				f.ReadFrom(ctx, src, -1, func() {}, func(body store.Body) { done <- body })
@@ -257,7 +380,7 @@ func TestTruncated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g := fill.NewGroup[string](roomy())
 			defer g.Close()
-			r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+			r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 				return func(ctx context.Context, f *one) {
 					f.Announce("head", true)
 					f.ReadFrom(ctx, tt.src, tt.length, func() {}, func(store.Body) { t.Error("a truncated body was kept") })
@@ -283,7 +406,7 @@ func TestDetach(t *testing.T) {
 		defer g.Close()
 		src, feed := io.Pipe()
 		var stored atomic.Bool
-		old, _ := g.Join("k", true, anything, func() fill.Run[string] {
+		old, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("old", true)
 				f.ReadFrom(ctx, src, -1, func() {}, func(store.Body) {
@@ -297,7 +420,7 @@ func TestDetach(t *testing.T) {
 		if !forgot {
 			t.Error("Detach did not call forget")
 		}
-		fresh, started := g.Join("k", true, anything, serve(bytes.NewReader(nil), 0))
+		fresh, started := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0))
 		defer fresh.Close()
 		if !started {
 			t.Error("a newcomer joined a detached fill")
@@ -321,7 +444,7 @@ func TestDetachAll(t *testing.T) {
 		release := make(chan struct{})
 		var stored atomic.Int32
 		for i := range 5 {
-			r, _ := g.Join(cdn.CacheKey(fmt.Sprint(i)), true, anything, func() fill.Run[string] {
+			r, _ := g.Join(cdn.CacheKey(fmt.Sprint(i)), ask(true, anything), func() fill.Run[string] {
 				return func(_ context.Context, f *one) {
 					<-release
 					f.Fail("x")
@@ -357,16 +480,16 @@ func TestUnshared(t *testing.T) {
 				f.Finish(io.EOF)
 			}
 		}
-		owner, _ := g.Join("k", true, anything, run)
+		owner, _ := g.Join("k", ask(true, anything), run)
 		defer owner.Close()
-		waiter, started := g.Join("k", true, anything, run)
+		waiter, started := g.Join("k", ask(true, anything), run)
 		if started {
 			t.Fatal("the second did not wait for the first")
 		}
 		close(announce)
 		<-waiter.Ready()
 		waiter.Close()
-		if other, started := g.Join("k", true, anything, serve(bytes.NewReader(nil), 0)); !started {
+		if other, started := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0)); !started {
 			t.Error("a newcomer found an unshared fill")
 		} else {
 			other.Close()
@@ -377,11 +500,11 @@ func TestUnshared(t *testing.T) {
 
 func TestJoinDeclines(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
-	if r, started := g.Join("k", true, anything, func() fill.Run[string] { return nil }); r != nil || started {
+	if r, started := g.Join("k", ask(true, anything), func() fill.Run[string] { return nil }); r != nil || started {
 		t.Error("Join made a fill although start declined")
 	}
 	g.Close()
-	if r, _ := g.Join("k", true, anything, serve(nil, 0)); r != nil {
+	if r, _ := g.Join("k", ask(true, anything), serve(nil, 0)); r != nil {
 		t.Error("Join made a fill in a closed group")
 	}
 }
@@ -391,7 +514,7 @@ func TestNextHonoursContext(t *testing.T) {
 		g := fill.NewGroup[string](roomy())
 		defer g.Close()
 		src, feed := io.Pipe()
-		r, _ := g.Join("k", true, anything, serve(src, -1))
+		r, _ := g.Join("k", ask(true, anything), serve(src, -1))
 		defer r.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -413,12 +536,12 @@ func TestFailedIsNotJoined(t *testing.T) {
 			g := fill.NewGroup[string](roomy())
 			defer g.Close()
 			failed, leave := make(chan struct{}), make(chan struct{})
-			old, _ := g.Join("k", true, anything, func() fill.Run[string] {
+			old, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 				return func(_ context.Context, f *one) { fails(f); close(failed); <-leave }
 			})
 			defer old.Close()
 			<-failed
-			r, started := g.Join("k", true, anything, serve(bytes.NewReader([]byte("new")), 3))
+			r, started := g.Join("k", ask(true, anything), serve(bytes.NewReader([]byte("new")), 3))
 			if body, err := all(r); !started || string(body) != "new" || err != io.EOF {
 				t.Errorf("%q, %v, started %v", body, err, started)
 			}
@@ -432,8 +555,8 @@ func TestFailedIsNotJoined(t *testing.T) {
 func TestReaders(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
 	src, feed := io.Pipe()
-	first, _ := g.Join("k", true, anything, serve(src, -1))
-	second, _ := g.Join("k", true, anything, nil)
+	first, _ := g.Join("k", ask(true, anything), serve(src, -1))
+	second, _ := g.Join("k", ask(true, anything), nil)
 	for i, want := range []int{2, 1, 1, 0} {
 		if got := g.Readers(); got != want {
 			t.Errorf("step %d: %d readers, want %d", i, got, want)
@@ -448,15 +571,15 @@ func TestReaders(t *testing.T) {
 	g.Close()
 }
 
-func TestSkip(t *testing.T) {
+func TestStartAt(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
 	defer g.Close()
 	content := bytes.Repeat([]byte("0123456789"), 50_000)
-	r, _ := g.Join("k", true, anything, serve(bytes.NewReader(content), int64(len(content))))
+	r, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content))))
 	defer r.Close()
-	r.Skip(400_003)
+	r.StartAt(400_003)
 	if got, err := all(r); !bytes.Equal(got, content[400_003:]) || err != io.EOF {
-		t.Errorf("after Skip: %d octets and %v", len(got), err)
+		t.Errorf("after StartAt: %d octets and %v", len(got), err)
 	}
 }
 
@@ -491,7 +614,7 @@ func TestCommitComesFirst(t *testing.T) {
 	for _, length := range []int64{5, -1} {
 		g := fill.NewGroup[string](roomy())
 		var stored atomic.Bool
-		r, _ := g.Join("k", true, anything, func() fill.Run[string] {
+		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("head", true)
 				f.ReadFrom(ctx, bytes.NewReader([]byte("hello")), length, func() {}, func(body store.Body) {
@@ -503,7 +626,7 @@ func TestCommitComesFirst(t *testing.T) {
 			t.Errorf("length %d: %q, %v, stored %v", length, body, err, stored.Load())
 		}
 		looked := false
-		if again, _ := g.Join("k", true, anything, func() fill.Run[string] { looked = true; return nil }); again != nil || !looked {
+		if again, _ := g.Join("k", ask(true, anything), func() fill.Run[string] { looked = true; return nil }); again != nil || !looked {
 			t.Errorf("length %d: a fill that has been stored was joined", length)
 		}
 		r.Close()

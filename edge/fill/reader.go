@@ -8,9 +8,9 @@ type Reader[H any] struct {
 	at   *cursor
 }
 
-// attach adds a reader at the start of the body; nil if that is gone.
-func (f *Fill[H]) attach() *Reader[H] {
-	c := f.open()
+// attach adds a reader at an offset of the body; nil if that is gone or far away.
+func (f *Fill[H]) attach(at int64) *Reader[H] {
+	c := f.open(at)
 	if c == nil {
 		return nil
 	}
@@ -37,13 +37,26 @@ func (r *Reader[H]) Pending() bool {
 	return s.done || s.end > r.at.pos
 }
 
-// Skip passes over n octets before the first Next.
-func (r *Reader[H]) Skip(n int64) {
+// StartAt puts the reader at an offset of the body, before its first Next, and reports whether that
+// can be had: whether it is not gone and not further away than [Stream.Near] allows.
+func (r *Reader[H]) StartAt(at int64) bool {
 	s := &r.fill.Stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.at.pos += n
+	if !s.reachesLocked(at) {
+		return false
+	}
+	r.at.pos = at
 	s.changed.Broadcast()
+	return true
+}
+
+// At returns the offset of the octet that Next begins with.
+func (r *Reader[H]) At() int64 {
+	s := &r.fill.Stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.at.pos
 }
 
 // Close gives the reader up. It may be called more than once.

@@ -21,10 +21,14 @@ const (
 // ErrAbandoned is what ends a stream that nobody reads and that is not kept.
 var ErrAbandoned = errors.New("no reader is left")
 
+// ErrPassed is what a reader gets that has fallen so far behind that its octets are gone.
+var ErrPassed = errors.New("the reader is too slow for this stream")
+
 // Stream is a body on its way from one source to many readers. While it is kept whole, nobody waits
 // for anybody: readers are served from memory at their own pace. If it outgrows its
-// limits or is not to be kept, it becomes a window: the source waits for the slowest
-// reader, and octets that all have read are let go.
+// limits or is not to be kept, it becomes a window that goes with the fastest
+// reader: the source waits for that one alone, and one that falls out of the window behind it
+// gets [ErrPassed]. Waiting for the slowest instead would let one stalled visitor stop all.
 type Stream struct {
 	limits Limits
 	kept   *atomic.Int64 // of all streams of the group
@@ -37,6 +41,8 @@ type Stream struct {
 	base     int64      // offset of the first octet of pieces
 	end      int64      // octets received
 	reserved int64      // of kept, this stream's
+	near     int64      // see Near
+	unkept   bool       // it was not to be kept from the start
 	windowed bool
 	done     bool
 	err      error // once done: io.EOF if complete
@@ -57,7 +63,24 @@ func (s *Stream) init(limits Limits, kept, reads *atomic.Int64, cancel context.C
 func (s *Stream) Unkeep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unkept = true
 	s.windowLocked()
+}
+
+// Outgrown reports whether the stream was to be kept and became too large for that.
+func (s *Stream) Outgrown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.windowed && !s.unkept
+}
+
+// Near says that newcomers who want an octet more than n ahead of what has been received had
+// better fetch for themselves. Zero, as at the start, means that they had not. It must be
+// called before ReadFrom.
+func (s *Stream) Near(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.near = n
 }
 
 // ReadFrom moves the whole body from src to the readers and then finishes the
@@ -120,7 +143,7 @@ func (s *Stream) received() int64 {
 }
 
 // room returns where the next octets go: the free end of the last piece or a new
-// one. In a window it waits until the slowest reader has caught up.
+// one. In a window it waits until the fastest reader has caught up.
 func (s *Stream) room(ctx context.Context, length int64) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,8 +157,9 @@ func (s *Stream) room(ctx context.Context, length int64) ([]byte, error) {
 		if len(s.cursors) == 0 {
 			return nil, ErrAbandoned
 		}
-		s.trimLocked()
-		if s.end-s.base < s.limits.Window {
+		slowest, fastest := s.cursorsLocked()
+		s.trimLocked(max(slowest, fastest-s.limits.Window))
+		if s.end-fastest < s.limits.Window {
 			break
 		}
 		s.changed.Wait()
@@ -181,13 +205,18 @@ func (s *Stream) windowLocked() {
 	s.reserved = 0
 }
 
-// trimLocked lets go of the pieces that every reader has passed.
-func (s *Stream) trimLocked() {
-	slowest := s.end
+// cursorsLocked returns the offsets of the slowest and the fastest reader; there must be one.
+func (s *Stream) cursorsLocked() (slowest, fastest int64) {
+	slowest, fastest = s.end, s.base
 	for c := range s.cursors {
-		slowest = min(slowest, c.pos)
+		slowest, fastest = min(slowest, c.pos), max(fastest, c.pos)
 	}
-	for len(s.pieces) > 0 && s.base+int64(len(s.pieces[0])) <= slowest && len(s.pieces[0]) > 0 {
+	return slowest, fastest
+}
+
+// trimLocked lets go of the pieces before an offset.
+func (s *Stream) trimLocked(before int64) {
+	for len(s.pieces) > 0 && s.base+int64(len(s.pieces[0])) <= before && len(s.pieces[0]) > 0 {
 		s.base += int64(len(s.pieces[0]))
 		s.pieces[0] = nil
 		s.pieces = s.pieces[1:]
@@ -244,18 +273,23 @@ func (s *Stream) release() {
 	s.reserved = 0
 }
 
-// open adds a reader at the start of the body, if that is still there and the body has
+// open adds a reader at an offset, if that can be had and the body has
 // not failed already: a newcomer is better off with a fetch of its own.
-func (s *Stream) open() *cursor {
+func (s *Stream) open(at int64) *cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.windowed && s.end > 0 || s.done && !errors.Is(s.err, io.EOF) {
+	if !s.reachesLocked(at) || s.done && !errors.Is(s.err, io.EOF) {
 		return nil
 	}
-	c := new(cursor)
+	c := &cursor{pos: at}
 	s.cursors[c] = struct{}{}
 	s.reads.Add(1)
 	return c
+}
+
+// reachesLocked reports whether a reader may begin at an offset.
+func (s *Stream) reachesLocked(at int64) bool {
+	return at >= s.base && (s.near == 0 || at <= s.end+s.near)
 }
 
 // shut removes a reader. A stream that is not kept ends with its last one.
@@ -288,6 +322,9 @@ func (s *Stream) next(ctx context.Context, c *cursor) ([]byte, error) {
 			return nil, err
 		}
 		s.changed.Wait()
+	}
+	if c.pos < s.base {
+		return nil, ErrPassed
 	}
 	p := s.atLocked(c.pos)
 	c.pos += int64(len(p))

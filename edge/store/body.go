@@ -1,6 +1,9 @@
 package store
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // Body is content in pieces, as it arrived. Its octets are immutable. The zero
 // value is empty.
@@ -20,6 +23,28 @@ func NewBody(pieces ...[]byte) Body {
 
 // Len returns the number of octets.
 func (b Body) Len() int64 { return b.size }
+
+// Append returns the body with the octets of other behind its own.
+func (b Body) Append(other Body) Body {
+	return Body{pieces: slices.Concat(b.pieces, other.pieces), size: b.size + other.size}
+}
+
+// maxPieces is how many pieces a body may have before [Body.Compact] makes one of them.
+const maxPieces = 16
+
+// Compact returns the body with its octets copied into one piece if they are in many, as they
+// are when they came in small reads.
+func (b Body) Compact() Body {
+	if len(b.pieces) <= maxPieces {
+		return b
+	}
+	return NewBody(slices.Concat(b.pieces...))
+}
+
+// Cut returns the octets from offset start, length in number. What lies beyond the end is left out.
+func (b Body) Cut(start, length int64) Body {
+	return NewBody(slices.Collect(b.Slice(start, length))...)
+}
 
 // Slice yields the octets from offset start, length in number, in pieces that must
 // not be written to. What lies beyond the end is left out.

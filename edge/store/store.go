@@ -7,6 +7,7 @@ package store
 
 import (
 	"net/http"
+	"strconv"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
@@ -15,8 +16,14 @@ import (
 // MaxVariants bounds the variants of one key; the oldest goes first.
 const MaxVariants = 32
 
-// Object is a stored response. It is immutable.
+// ID names one content: that of a response which came in one fetch, or was put together of
+// parts that share a strong validator. No two contents of a node have the same.
+type ID uint64
+
+// Object is a stored response, or a slice of one. It is immutable.
 type Object struct {
+	// ID is the content's. A validation changes the head only, and leaves it.
+	ID ID
 	// Key is where the object is found.
 	Key cdn.CacheKey
 	// Revision is the newest purge that the node had applied when the fill that
@@ -24,8 +31,33 @@ type Object struct {
 	Revision cdn.Revision
 	// Response is the head.
 	Response *httpcache.Response
-	// Body is the content.
+	// Body is the content, or the octets of a slice.
 	Body Body
+	// Start is where in the content Body begins: zero, except in a slice.
+	Start int64
+	// Length is the number of octets of the whole content, or -1 while that is not known.
+	Length int64
+	// Sliced says that Body is empty and the content, as far as it is stored, in the
+	// objects of [SliceKey].
+	Sliced bool
+	// Doubtful says that the origin contradicted itself about where the content ends: Length is
+	// where its octets ended, good for parts before that and not for the whole.
+	Doubtful bool
+}
+
+// SliceSize is how much of a content one slice holds at most, in octets. Slice n begins
+// at n times SliceSize.
+const SliceSize = 1 << 20
+
+// SliceKey is where slice n of a content is found. It is no URL's key: those begin
+// with a site's name.
+func SliceKey(id ID, n int64) cdn.CacheKey {
+	return cdn.CacheKey("\x00slice " + strconv.FormatUint(uint64(id), 36) + " " + strconv.FormatInt(n, 36))
+}
+
+// CodedKey is where a content is found after a content coding has been applied to it.
+func CodedKey(id ID, coding string) cdn.CacheKey {
+	return cdn.CacheKey("\x00coded " + strconv.FormatUint(uint64(id), 36) + " " + coding)
 }
 
 // Size is the memory that the object takes, in bytes.

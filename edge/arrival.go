@@ -1,0 +1,134 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/edge/fill"
+	"nearcast/edge/httpcache"
+	"nearcast/edge/store"
+)
+
+// arrival is a response on its way from upstream into the store and to the readers of its fill.
+type arrival struct {
+	*errand
+	s             *Server
+	resp          *http.Response
+	head          *head
+	sent, arrived time.Time
+}
+
+// take streams the response to the fill's readers, and stores what may be stored of it.
+func (a *arrival) take(ctx context.Context, revision cdn.Revision, f *fill.Fill[*head]) {
+	h := a.head
+	known := a.identify(revision)
+	verdict := httpcache.Assess(a.s.now(), a.cacheRequest(), h.object.Response, a.policy)
+	fits := known && (h.object.Sliced || h.length <= a.s.maxBody)
+	if h.reason = verdict.Reason; !fits && h.reason == "" {
+		h.reason = "too large"
+	}
+	h.storing, h.shared = verdict.Store && fits, verdict.Share && fits
+	if !serverError(h.status) {
+		a.s.remember(a.key, h.shared, verdict.Personal)
+	}
+	if !h.storing || h.object.Sliced {
+		f.Unkeep()
+	}
+	if h.object.Sliced {
+		f.Near(fillWindow)
+	}
+	a.stream(ctx, f)
+}
+
+// identify finds out which content the response is, or is a part of. It reports false if that
+// cannot be said, so that it is of no use to anybody but the one who asked.
+func (a *arrival) identify(revision cdn.Revision) bool {
+	h := a.head
+	r := httpcache.NewResponse(a.cacheRequest(), h.status, h.header, a.sent, a.arrived)
+	h.object = &store.Object{ID: a.s.newID(), Key: a.key, Revision: revision, Response: r, Length: h.length}
+	if h.partial() {
+		return a.identifyPart(revision)
+	}
+	h.object.Sliced = h.status == http.StatusOK && h.length > store.SliceSize && resumable(r)
+	return true
+}
+
+// identifyPart is identify for a 206 (RFC 9110 section 15.3.7).
+func (a *arrival) identifyPart(revision cdn.Revision) bool {
+	h := a.head
+	part, size, ok := httpcache.ParseContentRange(h.header.Get("Content-Range"))
+	if !ok || size < 0 {
+		return false
+	}
+	o := h.object
+	o.Sliced, o.Length, h.from = true, size, part.Start
+	if h.length < 0 {
+		h.length = part.Length
+	}
+	if h.length != part.Length {
+		if h.length > part.Length || part.Start+part.Length != size {
+			return false
+		}
+		// The origin says that the part goes to the end and sends less. The octets are there, and so
+		// is where they begin; where the content ends is in doubt.
+		o.Length, o.Doubtful = part.Start+h.length, true
+	}
+	o.Response = o.Response.Whole(o.Length)
+	if b := a.base; b != nil && b.Sliced && !o.Doubtful && b.Length == o.Length && httpcache.SameVersion(b.Response, o.Response) {
+		joined := *b
+		joined.Response, joined.Revision = b.Response.Refresh(h.header, a.sent, a.arrived), min(b.Revision, revision)
+		h.object = &joined
+	}
+	return true
+}
+
+// resumable reports whether a response's content can be asked for in parts.
+func resumable(r *httpcache.Response) bool {
+	_, strong := r.StrongValidator()
+	return strong && httpcache.AcceptsRanges(r.Header)
+}
+
+// stream announces the head and moves the body; an upstream that pauses for too long is given up.
+func (a *arrival) stream(ctx context.Context, f *fill.Fill[*head]) {
+	h := a.head
+	put := func(body store.Body) {
+		if h.storing && !h.object.Sliced {
+			o := *h.object
+			o.Body, o.Length = body, body.Len()
+			a.put(f, &o)
+		}
+	}
+	if h.length == 0 { // the head is all there is: it must not be known before it is stored
+		put(store.Body{})
+		f.Announce(h, h.shared)
+		f.Finish(io.EOF)
+		return
+	}
+	src := &body{arrival: a, ctx: ctx, current: a.resp.Body}
+	if h.storing && h.object.Sliced {
+		f.CommitPart(func() { a.store(h.object) })
+		src.slicer = &slicer{s: a.s, fill: f, object: h.object, start: h.from}
+	}
+	f.Announce(h, h.shared)
+	watchdog := time.AfterFunc(bodyStall, src.interrupt)
+	defer watchdog.Stop()
+	f.ReadFrom(ctx, src, h.length, func() { watchdog.Reset(bodyStall) }, put)
+	src.close()
+	if f.Outgrown() {
+		a.s.unshared.Add(a.s.now(), a.key) // readers of different speeds cannot share it
+	}
+}
+
+// put stores what a fill has brought, unless it was purged meanwhile.
+func (a *arrival) put(f *fill.Fill[*head], o *store.Object) {
+	f.Commit(func() { a.store(o) })
+}
+
+func (a *arrival) store(o *store.Object) {
+	if !a.s.store.Put(o, a.header) {
+		a.s.metrics.refused.Inc()
+	}
+}

@@ -1,0 +1,184 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strconv"
+	"time"
+
+	"nearcast/edge/httpcache"
+)
+
+// begin sends the head of an answer and reports whether a body is to follow. h is the exchange's to change.
+func (x *exchange) begin(src *source, sel selection, h http.Header) (body bool) {
+	o := src.object
+	delete(h, "Content-Length")
+	switch {
+	case sel.status == http.StatusNotModified:
+		// Those that describe a body that is not sent stay behind (RFC 9110 section 15.4.5).
+		for _, name := range [...]string{"Content-Type", "Content-Encoding", "Content-Range", "Content-Language"} {
+			h.Del(name)
+		}
+	case sel.unsatisfiable(o):
+		h.Set("Content-Range", httpcache.Unsatisfied(o.Length))
+		h.Set("Content-Length", "0")
+		h.Del("Content-Type")
+	case len(sel.ranges) == 1:
+		h.Set("Content-Range", contentRange(sel.ranges[0], o.Length, o.Doubtful))
+		h.Set("Content-Length", strconv.FormatInt(sel.ranges[0].Length, 10))
+	case sel.ranges != nil:
+		parts := x.multipart(src, sel, h)
+		h.Set("Content-Length", strconv.FormatInt(parts.Length(), 10))
+		h.Set("Content-Type", parts.ContentType())
+	case o.Length >= 0 && bodyAllowed(sel.status):
+		h.Set("Content-Length", strconv.FormatInt(o.Length, 10))
+	}
+	maps.Copy(x.w.Header(), h)
+	x.head(sel.status)
+	return x.method != http.MethodHead && bodyAllowed(sel.status) && !sel.unsatisfiable(o)
+}
+
+// contentRange writes a Content-Range, without the length if that is in doubt.
+func contentRange(r httpcache.Range, length int64, doubtful bool) string {
+	if doubtful {
+		return "bytes " + strconv.FormatInt(r.Start, 10) + "-" + strconv.FormatInt(r.Start+r.Length-1, 10) + "/*"
+	}
+	return r.ContentRange(length)
+}
+
+// send sends the selected octets.
+func (x *exchange) send(src *source, sel selection) {
+	switch len(sel.ranges) {
+	case 0:
+		x.sendSpan(src, 0, src.object.Length)
+	case 1:
+		x.sendSpan(src, sel.ranges[0].Start, sel.ranges[0].Start+sel.ranges[0].Length)
+	default:
+		parts := src.parts
+		for i, r := range sel.ranges {
+			x.write(parts.Head(i))
+			x.sendSpan(src, r.Start, r.Start+r.Length)
+		}
+		x.write(parts.Tail())
+	}
+}
+
+// sendSpan sends the octets from start up to end, all there are if end is negative, as they arrive.
+func (x *exchange) sendSpan(src *source, start, end int64) {
+	if o := src.object; src.reader == nil && !o.Sliced {
+		for p := range o.Body.Slice(start, end-start) {
+			x.write(p)
+		}
+		return
+	}
+	if end < 0 && !src.pending() {
+		x.flush() // it may be a stream of events, the first of which is far away
+	}
+	for pos := start; end < 0 || pos < end; {
+		p, err := src.at(pos, end)
+		if errors.Is(err, io.EOF) && end < 0 {
+			return
+		}
+		if err != nil {
+			x.s.metrics.broken.Inc()
+			x.abort(err)
+		}
+		if end >= 0 {
+			p = p[:min(int64(len(p)), end-pos)]
+		}
+		x.write(p)
+		if pos += int64(len(p)); pos != end && !src.pending() {
+			x.flush()
+		}
+	}
+}
+
+// head sends the status line and the fields set so far.
+func (x *exchange) head(status int) {
+	h := x.w.Header()
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // keeps net/http from guessing one
+	}
+	x.rec.status = status
+	x.rec.firstByte = x.s.now()
+	x.extendWrite()
+	x.w.WriteHeader(status)
+}
+
+// write sends octets, or breaks off if the visitor does not take them.
+func (x *exchange) write(p []byte) {
+	x.extendWrite()
+	n, err := x.w.Write(p)
+	x.rec.sent += int64(n)
+	if err != nil {
+		x.abort(err)
+	}
+}
+
+func (x *exchange) flush() {
+	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		x.abort(err)
+	}
+}
+
+// extendWrite gives the visitor another while to take what is sent next: a stalled reader
+// is cut, a slow one is not. The clock is the kernel's, whatever the cache's is. An error means that
+// w knows no deadlines.
+func (x *exchange) extendWrite() {
+	x.rc.SetWriteDeadline(time.Now().Add(bodyStall)) //nolint:errcheck // see above
+}
+
+// sendInterim passes an interim response on (RFC 9110 section 15.2), unless the final one has begun or
+// the visitor speaks HTTP/1.0, which has none.
+func (x *exchange) sendInterim(status int, h http.Header) {
+	if x.rec.status != 0 || !x.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	own := x.w.Header()
+	before := maps.Clone(own)
+	maps.Copy(own, httpcache.EndToEnd(h))
+	x.w.WriteHeader(status)
+	clear(own)
+	maps.Copy(own, before)
+}
+
+// withInterim returns a context under which said is called for each interim response to a request, but
+// 100, which is between two connections, and 101, which is final. It is called before the request's RoundTrip
+// returns.
+func withInterim(ctx context.Context, said func(status int, h http.Header)) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			if code > http.StatusSwitchingProtocols {
+				said(code, http.Header(header).Clone())
+			}
+			return nil
+		},
+	})
+}
+
+// sendTrailer sends the trailer fields of a response whose body has ended, if its framing allows for some.
+func (x *exchange) sendTrailer(t http.Header) {
+	for name, values := range t {
+		x.w.Header()[http.TrailerPrefix+name] = values
+	}
+}
+
+// trailer returns the trailer fields of a response whose body has been read to its end, without those that
+// belong to the head alone (RFC 9110 section 6.5.1) or to the connection.
+func trailer(resp *http.Response) http.Header {
+	if len(resp.Trailer) == 0 {
+		return nil
+	}
+	t := httpcache.EndToEnd(resp.Trailer)
+	for name := range t {
+		if httpcache.HeadOnly(name) {
+			delete(t, name)
+		}
+	}
+	return t
+}

@@ -1,0 +1,233 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"nearcast/edge/fill"
+	"nearcast/edge/httpcache"
+	"nearcast/edge/store"
+)
+
+// maxJoins bounds how often a request tries to share somebody else's fill before it
+// makes its own.
+const maxJoins = 4
+
+// answer decides and does it.
+func (x *exchange) answer() {
+	if !x.caughtUp() {
+		x.decision = httpcache.Decision{Verdict: httpcache.Pass, Reason: "behind"}
+		x.pass("bypass")
+		return
+	}
+	x.look()
+	switch x.decision.Verdict {
+	case httpcache.Fresh:
+		x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
+	case httpcache.Stale:
+		x.sendStored(x.stored, wordStale, cacheStatus{hit: true, detail: x.decision.Reason})
+		x.refresh()
+	case httpcache.Pass:
+		x.pass(passReason(x.decision.Reason))
+	default:
+		x.forward()
+	}
+}
+
+// caughtUp waits for the purges that the asking node has applied and this one has not
+// yet. Without that, the asking node would fetch purged content back.
+func (x *exchange) caughtUp() bool {
+	ctx, cancel := context.WithTimeout(x.r.Context(), catchUpTimeout)
+	defer cancel()
+	return x.s.applied.wait(ctx, x.hop.revision)
+}
+
+// look takes what is stored and decides about it.
+func (x *exchange) look() {
+	x.stored = x.s.store.Get(x.key, x.header)
+	if x.stored != nil && x.stored.Doubtful && (x.header["Range"] == nil || x.method != http.MethodGet) {
+		x.stored = nil // nobody knows the whole of it
+	}
+	var stored *httpcache.Response
+	if x.stored != nil {
+		stored = x.stored.Response
+	}
+	x.decision = httpcache.Decide(x.s.now(), x.cacheRequest(), stored, x.policy)
+}
+
+// passReason is the fwd parameter for a reason to pass (RFC 9211 section 2.2).
+func passReason(reason string) string {
+	switch reason {
+	case "method":
+		return "method"
+	case "bypass":
+		return "bypass"
+	}
+	return "request"
+}
+
+// forward answers from a fill: somebody else's, or this request's own.
+func (x *exchange) forward() {
+	if x.stored == nil && x.method == http.MethodHead {
+		x.pass("miss") // a whole body is not fetched for a HEAD
+		return
+	}
+	shared := !x.s.unshared.Has(x.s.now(), x.key)
+	for joins := 1; ; joins++ {
+		reader, own := x.join(shared)
+		if reader == nil {
+			x.sendFound()
+			return
+		}
+		settled, answered := x.read(reader, own)
+		if answered {
+			return
+		}
+		shared = shared && settled && joins < maxJoins
+	}
+}
+
+// join finds or starts a fill. The last look under the group's lock closes the gap
+// between a fill that has just been stored and this request's first look. It returns
+// nil if that look found a response to serve, or if the node is closing.
+func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool) {
+	ask := fill.Ask[*head]{Span: x.errand().span, Shared: shared}
+	if shared {
+		ask.Accept = x.accepts
+	}
+	return x.s.fills.Join(x.key, ask, func() fill.Run[*head] {
+		if !x.whole {
+			x.look()
+		}
+		if x.decision.Verdict == httpcache.Fresh {
+			return nil
+		}
+		return x.s.fetch(x.errand())
+	})
+}
+
+// errand is what this request asks upstream for. Of what is not known yet it asks for
+// no more than the visitor does.
+func (x *exchange) errand() errand {
+	e := errand{query: x.query, base: x.stored, span: fill.Whole()}
+	field := x.header.Get("Range")
+	switch {
+	case x.method != http.MethodGet || field == "" || x.whole:
+	case x.stored == nil:
+		e.span, e.ifRange = wantedSpan(field), x.header.Get("If-Range")
+	case x.stored.Length > store.SliceSize && x.stored.Response.RangeApplies(x.header):
+		e.span = wantedSpan(field)
+	}
+	return e
+}
+
+// accepts reports whether the head of a fill answers this request as well, and where in its
+// body the answer begins.
+func (x *exchange) accepts(h *head) (at int64, ok bool) {
+	switch {
+	case !h.shared:
+		return 0, false
+	case h.renewed != nil:
+		return 0, x.usable(h.renewed.Response)
+	case h.object != nil:
+		if !x.usable(h.object.Response) {
+			return 0, false
+		}
+		return x.place(h)
+	}
+	return 0, true // a failure is everybody's
+}
+
+// place says where in the body of a fill the answer to this request begins, if it has it.
+func (x *exchange) place(h *head) (at int64, ok bool) {
+	start, end := x.selects(h.object).bounds(h.object)
+	if h.object.Sliced { // the rest can be had elsewhere
+		end = start + 1
+	}
+	if start == h.object.Length { // nothing is wanted
+		return 0, true
+	}
+	return start - h.from, h.brings(start, end)
+}
+
+// usable reports whether a response that came for another request may answer this one: what
+// would not be used from the store is not used on its way there either.
+func (x *exchange) usable(r *httpcache.Response) bool {
+	switch httpcache.Decide(x.s.now(), x.cacheRequest(), r, x.policy).Verdict {
+	case httpcache.Fresh, httpcache.Stale, httpcache.Revalidate:
+		return true
+	default:
+		return false
+	}
+}
+
+func (x *exchange) sendFound() {
+	if x.decision.Verdict == httpcache.Fresh {
+		x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
+		return
+	}
+	x.fail(http.StatusServiceUnavailable, "the node is closing")
+}
+
+// read waits for a fill's head and answers with it. If the fill is not for this request,
+// answered is false, and settled says whether it is worth trying to share another one.
+func (x *exchange) read(reader *fill.Reader[*head], own bool) (settled, answered bool) {
+	defer reader.Close()
+	if !x.await(reader, own) {
+		return false, false
+	}
+	h := reader.Head()
+	at, ok := x.accepts(h)
+	if !own && (!ok || !reader.StartAt(at)) {
+		return h.shared, false
+	}
+	return true, x.sendFill(reader, h, own)
+}
+
+// await waits for a fill's head and passes interim responses on. It reports false if somebody
+// else's fill takes too long; one's own is bounded by the upstream's timeouts.
+func (x *exchange) await(reader *fill.Reader[*head], own bool) bool {
+	var patience <-chan time.Time
+	if !own {
+		timer := time.NewTimer(headTimeout)
+		defer timer.Stop()
+		patience = timer.C
+	}
+	if reader.Wait(x.r.Context(), patience, func(h *head) { x.sendInterim(h.interim, h.header) }) {
+		return true
+	}
+	if err := x.r.Context().Err(); err != nil {
+		x.abort(err)
+	}
+	return false
+}
+
+// refresh starts a fill in the background, if none runs.
+func (x *exchange) refresh() {
+	q := x.query
+	if q.method != http.MethodGet {
+		return
+	}
+	ask := fill.Ask[*head]{Span: fill.Whole(), Shared: true, Accept: x.accepts}
+	reader, _ := x.s.fills.Join(q.key, ask, func() fill.Run[*head] {
+		x.look()
+		if x.decision.Verdict == httpcache.Fresh {
+			return nil
+		}
+		return x.s.fetch(errand{query: q, base: x.stored, span: fill.Whole()})
+	})
+	if reader != nil {
+		reader.Close()
+	}
+}
+
+// abort ends the exchange without an end of the message, so that the visitor cannot take
+// what it got for all there is.
+func (x *exchange) abort(err error) {
+	if !errors.Is(err, context.Canceled) {
+		x.s.log.Debug("breaking off a response", "url", x.rec.url, "error", err)
+	}
+	panic(http.ErrAbortHandler)
+}
