@@ -2,6 +2,7 @@ package edge
 
 import (
 	"crypto/rand"
+	"errors"
 	"maps"
 	"net/http"
 	"strconv"
@@ -124,7 +125,7 @@ func (x *exchange) sendAsIs(reader *fill.Reader[*head], f *head, c cacheStatus) 
 
 // multipart makes the form in which several ranges are sent.
 func (x *exchange) multipart(src *source, sel selection, h http.Header) *httpcache.Multipart {
-	src.parts = httpcache.NewMultipart(rand.Text(), h.Get("Content-Type"), sel.ranges, src.object.Length)
+	src.parts = httpcache.NewMultipart(sel.ranges, src.object.Length, h.Get("Content-Type"), rand.Text())
 	return src.parts
 }
 
@@ -148,7 +149,7 @@ func (x *exchange) sendFailure(f *head, c cacheStatus) {
 	x.failUpstream(f.err, status, c)
 }
 
-// failUpstream reports an upstream's failure to a visitor in a text, and to another
+// failUpstream reports an upstream's failure to a visitor in a text and in Proxy-Status, and to another
 // node in a field as well, so that it can use its own stale copy.
 func (x *exchange) failUpstream(err error, status int, c cacheStatus) {
 	h := make(http.Header)
@@ -157,8 +158,27 @@ func (x *exchange) failUpstream(err error, status int, c cacheStatus) {
 	if x.hop.node != "" {
 		x.w.Header().Set(errorField, kindOf(err))
 	}
+	member := proxyStatus(x.s.name, proxyError(err), "")
+	if behind, ok := errors.AsType[*remoteError](err); ok && behind.proxyStatus != "" {
+		member = behind.proxyStatus + ", " + receivedStatus(x.s.name, behind.status)
+	}
+	x.w.Header().Set("Proxy-Status", member)
 	x.s.log.Debug("no answer from upstream", "url", x.rec.url, "error", err)
 	x.fail(status, "the origin could not be reached: "+c.detail)
+}
+
+// failOwn answers with a failure that lies with this node or the request; kind is of RFC 9209 section 2.3.
+func (x *exchange) failOwn(status int, kind, text string) {
+	x.w.Header().Set("Proxy-Status", proxyStatus(x.s.name, kind, text))
+	x.fail(status, text)
+}
+
+// failAbsent answers a request that wants what is stored or nothing (RFC 9111 section 5.2.1.7).
+func (x *exchange) failAbsent() {
+	h := make(http.Header)
+	x.stamp(h, wordMiss, cacheStatus{fwd: "request", detail: x.decision.Reason})
+	maps.Copy(x.w.Header(), h)
+	x.fail(http.StatusGatewayTimeout, "nothing fresh is stored, and the request has only-if-cached")
 }
 
 // fail answers with a status and a short text of the node's own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"nearcast/cdn"
@@ -88,7 +89,18 @@ func (a *arrival) identifyPart(revision cdn.Revision) bool {
 // resumable reports whether a response's content can be asked for in parts.
 func resumable(r *httpcache.Response) bool {
 	_, strong := r.StrongValidator()
-	return strong && httpcache.AcceptsRanges(r.Header)
+	return strong && acceptsRanges(r.Header)
+}
+
+// acceptsRanges reports whether a response says that its origin answers byte ranges (RFC 9110
+// section 14.3).
+func acceptsRanges(h http.Header) bool {
+	for unit := range strings.SplitSeq(joinLines(h["Accept-Ranges"]), ",") {
+		if strings.EqualFold(strings.TrimSpace(unit), "bytes") {
+			return true
+		}
+	}
+	return false
 }
 
 // stream announces the head and moves the body; an upstream that pauses for too long is given up.

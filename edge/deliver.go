@@ -32,9 +32,7 @@ func (x *exchange) begin(src *source, sel selection, h http.Header) (body bool) 
 		h.Set("Content-Range", contentRange(sel.ranges[0], o.Length, o.Doubtful))
 		h.Set("Content-Length", strconv.FormatInt(sel.ranges[0].Length, 10))
 	case sel.ranges != nil:
-		parts := x.multipart(src, sel, h)
-		h.Set("Content-Length", strconv.FormatInt(parts.Length(), 10))
-		h.Set("Content-Type", parts.ContentType())
+		x.multipart(src, sel, h).SetHeader(h)
 	case o.Length >= 0 && bodyAllowed(sel.status):
 		h.Set("Content-Length", strconv.FormatInt(o.Length, 10))
 	}
@@ -61,10 +59,10 @@ func (x *exchange) send(src *source, sel selection) {
 	default:
 		parts := src.parts
 		for i, r := range sel.ranges {
-			x.write(parts.Head(i))
+			x.write([]byte(parts.Head(i)))
 			x.sendSpan(src, r.Start, r.Start+r.Length)
 		}
-		x.write(parts.Tail())
+		x.write([]byte(parts.Tail()))
 	}
 }
 
@@ -176,9 +174,22 @@ func trailer(resp *http.Response) http.Header {
 	}
 	t := httpcache.EndToEnd(resp.Trailer)
 	for name := range t {
-		if httpcache.HeadOnly(name) {
+		if headOnly(name) {
 			delete(t, name)
 		}
 	}
 	return t
+}
+
+// headOnly reports whether a field must not be in a trailer (RFC 9110 section 6.5.1): those that
+// frame or route a message, say how to handle it, or describe its content.
+func headOnly(name string) bool {
+	switch name {
+	case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Host", "Cache-Control", "Expect", "Max-Forwards",
+		"Pragma", "Range", "Authorization", "Set-Cookie", "Cookie", "Www-Authenticate", "Age", "Date", "Expires", "Location",
+		"Retry-After", "Vary", "Warning", "Etag", "Last-Modified", "If-Match", "If-None-Match", "If-Modified-Since",
+		"If-Unmodified-Since", "If-Range", "Via", "Cache-Status", "Cdn-Cache-Control", "Cdn-Loop", "X-Cache":
+		return true
+	}
+	return false
 }

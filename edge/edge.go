@@ -85,7 +85,10 @@ type Server struct {
 	records  *recorder
 	parents  *http.Transport
 	applied  revision
-	lastID   atomic.Uint64 // of a content
+	lastID   atomic.Uint64   // of a content
+	forgets  atomic.Uint64   // how often something stored was forgotten
+	closing  context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests
+	close    context.CancelFunc
 
 	tables atomic.Pointer[tables] // nil until a configuration is applied
 	addr   atomic.Pointer[net.TCPAddr]
@@ -114,6 +117,7 @@ func New(cfg Config) (*Server, error) {
 		unshared: fill.NewMemory(hitForMiss, hitForMissKeys),
 		parents:  parentTransport(),
 	}
+	s.closing, s.close = context.WithCancel(context.Background())
 	if s.name == "" {
 		s.name, s.loopID = standaloneName, rand.Text() // two standalone nodes in a row are no loop
 	}
@@ -203,6 +207,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 		err = <-served
 	}
 	s.fills.Close() // what still reads a fill ends now
+	s.close()       // and so do tunnels
 	conns.Wait()
 	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("edge: serving: %w", err)

@@ -10,57 +10,141 @@ import (
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/edge/httpcache"
+	"nearcast/edge/store"
 )
 
 // copySize is the buffer for a body that is only passed on, in bytes.
 const copySize = 32 << 10
 
 // pass sends the visitor's request upstream as it is and the response back, with
-// nothing used or stored. fwd is why, in the words of RFC 9211 section 2.2.
-func (x *exchange) pass(fwd string) {
+// nothing used. fwd is why, in the words of RFC 9211 section 2.2.
+func (x *exchange) pass(fwd string) { x.passWith(fwd, x.outgoing(x.s)) }
+
+// forwardHead sends a HEAD that the store does not answer upstream as it is, for no body is to be fetched
+// for it; if there is something to validate, with the condition for that.
+func (x *exchange) forwardHead() {
+	fields := x.outgoing(x.s)
+	if x.stored != nil {
+		httpcache.DropConditions(fields)
+		x.stored.Response.Validate(fields)
+	}
+	x.passWith(x.forwardReason(), fields)
+}
+
+func (x *exchange) passWith(fwd string, fields http.Header) {
 	c := cacheStatus{fwd: fwd}
+	revision, forgets := x.s.applied.load(), x.s.forgets.Load()
+	sent := x.s.now()
+	resp, err := x.askFor(fields)
+	if err != nil {
+		x.passFailed(err, c)
+		return
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
+	arrived := x.s.now()
+	h := receive(resp, arrived)
+	forgets += x.invalidate(resp.StatusCode, h)
+	if x.updateFromHead(resp, h, sent, arrived) {
+		return
+	}
+	r := httpcache.NewResponse(x.cacheRequest(), resp.StatusCode, h, sent, arrived)
+	keep := x.method == http.MethodPost && resp.ContentLength <= x.s.maxBody && httpcache.Assess(arrived, x.cacheRequest(), r, x.policy).Store
+	c.stored = keep
+	x.relay(resp, maps.Clone(h), c, keep, func(body store.Body) {
+		o := &store.Object{ID: x.s.newID(), Key: x.key, Revision: revision, Response: r, Body: body, Length: body.Len()}
+		x.s.fills.Detach(x.key, func() {
+			if x.s.forgets.Load() == forgets {
+				x.s.store.Put(o, x.header)
+			}
+		})
+	})
+}
+
+// askFor sends the visitor's own request with these fields upstream, and passes interim responses on.
+func (x *exchange) askFor(fields http.Header) (*http.Response, error) {
 	var body io.ReadCloser
-	if x.r.Body != nil && x.r.Body != http.NoBody {
+	length := x.r.ContentLength
+	switch {
+	case x.r.Body == nil || x.r.Body == http.NoBody:
+	case x.method == http.MethodGet || x.method == http.MethodHead:
+		// It has no meaning (RFC 9110 section 9.3.1), and the origin might give it one that no key knows.
+		length = 0
+	default:
 		visitor := &visitorBody{ReadCloser: x.r.Body, rc: x.rc}
 		defer visitor.release()
 		body = visitor
 	}
-	resp, upstream, err := x.s.ask(x.r.Context(), x.query, x.method, x.outgoing(x.s), body, x.r.ContentLength)
+	interim := &interimRelay{x: x}
+	defer interim.end()
+	resp, upstream, err := x.s.ask(withInterim(x.r.Context(), interim.send), x.query, x.method, fields, body, length)
 	x.rec.upstream = upstream
-	if err != nil {
-		if x.r.Context().Err() != nil {
-			x.abort(err)
-		}
-		var status int
-		c.detail, status = failure(err)
-		x.failUpstream(err, status, c)
+	return resp, err
+}
+
+// passFailed answers when nothing came from upstream: a HEAD may be answered from a stale response.
+func (x *exchange) passFailed(err error, c cacheStatus) {
+	if x.r.Context().Err() != nil {
+		x.abort(err)
+	}
+	var status int
+	c.detail, status = failure(err)
+	if x.method == http.MethodHead && x.decision.Verdict != httpcache.Pass && x.stored != nil &&
+		x.stored.Response.AfterError(x.s.now(), x.policy, true) {
+		x.sendStored(x.stored, wordStale, c)
 		return
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
-	x.invalidate(resp)
-	h := receive(resp, x.s.now())
-	if resp.ContentLength >= 0 && bodyAllowed(resp.StatusCode) {
+	x.failUpstream(err, status, c)
+}
+
+// relay sends a response's head and copies its body. A body of unknown length may be a stream of events, so
+// neither it nor the head before it is held back. If keep, whole gets the body before its end is sent.
+func (x *exchange) relay(resp *http.Response, h http.Header, c cacheStatus, keep bool, whole func(store.Body)) {
+	if delete(h, "Content-Length"); resp.ContentLength >= 0 && bodyAllowed(resp.StatusCode) {
 		h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	}
 	c.fwdStatus = resp.StatusCode
 	word := wordPass
-	if fwd == "miss" {
+	if c.fwd == "miss" || c.fwd == "stale" {
 		word = wordMiss
 	}
 	x.stamp(h, word, c)
 	maps.Copy(x.w.Header(), h)
 	x.head(resp.StatusCode)
-	if x.method != http.MethodHead {
-		x.relay(resp)
+	if x.method == http.MethodHead {
+		return
 	}
-}
-
-// relay copies a response's body. A body of unknown length may be a stream of events, so
-// neither it nor the head before it is held back.
-func (x *exchange) relay(resp *http.Response) {
 	if resp.ContentLength < 0 {
 		x.flush()
 	}
+	kept := &keeper{limit: x.s.maxBody, off: !keep}
+	x.copyBody(resp, kept)
+	if !kept.off {
+		whole(store.NewBody(kept.pieces...).Compact())
+	}
+	x.sendTrailer(trailer(resp))
+}
+
+// keeper collects a body up to a limit.
+type keeper struct {
+	limit  int64
+	off    bool
+	pieces [][]byte
+	size   int64
+}
+
+func (k *keeper) add(p []byte) {
+	if k.off {
+		return
+	}
+	if k.size += int64(len(p)); k.size > k.limit {
+		k.off, k.pieces = true, nil
+		return
+	}
+	k.pieces = append(k.pieces, append([]byte(nil), p...))
+}
+
+func (x *exchange) copyBody(resp *http.Response, kept *keeper) {
 	watchdog := time.AfterFunc(bodyStall, func() { resp.Body.Close() }) //nolint:errcheck // it makes the pending read fail
 	defer watchdog.Stop()
 	buf := make([]byte, copySize)
@@ -68,6 +152,7 @@ func (x *exchange) relay(resp *http.Response) {
 		n, err := resp.Body.Read(buf)
 		watchdog.Reset(bodyStall)
 		if n > 0 {
+			kept.add(buf[:n])
 			x.write(buf[:n])
 			if resp.ContentLength < 0 {
 				x.flush()
@@ -82,26 +167,71 @@ func (x *exchange) relay(resp *http.Response) {
 	}
 }
 
-// invalidate forgets what a successful unsafe request has made untrue: the target and, on
-// the same host, what the response points to (RFC 9111 section 4.4).
-func (x *exchange) invalidate(resp *http.Response) {
-	switch x.method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return
-	}
-	if resp.StatusCode < 200 || resp.StatusCode >= 400 {
-		return
-	}
-	x.s.forget(x.key)
-	for _, name := range [...]string{"Location", "Content-Location"} {
-		if u, err := x.target.URL().Parse(resp.Header.Get(name)); err == nil && resp.Header.Get(name) != "" {
-			u.Fragment = ""
-			other, err := cdn.ParseTarget(u.String())
-			if err == nil && other.Domain == x.target.Domain && other.Scheme == x.target.Scheme {
-				x.s.forget(other.Key(x.site.Name))
-			}
+// invalidate forgets what a successful unsafe request has made untrue (RFC 9111 section 4.4), and returns
+// how many keys that were.
+func (x *exchange) invalidate(status int, h http.Header) (n uint64) {
+	for _, uri := range httpcache.Invalidates(x.method, status, x.target.String(), h) {
+		if other, err := cdn.ParseTarget(uri); err == nil {
+			x.s.forget(other.Key(x.site.Name))
+			n++
 		}
 	}
+	return n
+}
+
+// updateFromHead lets the answer to a HEAD freshen what is stored, or drops that if it is of another
+// content (RFC 9111 section 4.3.5). It reports whether it has answered the request from what is stored, because
+// that has been validated.
+func (x *exchange) updateFromHead(resp *http.Response, h http.Header, sent, arrived time.Time) bool {
+	if x.method != http.MethodHead || x.stored == nil || x.decision.Verdict != httpcache.Revalidate {
+		return false
+	}
+	validated := resp.StatusCode == http.StatusNotModified
+	var fresh *httpcache.Response
+	switch ok := resp.StatusCode == x.stored.Response.Status; {
+	case validated:
+		fresh = x.stored.Response.Refresh(h, sent, arrived)
+	case ok:
+		if fresh, ok = x.stored.Response.RefreshFromHead(h, x.stored.Length, sent, arrived); !ok {
+			x.s.forget(x.key)
+			return false
+		}
+	default:
+		return false
+	}
+	storage := httpcache.Assess(arrived, x.cacheRequest(), fresh, x.policy)
+	if storage.Store {
+		x.s.store.Refresh(x.stored, fresh)
+	}
+	if validated {
+		renewed := *x.stored
+		renewed.Response = fresh
+		x.sendStored(&renewed, wordRevalidated, cacheStatus{fwd: "stale", fwdStatus: resp.StatusCode, stored: storage.Store})
+	}
+	return validated
+}
+
+// interimRelay passes interim responses on while the exchange waits for the final one. They come from
+// another goroutine, which may still be at it when that wait has been given up.
+type interimRelay struct {
+	x *exchange
+
+	mu    sync.Mutex // guards the following, and the exchange's writer until it is set
+	ended bool
+}
+
+func (r *interimRelay) send(status int, h http.Header) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.x.sendInterim(status, h)
+	}
+}
+
+func (r *interimRelay) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
 }
 
 // visitorBody is a request's body that may come slowly but not stall.
@@ -110,10 +240,10 @@ type visitorBody struct {
 	rc *http.ResponseController
 
 	mu       sync.Mutex // guards the following
-	released bool       // the handler is over; the connection's deadline belongs to net/http again
+	released bool       // the handler is over; the connection's deadline belongs to its server again
 }
 
-// Read implements io.Reader.
+// Read implements [io.Reader].
 func (b *visitorBody) Read(p []byte) (int, error) {
 	b.deadline(time.Now().Add(bodyStall))
 	n, err := b.ReadCloser.Read(p)

@@ -72,8 +72,14 @@ func (s *Server) Purge(p cdn.Purge) {
 }
 
 // PurgeAll removes everything that is stored, in the sense of [Server.Purge].
-func (s *Server) PurgeAll() { s.fills.DetachAll(s.store.Clear) }
+func (s *Server) PurgeAll() {
+	s.forgets.Add(1)
+	s.fills.DetachAll(s.store.Clear)
+}
 
+// forget removes what is stored of a key. It is counted first, so that what came before is not
+// stored afterwards by those who hold no fill.
 func (s *Server) forget(key cdn.CacheKey) {
+	s.forgets.Add(1)
 	s.fills.Detach(key, func() { s.store.Delete(key) })
 }

@@ -35,14 +35,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.extendWrite()
 	t := s.tables.Load()
 	if t == nil {
-		x.fail(http.StatusServiceUnavailable, "no configuration has been applied yet")
+		x.failOwn(http.StatusServiceUnavailable, "proxy_configuration_error", "no configuration has been applied yet")
 		return
 	}
 	if !x.identify(t) {
 		return
 	}
 	if looped(r.Header["Cdn-Loop"], s.loopID) {
-		x.fail(http.StatusLoopDetected, "the request has been here before (CDN-Loop)")
+		x.failOwn(http.StatusLoopDetected, "proxy_loop_detected", "the request has been here before (CDN-Loop)")
 		return
 	}
 	x.answer() //nolint:contextcheck // the request carries the context
@@ -94,7 +94,7 @@ func (x *exchange) identify(t *tables) bool {
 	rule, _ := site.RouteFor(target.Path)
 	x.policy = t.policy(rule)
 	x.header = httpcache.EndToEnd(r.Header)
-	for _, name := range [...]string{hopField, "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} {
+	for _, name := range [...]string{hopField, "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Expect", "Content-Length"} {
 		x.header.Del(name) // whoever sent them cannot be held to them
 	}
 	x.rec.site, x.rec.url, x.rec.client = site.Name, target.String(), x.client

@@ -22,10 +22,17 @@ func (x *exchange) answer() {
 		x.pass("bypass")
 		return
 	}
+	if protocol := upgradeOf(x.r); protocol != "" {
+		x.decision = httpcache.Decision{Verdict: httpcache.Pass, Reason: "upgrade"}
+		x.upgrade(protocol)
+		return
+	}
 	x.look()
 	switch x.decision.Verdict {
 	case httpcache.Fresh:
 		x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
+	case httpcache.Absent:
+		x.failAbsent()
 	case httpcache.Stale:
 		x.sendStored(x.stored, wordStale, cacheStatus{hit: true, detail: x.decision.Reason})
 		x.refresh()
@@ -70,8 +77,8 @@ func passReason(reason string) string {
 
 // forward answers from a fill: somebody else's, or this request's own.
 func (x *exchange) forward() {
-	if x.stored == nil && x.method == http.MethodHead {
-		x.pass("miss") // a whole body is not fetched for a HEAD
+	if x.method == http.MethodHead {
+		x.forwardHead()
 		return
 	}
 	shared := !x.s.unshared.Has(x.s.now(), x.key)

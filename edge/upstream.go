@@ -31,7 +31,7 @@ type query struct {
 }
 
 func (q *query) cacheRequest() httpcache.Request {
-	return httpcache.Request{Method: q.method, Header: q.header}
+	return httpcache.Request{Method: q.method, Header: q.header, Target: q.target.String()}
 }
 
 // outgoing returns the fields to send upstream, to be changed freely.
@@ -125,11 +125,18 @@ func (s *Server) unwrap(resp *http.Response, node string) (*http.Response, strin
 		return resp, node, nil
 	}
 	resp.Body.Close() //nolint:errcheck // a short text that nobody reads
-	return nil, node, &remoteError{cdn.Errorf(cdn.ParseKind(field), "", "node %s could not reach the origin", node)}
+	return nil, node, &remoteError{
+		cause:  cdn.Errorf(cdn.ParseKind(field), "", "node %s could not reach the origin", node),
+		status: resp.StatusCode, proxyStatus: joinLines(resp.Header["Proxy-Status"]),
+	}
 }
 
 // remoteError is a failure behind the regional node: asking another one is no help.
-type remoteError struct{ cause error }
+type remoteError struct {
+	cause       error
+	status      int    // what the regional node answered
+	proxyStatus string // its Proxy-Status
+}
 
 func (e *remoteError) Error() string { return e.cause.Error() }
 func (e *remoteError) Unwrap() error { return e.cause }

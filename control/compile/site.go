@@ -13,8 +13,6 @@ import (
 const (
 	maxDomains    = 1000
 	maxOriginURLs = 16
-	maxRoutes     = 1000
-	maxExtensions = 200
 	maxText       = 1024
 	maxTimeout    = cdn.Duration(time.Hour)
 )
@@ -61,12 +59,11 @@ func readSite(c cursor) (s cdn.Site) {
 		need("site", parsed(cdn.ParseSiteName)(&s.Name)),
 		need("domains", list(&s.Domains, maxDomains, parsed(cdn.ParseDomain))),
 		need("origin", func(c cursor) { s.Origin = readOrigin(c) }),
-		may("routes", list(&s.Routes, maxRoutes, func(r *cdn.Route) func(cursor) {
-			return func(c cursor) { *r = readRoute(c) }
-		})),
+		may("routes", list(&s.Routes, maxRoutes, reader(readRoute))),
 	)
 	c.atLeastOne("domains", "list the host names that visitors use")
 	unique(c.in("domains"), s.Domains, "domain")
+	checkRegexps(c.in("routes"), s.Routes)
 	checkReach(c.in("routes"), s.Routes)
 	return s
 }
@@ -92,17 +89,6 @@ func unique[T comparable](c cursor, items []T, what string) {
 			continue
 		}
 		seen[item] = i
-	}
-}
-
-// checkReach reports the routes behind one that matches every request.
-func checkReach(c cursor, routes []cdn.Route) {
-	for i := 1; i < len(routes); i++ {
-		all := c.at(i - 1)
-		if m := routes[i-1].Match; len(m.Extensions) == 0 && (m.PathPrefix == "/" || m.PathPrefix == "" && !all.in("match").has("path_prefix") && !all.in("match").has("extensions")) {
-			c.at(i).mistake("put the more special route first", "can never match: routes[%d] matches every request", i-1)
-			return
-		}
 	}
 }
 
@@ -164,29 +150,6 @@ func readBucket(c cursor) (b cdn.Bucket) {
 		c.mistake("for a public bucket leave out both", "access_key_id and secret_access_key belong together; one is missing")
 	}
 	return b
-}
-
-func readRoute(c cursor) (r cdn.Route) {
-	c.object("a route",
-		may("match", func(c cursor) { r.Match = readMatch(c) }),
-		may("ttl", parsed(cdn.ParseDuration)(&r.TTL)),
-		may("bypass", flag(&r.Bypass)),
-		may("stale_if_error", parsed(cdn.ParseDuration)(&r.StaleIfError)),
-	)
-	if r.Bypass && (r.TTL > 0 || r.StaleIfError > 0) {
-		c.in("bypass").mistake("remove one", "nothing is stored under bypass, so that ttl and stale_if_error mean nothing")
-	}
-	return r
-}
-
-func readMatch(c cursor) (m cdn.Match) {
-	c.object("a match",
-		may("path_prefix", parsed(parsePathPrefix)(&m.PathPrefix)),
-		may("extensions", list(&m.Extensions, maxExtensions, parsed(parseExtension))),
-	)
-	c.atLeastOne("extensions", `such as [.js, .css]; leave the key out to match all`)
-	unique(c.in("extensions"), m.Extensions, "extension")
-	return m
 }
 
 // parseOriginURL returns the normal form "scheme://host[:port]".
@@ -266,32 +229,4 @@ func parseSecret(s string) (string, error) {
 		return "", fmt.Errorf("the secret is empty, longer than %d octets or has a control character", maxText)
 	}
 	return s, nil
-}
-
-// parsePathPrefix requires the normal form in which requests are compared.
-func parsePathPrefix(s string) (string, error) {
-	if !strings.HasPrefix(s, "/") {
-		return "", fmt.Errorf(`path prefix %q does not start with "/"`, clip(s))
-	}
-	if strings.Contains(s, "?") {
-		return "", fmt.Errorf("path prefix %q has a query; only the path is compared", clip(s))
-	}
-	t, err := cdn.NewTarget("http", "x", s)
-	if err != nil {
-		return "", fmt.Errorf("path prefix %q: %w", clip(s), err)
-	}
-	if t.Path != s {
-		return "", fmt.Errorf("path prefix %q is not in normal form; write %q", clip(s), clip(t.Path))
-	}
-	return s, nil
-}
-
-func parseExtension(s string) (string, error) {
-	if len(s) < 2 || s[0] != '.' || strings.ContainsAny(s, "/?") {
-		return "", fmt.Errorf("extension %q: want a dot and a file name's ending, such as \".js\"", clip(s))
-	}
-	if t, err := cdn.NewTarget("http", "x", "/a"+s); err != nil || t.Path != "/a"+s {
-		return "", fmt.Errorf("extension %q is not in the normal form of a path", clip(s))
-	}
-	return s, checkText(s, 64)
 }

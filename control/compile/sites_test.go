@@ -148,7 +148,7 @@ f:1:1: a site needs the key "origin"`},
 		{"timeout", strings.Replace(good, "{urls", "{connect_timeout: 0s, urls", 1), `f:3:27: origin.connect_timeout: duration "0s": want more than zero and at most 1h`},
 		{"ttl", good + "routes:\n  - ttl: 10x\n", `f:5:10: routes[0].ttl: duration "10x": want a number with a unit, such as "90s", "10m" or "7d"`},
 		{"bypass", good + "routes:\n  - bypass: yes\n", `f:5:13: routes[0].bypass: "yes" is not true or false`},
-		{"both", good + "routes:\n  - bypass: true\n    ttl: 1h\n", "f:5:13: routes[0].bypass: nothing is stored under bypass, so that ttl and stale_if_error mean nothing (remove one)"},
+		{"both", good + "routes:\n  - bypass: true\n    ttl: 1h\n", "f:5:13: routes[0].bypass: nothing is stored under bypass, so that ttl means nothing (remove one)"},
 		{"prefix", good + "routes:\n  - match: {path_prefix: a}\n", `f:5:26: routes[0].match.path_prefix: path prefix "a" does not start with "/"`},
 		{"normal", good + "routes:\n  - match: {path_prefix: /%7ea}\n", `f:5:26: routes[0].match.path_prefix: path prefix "/%7ea" is not in normal form; write "/~a"`},
 		{"extension", good + "routes:\n  - match: {extensions: [js]}\n", `f:5:26: routes[0].match.extensions[0]: extension "js": want a dot and a file name's ending, such as ".js"`},
@@ -228,6 +228,10 @@ func TestBombs(t *testing.T) {
 func FuzzSites(f *testing.F) {
 	f.Add([]byte(fullSite))
 	f.Add([]byte(good))
+	f.Add([]byte(ruledSite))
+	for _, tt := range routeMistakes() {
+		f.Add([]byte(good + "routes:\n" + tt.src))
+	}
 	f.Add([]byte("a: &a [*a]\n---\n? x\n: {y: !!str z}\n<<: *a"))
 	f.Add([]byte("site: |\n  a\n...\n%YAML 1.2\n---\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {

@@ -1,11 +1,8 @@
 package httpcache
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
-// EndToEnd returns a copy of h without the fields that are between this hop's two
+// EndToEnd returns a copy of h, of a request or of a response, without the fields that are between this hop's two
 // ends alone: those that Connection names and those that RFC 9110 section 7.6.1
 // and RFC 9111 section 3.1 list.
 func EndToEnd(h http.Header) http.Header {
@@ -13,10 +10,8 @@ func EndToEnd(h http.Header) http.Header {
 	if out == nil {
 		out = http.Header{}
 	}
-	for _, line := range h["Connection"] {
-		for _, name := range splitList(line) {
-			out.Del(name)
-		}
+	for name := range members(h["Connection"]) {
+		out.Del(name)
 	}
 	for name := range out {
 		if hopByHop(name) {
@@ -28,21 +23,9 @@ func EndToEnd(h http.Header) http.Header {
 
 func hopByHop(name string) bool {
 	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization":
 		return true
-	}
-	return false
-}
-
-// hasMember reports whether a comma-separated field has the member, letter case aside.
-func hasMember(lines []string, member string) bool {
-	for _, line := range lines {
-		for _, m := range splitList(line) {
-			if strings.EqualFold(m, member) {
-				return true
-			}
-		}
 	}
 	return false
 }

@@ -9,6 +9,7 @@ import (
 
 // TestLifetime: RFC 9111 section 4.2.1, in order of precedence, and 4.2.2.
 func TestLifetime(t *testing.T) {
+	negative := httpcache.Policy{NegativeTTL: map[int]time.Duration{404: 10 * time.Second, 405: 0, 4: time.Second}}
 	tests := []struct {
 		name   string
 		status int
@@ -31,6 +32,26 @@ func TestLifetime(t *testing.T) {
 		{"future", 200, []string{"Last-Modified: " + date(1000)}, httpcache.Policy{}, 0},
 		{"forbidden", 403, []string{"Last-Modified: " + date(-1000)}, httpcache.Policy{}, 0},
 		{"public", 599, []string{"Last-Modified: " + date(-1000), "Cache-Control: public"}, httpcache.Policy{}, 100 * time.Second},
+		{"negative", 404, []string{"Last-Modified: " + date(-1000)}, negative, 10 * time.Second},
+		{"negativeclass", 410, nil, negative, time.Second},
+		{"negativeown", 404, []string{"Cache-Control: max-age=60"}, negative, 60 * time.Second},
+		{"negativeexpires", 404, []string{"Expires: " + date(30)}, negative, 30 * time.Second},
+		{"negativettl", 404, []string{"Cache-Control: max-age=60"}, httpcache.Policy{TTL: time.Hour, NegativeTTL: negative.NegativeTTL}, 10 * time.Second},
+		{"negativeother", 503, nil, negative, 0},
+		{"negativesuccess", 200, nil, negative, 0},
+		{"negativezero", 405, []string{"Last-Modified: " + date(-1000)}, negative, 0},
+		{"expirestwice", 200, []string{"Expires: " + date(30), "Expires: " + date(20), "Expires: " + date(40)}, httpcache.Policy{}, 20 * time.Second},
+		{"expiresbroken", 200, []string{"Expires: " + date(30), "Expires: 0"}, httpcache.Policy{}, 0},
+		{"expireslist", 200, []string{"Expires: " + date(30) + ", " + date(30)}, httpcache.Policy{}, 0},
+		{"expiresfar", 200, []string{"Expires: Fri, 31 Dec 9999 23:59:59 GMT"}, httpcache.Policy{}, 1 << 31 * time.Second},
+		{"expiresrfc850", 200, []string{"Expires: Sunday, 01-Mar-26 12:00:30 GMT"}, httpcache.Policy{}, 30 * time.Second},
+		{"expiresasctime", 200, []string{"Expires: Sun Mar  1 12:00:30 2026"}, httpcache.Policy{}, 30 * time.Second},
+		{"expireszone", 200, []string{"Expires: Sun, 01 Mar 2026 12:00:30 UTC"}, httpcache.Policy{}, 0},
+		{"expiresempty", 200, []string{"Expires:", "Last-Modified: " + date(-1000)}, httpcache.Policy{}, 0},
+		{"nodate", 200, []string{"Date: never", "Expires: " + date(30)}, httpcache.Policy{}, 30 * time.Second},
+		{"badmodified", 200, []string{"Last-Modified: never"}, httpcache.Policy{}, 0},
+		{"451", 451, []string{"Last-Modified: " + date(-1000)}, httpcache.Policy{}, 100 * time.Second},
+		{"maxagetwice", 200, []string{"Cache-Control: max-age=60, max-age=5"}, httpcache.Policy{}, 5 * time.Second},
 		{"policy", 200, []string{"Cache-Control: max-age=60, s-maxage=90"}, httpcache.Policy{TTL: time.Hour}, time.Hour},
 	}
 	for _, tt := range tests {
@@ -39,43 +60,5 @@ func TestLifetime(t *testing.T) {
 				t.Errorf("Lifetime() = %v, want %v", got, tt.want)
 			}
 		})
-	}
-}
-
-// TestAge: RFC 9111 section 4.2.3.
-func TestAge(t *testing.T) {
-	tests := []struct {
-		name  string
-		lines []string
-		delay time.Duration // from request to response
-		now   int           // seconds after the response
-		want  time.Duration
-	}{
-		{"resident", nil, 0, 10, 10 * time.Second},
-		{"field", []string{"Age: 100"}, 0, 10, 110 * time.Second},
-		{"delay", []string{"Age: 100"}, 4 * time.Second, 10, 114 * time.Second},
-		{"apparent", []string{"Date: " + date(-50)}, 0, 10, 60 * time.Second},
-		{"larger", []string{"Date: " + date(-50), "Age: 20"}, 0, 0, 50 * time.Second},
-		{"clock", []string{"Date: " + date(50)}, 0, 10, 10 * time.Second},
-		{"list", []string{"Age: 7, 100"}, 0, 0, 7 * time.Second},
-		{"lines", []string{"Age: 7", "Age: 100"}, 0, 0, 7 * time.Second},
-		{"malformed", []string{"Age: 7.5"}, 0, 3, 3 * time.Second},
-		{"negative", []string{"Age: -7"}, 0, 3, 3 * time.Second},
-		{"backwards", nil, 0, -10, 0},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			h := header(tt.lines...)
-			if h["Date"] == nil {
-				h.Set("Date", date(0))
-			}
-			r := httpcache.NewResponse(get(), 200, h, epoch.Add(-tt.delay), epoch)
-			if got := r.Age(after(tt.now)); got != tt.want {
-				t.Errorf("Age() = %v, want %v", got, tt.want)
-			}
-		})
-	}
-	if got := httpcache.AgeField(1999 * time.Millisecond); got != "1" {
-		t.Errorf("AgeField(1.999s) = %q, want 1", got)
 	}
 }

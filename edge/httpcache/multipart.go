@@ -1,44 +1,66 @@
 package httpcache
 
+import (
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
 // Multipart is a body of type multipart/byteranges (RFC 9110 section 14.6) whose
-// parts are ranges of one content.
+// parts are ranges of one content: for each part its head and its octets, and then the tail. Its
+// length is known before any octet is sent. It is immutable.
 type Multipart struct {
-	boundary    string
-	contentType string // of the content; empty if not known
-	ranges      []Range
-	size        int64
+	contentType string
+	heads       []string
+	tail        string
+	length      int64
 }
 
-// NewMultipart describes the body that has these ranges of a content of size octets and of a media type. The
-// boundary must not occur in the content: a random one of enough octets does not.
-func NewMultipart(boundary, contentType string, ranges []Range, size int64) *Multipart {
-	return &Multipart{boundary: boundary, contentType: contentType, ranges: ranges, size: size}
+// NewMultipart describes the body that has these ranges of a content of size octets and of a media
+// type, which may be empty if it is not known. The boundary must not occur in the content: see [Boundary].
+func NewMultipart(ranges []Range, size int64, contentType, boundary string) *Multipart {
+	m := &Multipart{
+		contentType: "multipart/byteranges; boundary=" + boundary,
+		tail:        "\r\n--" + boundary + "--\r\n",
+	}
+	m.length = int64(len(m.tail))
+	for i, r := range ranges {
+		var b strings.Builder
+		if i > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString("--" + boundary + "\r\n")
+		if contentType != "" {
+			b.WriteString("Content-Type: " + contentType + "\r\n")
+		}
+		b.WriteString("Content-Range: " + r.ContentRange(size) + "\r\n\r\n")
+		m.heads = append(m.heads, b.String())
+		m.length += int64(b.Len()) + r.Length
+	}
+	return m
 }
+
+// Boundary makes a boundary of octets that nobody could foresee: no content can be made to
+// have it.
+func Boundary(random [16]byte) string { return hex.EncodeToString(random[:]) }
 
 // ContentType is the Content-Type of the whole body.
-func (m *Multipart) ContentType() string { return "multipart/byteranges; boundary=" + m.boundary }
+func (m *Multipart) ContentType() string { return m.contentType }
 
-// Length is the number of octets of the whole body.
-func (m *Multipart) Length() int64 {
-	n := int64(len(m.Tail()))
-	for i, r := range m.ranges {
-		n += int64(len(m.Head(i))) + r.Length
-	}
-	return n
-}
+// ContentLength is the number of octets of the whole body.
+func (m *Multipart) ContentLength() int64 { return m.length }
 
 // Head returns what comes before the octets of range i.
-func (m *Multipart) Head(i int) []byte {
-	b := make([]byte, 0, 128)
-	if i > 0 {
-		b = append(b, "\r\n"...)
-	}
-	b = append(b, "--"+m.boundary+"\r\n"...)
-	if m.contentType != "" {
-		b = append(b, "Content-Type: "+m.contentType+"\r\n"...)
-	}
-	return append(b, "Content-Range: "+m.ranges[i].ContentRange(m.size)+"\r\n\r\n"...)
-}
+func (m *Multipart) Head(i int) string { return m.heads[i] }
 
 // Tail returns what comes after the octets of the last range.
-func (m *Multipart) Tail() []byte { return []byte("\r\n--" + m.boundary + "--\r\n") }
+func (m *Multipart) Tail() string { return m.tail }
+
+// SetHeader sets the fields of the 206. It must have no Content-Range (RFC 9110 section
+// 15.3.7.2).
+func (m *Multipart) SetHeader(h http.Header) {
+	h.Set("Content-Type", m.contentType)
+	h.Set("Content-Length", strconv.FormatInt(m.length, 10))
+	h.Del("Content-Range")
+}

@@ -1,7 +1,10 @@
 package httpcache
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,9 +15,12 @@ type Range struct {
 	Length int64 // number of octets, at least one
 }
 
+// End returns the offset behind the last octet.
+func (r Range) End() int64 { return r.Start + r.Length }
+
 // ContentRange formats the range as the Content-Range field of a body of size octets.
 func (r Range) ContentRange(size int64) string {
-	return fmt.Sprintf("bytes %d-%d/%d", r.Start, r.Start+r.Length-1, size)
+	return fmt.Sprintf("bytes %d-%d/%d", r.Start, r.End()-1, size)
 }
 
 // Unsatisfied is the Content-Range of a 416 for a body of size octets (RFC 9110
@@ -31,15 +37,77 @@ const (
 	RangeUnsatisfiable                     // nothing of it exists: 416
 )
 
-// ParseRange applies a Range field (RFC 9110 section 14.2) to a body of size
-// octets. A malformed one and one of several ranges are ignored, as section 14.2
-// allows: several ranges are a known way to make a server send much for little.
-func ParseRange(field string, size int64) (Range, RangeVerdict) {
-	spec, ok := cutPrefixFold(field, "bytes=")
-	if !ok || strings.Contains(spec, ",") {
-		return Range{}, RangeIgnored
+// Several ranges are a known way to make a server send much for little (RFC 9110 section
+// 17.15): these bound what is read and what is answered.
+const (
+	maxRangeSpecs = 64
+	maxRanges     = 8
+)
+
+// ParseRanges applies a Range field (RFC 9110 section 14.2) to a body of size octets. The
+// ranges come in ascending order, without those that do not exist, and with those that overlap or touch made
+// one (section 15.3.7.2). A malformed field is ignored, as section 14.2 allows, and so is one that asks for more
+// octets than there are, or still for more than eight ranges.
+func ParseRanges(field string, size int64) ([]Range, RangeVerdict) {
+	set, ok := cutPrefixFold(field, "bytes=")
+	if !ok || size < 0 {
+		return nil, RangeIgnored
 	}
-	first, last, ok := strings.Cut(strings.Trim(spec, " \t"), "-")
+	specs := splitList(set)
+	if len(specs) == 0 || len(specs) > maxRangeSpecs {
+		return nil, RangeIgnored
+	}
+	var ranges []Range
+	left := size
+	for _, spec := range specs {
+		r, verdict := parseRangeSpec(spec, size)
+		switch {
+		case verdict == RangeIgnored || verdict == RangePartial && r.Length > left:
+			return nil, RangeIgnored
+		case verdict == RangePartial:
+			ranges = append(ranges, r)
+			left -= r.Length
+		}
+	}
+	ranges = coalesce(ranges)
+	switch n := len(ranges); {
+	case n == 0:
+		return nil, RangeUnsatisfiable
+	case n > maxRanges:
+		return nil, RangeIgnored
+	}
+	return ranges, RangePartial
+}
+
+// ParseRange is [ParseRanges] for those who answer with one range only: several are ignored.
+func ParseRange(field string, size int64) (Range, RangeVerdict) {
+	ranges, verdict := ParseRanges(field, size)
+	switch len(ranges) {
+	case 0:
+		return Range{}, verdict
+	case 1:
+		return ranges[0], verdict
+	}
+	return Range{}, RangeIgnored
+}
+
+// coalesce sorts ranges and joins those that overlap or touch.
+func coalesce(ranges []Range) []Range {
+	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.Start, b.Start) })
+	out := ranges[:0]
+	for _, r := range ranges {
+		if n := len(out); n > 0 && r.Start <= out[n-1].End() {
+			out[n-1].Length = max(out[n-1].End(), r.End()) - out[n-1].Start
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// parseRangeSpec applies one int-range or suffix-range (section 14.1.1).
+func parseRangeSpec(spec string, size int64) (Range, RangeVerdict) {
+	first, last, ok := strings.Cut(spec, "-")
 	if !ok {
 		return Range{}, RangeIgnored
 	}
@@ -64,30 +132,31 @@ func ParseRange(field string, size int64) (Range, RangeVerdict) {
 	return Range{Start: start, Length: end - start + 1}, RangePartial
 }
 
-// suffixRange is the last n octets.
+// suffixRange is the last n octets. Those of an empty body exist, but no Content-Range can say
+// so: the whole is sent, which is the same (section 14.1.2).
 func suffixRange(digits string, size int64) (Range, RangeVerdict) {
 	n, ok := parsePosition(digits)
 	switch {
 	case !ok:
 		return Range{}, RangeIgnored
-	case n == 0 || size == 0:
+	case n == 0:
 		return Range{}, RangeUnsatisfiable
+	case size == 0:
+		return Range{}, RangeIgnored
 	}
 	n = min(n, size)
 	return Range{Start: size - n, Length: n}, RangePartial
 }
 
+// parsePosition parses an offset; one that is too large to hold is the largest, so that it is
+// behind the end of every body (section 14.1.1 warns of overflow).
 func parsePosition(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
-}
-
-func cutPrefixFold(s, prefix string) (string, bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return s, false
+	if err != nil {
+		return math.MaxInt64, true
 	}
-	return s[len(prefix):], true
+	return n, true
 }

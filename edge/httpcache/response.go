@@ -1,21 +1,15 @@
 package httpcache
 
 import (
-	"maps"
 	"net/http"
-	"slices"
+	"strconv"
 	"time"
 )
-
-// Request is what matters of a request to a cache.
-type Request struct {
-	Method string
-	Header http.Header
-}
 
 // Response is the head of a response that is stored, or about to be. It is
 // immutable, and so is its Header.
 type Response struct {
+	// Status is the status code, final in all that is stored.
 	Status int
 	// Header has the fields that may be reused; see [NewResponse].
 	Header http.Header
@@ -24,63 +18,65 @@ type Response struct {
 	RequestTime, ResponseTime time.Time
 
 	directives Directives
-	vary       []varyField // the secondary key, in order of name
+	targeted   bool          // the directives are of a targeted field
+	vary       []varyField   // the secondary key, in order of name
+	date       time.Time     // see originated
+	lifetime   time.Duration // see ownLifetime; both are asked for on every hit
 }
 
 // NewResponse makes a Response out of what a request was answered with. It leaves
 // out of the header what a cache must not store or reuse: the connection's own fields
 // (section 3.1), those that no-cache="..." or private="..." name, and what other caches
-// said about their own part (RFC 9211 is about one exchange, not about the content).
+// and proxies said about their own part (RFC 9211 and RFC 9209 are about one exchange, not
+// about the content). The answer to a HEAD has no body to store: for a GET that was made
+// to answer a HEAD this is right, for a real HEAD see [Response.RefreshFromHead].
 func NewResponse(req Request, status int, h http.Header, requestTime, responseTime time.Time) *Response {
-	d := ParseDirectives(h)
-	h = EndToEnd(h)
-	for _, name := range d.Withheld {
-		h.Del(name)
+	r := &Response{Status: status, RequestTime: requestTime, ResponseTime: responseTime}
+	r.directives, r.targeted = EffectiveDirectives(h)
+	r.Header = EndToEnd(h)
+	r.vary = varyOf(r.Header, req.Header) // even if Vary is withheld: what it says stays true
+	for _, name := range [...]string{"Cache-Status", "Proxy-Status", "X-Cache"} {
+		r.Header.Del(name)
 	}
-	h.Del("Cache-Status")
-	h.Del("X-Cache")
-	return &Response{
-		Status: status, Header: h, RequestTime: requestTime, ResponseTime: responseTime,
-		directives: d, vary: varyOf(h, req.Header),
-	}
+	return r.settle()
 }
 
-// Refresh returns the response as a 304 leaves it (section 3.2): the new fields
-// replace the stored ones, except those that describe the stored body.
-func (r *Response) Refresh(notModified http.Header, requestTime, responseTime time.Time) *Response {
-	h := maps.Clone(r.Header)
-	h.Del("Age") // the validated response is as old as the 304 says, not as the stored one was
-	for name, values := range NewResponse(Request{}, http.StatusNotModified, notModified, requestTime, responseTime).Header {
-		if !describesBody(name) {
-			h[name] = slices.Clone(values)
-		}
+// settle works out what depends on header, directives and times, for a response that nobody
+// else has yet.
+func (r *Response) settle() *Response {
+	for _, name := range r.directives.Withheld {
+		r.Header.Del(name)
 	}
-	d := ParseDirectives(h)
-	for _, name := range d.Withheld {
-		h.Del(name)
-	}
-	return &Response{
-		Status: r.Status, Header: h, RequestTime: requestTime, ResponseTime: responseTime,
-		directives: d, vary: r.vary,
-	}
+	r.date = r.originated()
+	r.lifetime = r.ownLifetime()
+	return r
 }
 
-// describesBody reports whether a field speaks of the very octets that are
-// stored; a 304, which has none, cannot change it. Section 3.2 names Content-Length;
-// a change of the others would make the stored octets unreadable. ETag is among them: the
-// request asked about one entity tag only, so that whatever the 304 says of another
-// is a mistake of the origin.
-func describesBody(name string) bool {
-	switch name {
-	case "Content-Length", "Content-Encoding", "Content-Md5", "Content-Range", "Etag", "Vary":
-		return true
+// Directives returns the directives that count for this cache. Its list must not be changed.
+func (r *Response) Directives() Directives { return r.directives }
+
+// Whole returns a 206's head in the form of the 200 whose part it is, for a cache that
+// combines parts (sections 3.3 and 3.4) to store and judge: with that status, without Content-Range, and
+// with the size of the whole body as Content-Length, or without it if size is negative,
+// which means unknown. For any other status it returns r.
+func (r *Response) Whole(size int64) *Response {
+	if r.Status != http.StatusPartialContent {
+		return r
 	}
-	return false
+	whole := *r
+	whole.Status = http.StatusOK
+	whole.Header = r.Header.Clone()
+	whole.Header.Del("Content-Range")
+	whole.Header.Del("Content-Length")
+	if size >= 0 {
+		whole.Header.Set("Content-Length", strconv.FormatInt(size, 10))
+	}
+	return whole.settle()
 }
 
 // Size estimates the memory that the head takes, in bytes.
 func (r *Response) Size() int {
-	n := 256
+	n := 320
 	for name, values := range r.Header {
 		n += len(name) + 48
 		for _, v := range values {

@@ -13,42 +13,116 @@ type varyField struct{ name, value string }
 // (section 4.1).
 func varyOf(response, request http.Header) []varyField {
 	var fields []varyField
-	for _, line := range response["Vary"] {
-		for _, name := range splitList(line) {
-			name = http.CanonicalHeaderKey(name)
-			fields = append(fields, varyField{name, normalValue(name, request[name])})
-		}
+	for name := range members(response["Vary"]) {
+		name = http.CanonicalHeaderKey(name)
+		fields = append(fields, varyField{name, normalValue(name, request[name])})
 	}
 	slices.SortFunc(fields, func(a, b varyField) int { return strings.Compare(a.name, b.name) })
 	return slices.Compact(fields)
 }
 
+// variesOnAll reports whether Vary has "*", which matches no request (section 4.1).
+func (r *Response) variesOnAll() bool {
+	return slices.ContainsFunc(r.vary, func(f varyField) bool { return f.name == "*" })
+}
+
 // Matches reports whether a request with these fields selects the response
 // (section 4.1).
 func (r *Response) Matches(request http.Header) bool {
+	ok, _ := r.match(request)
+	return ok
+}
+
+// match tells a response whose language is just what the request wants from one that was made
+// for a request like it.
+func (r *Response) match(request http.Header) (ok, exact bool) {
+	exact = true
 	for _, f := range r.vary {
-		if f.name == "*" || normalValue(f.name, request[f.name]) != f.value {
-			return false
+		switch {
+		case f.name == "*":
+			return false, false
+		case normalValue(f.name, request[f.name]) == f.value:
+		case f.name == "Accept-Language" && r.inLanguage(request[f.name]):
+			exact = false
+		default:
+			return false, false
 		}
 	}
-	return true
+	return true, exact
+}
+
+// Select returns the index of the stored response that answers a request with these fields,
+// or -1 (section 4.1). Of several the one made for such a request is preferred to one that is only in the
+// right language; one with Vary to one without, which an origin sends by mistake; and then the most
+// recent (section 4).
+func Select(stored []*Response, request http.Header) int {
+	best, bestRank := -1, 0
+	for i, r := range stored {
+		ok, exact := r.match(request)
+		if !ok {
+			continue
+		}
+		rank := 1
+		if len(r.vary) > 0 {
+			rank++
+		}
+		if len(r.vary) > 0 && exact {
+			rank++
+		}
+		if rank > bestRank || rank == bestRank && r.newer(stored[best]) {
+			best, bestRank = i, rank
+		}
+	}
+	return best
 }
 
 // normalValue brings the lines of a field into one form in the ways that section
-// 4.1 allows: lines combined, white space dropped, and letter case lowered where the
-// field's members are case-insensitive. An absent field is told from an empty one.
+// 4.1 allows: lines combined, white space between members dropped, and what the field's
+// grammar says is of no meaning made equal. An absent field is told from an empty one.
 func normalValue(name string, lines []string) string {
 	if lines == nil {
 		return "\x00" // no field value has it
 	}
-	var members []string
-	for _, line := range lines {
-		members = append(members, splitList(line)...)
+	switch name {
+	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
+		return normalPreferences(lines, name != "Accept")
+	case "User-Agent", "Cookie", "Authorization", "Referer", "Origin":
+		return strings.Join(lines, ", ") // no lists: a comma in them is a character
 	}
-	if name == "Accept-Encoding" || name == "Accept-Language" {
-		for i, m := range members {
-			members[i] = strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(m), " ", ""), "\t", "")
+	return strings.Join(slices.Collect(members(lines)), ",")
+}
+
+// normalPreferences is the normal form of a list of preferences with weights (RFC 9110
+// section 12.4.2): the order says nothing (sections 12.5.1 to 12.5.4 give precedence to weight
+// and to what is more specific; for languages "this behavior cannot be relied upon"), nor
+// does letter case except in a media type's parameters, nor a weight of 1.
+func normalPreferences(lines []string, lower bool) string {
+	list := slices.Collect(members(lines))
+	for i, m := range list {
+		list[i] = normalPreference(m, lower)
+	}
+	slices.Sort(list)
+	return strings.Join(slices.Compact(list), ",")
+}
+
+func normalPreference(member string, lower bool) string {
+	item, rest := cutMember(member, ';')
+	var b strings.Builder
+	b.WriteString(strings.ToLower(item))
+	for rest != "" {
+		var parameter string
+		parameter, rest = cutMember(rest, ';')
+		name, value, _ := strings.Cut(parameter, "=")
+		name = strings.ToLower(strings.Trim(name, " \t"))
+		if q, ok := parseWeight(value); ok && name == "q" {
+			if q == 1000 {
+				continue
+			}
+			value = formatWeight(q)
+		} else if lower {
+			value = strings.ToLower(value)
 		}
+		b.WriteString(";" + name + "=" + value)
 	}
-	return strings.Join(members, ",")
+	return b.String()
 }

@@ -1,0 +1,61 @@
+package httpcache
+
+import "time"
+
+// forced reports whether the policy overrules the origin's restrictions.
+func (r *Response) forced(p Policy) bool { return p.ForceCache && r.Header["Set-Cookie"] == nil }
+
+// noCache reports whether each use needs a validation.
+func (r *Response) noCache(p Policy) bool { return r.directives.NoCache && !r.forced(p) }
+
+// mustRevalidate reports whether the origin said in so many words that a stale
+// response is not to be used (sections 5.2.2.2 and 5.2.2.8).
+func (r *Response) mustRevalidate() bool {
+	return r.directives.MustRevalidate || r.directives.ProxyRevalidate
+}
+
+// forbidsStale adds the prohibition that s-maxage implies (section 5.2.2.10). An explicit
+// stale-while-revalidate or stale-if-error beside it is permission again:
+// without that nobody could give a CDN both.
+func (r *Response) forbidsStale() bool { return r.mustRevalidate() || r.directives.SMaxAge.Present }
+
+func (r *Response) staleWhileRevalidate(p Policy) time.Duration {
+	return max(p.StaleWhileRevalidate, r.directives.StaleWhileRevalidate.Value)
+}
+
+func (r *Response) staleIfError(p Policy) time.Duration {
+	return max(p.StaleIfError, r.directives.StaleIfError.Value)
+}
+
+// AfterError reports whether a stored response may stand in for an upstream that
+// failed: within a stale-if-error window (RFC 5861 section 4), or, if the
+// upstream was not reachable at all, because the cache is disconnected (section 4.2.4).
+func (r *Response) AfterError(now time.Time, p Policy, disconnected bool) bool {
+	return AfterErrorFor(now, Request{}, r, p, disconnected)
+}
+
+// AfterErrorFor is [Response.AfterError] for a request whose own directives count if the
+// policy says so: its stale-if-error widens the window (RFC 5861 section 4), unless the
+// origin forbids stale responses, and without max-stale its no-cache, max-age and min-fresh refuse a
+// stand-in (section 5.2.1).
+func AfterErrorFor(now time.Time, req Request, r *Response, p Policy, disconnected bool) bool {
+	if req.Header["Authorization"] != nil {
+		p.ForceCache = false
+	}
+	if r.mustRevalidate() || r.noCache(p) {
+		return false
+	}
+	window := r.staleIfError(p)
+	if p.ObeyRequest {
+		advice := ParseRequestDirectives(req.Header)
+		if advice.StaleIfError.Valid && !r.forbidsStale() {
+			window = max(window, advice.StaleIfError.Value)
+		}
+		refuses := advice.NoCache || (advice.MaxAge.Valid || advice.MinFresh.Valid) && !advice.MaxStale.Valid
+		if refuses && !advice.StaleIfError.Valid {
+			return false
+		}
+	}
+	staleness := r.Age(now) - r.Lifetime(p)
+	return staleness <= 0 || staleness < window || disconnected && !r.forbidsStale()
+}

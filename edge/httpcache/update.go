@@ -1,0 +1,114 @@
+package httpcache
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Refresh returns the response as a 304 leaves it (section 3.2): the new fields
+// replace the stored ones, except those that describe the stored body. Which
+// responses a 304 is about is for [SelectForUpdate] to say.
+func (r *Response) Refresh(notModified http.Header, requestTime, responseTime time.Time) *Response {
+	h := maps.Clone(r.Header)
+	h.Del("Age")  // the validated response is as old as the 304 says, not as the stored one was
+	h.Del("Date") // and without a Date it is of the time of receipt (RFC 9110 section 6.6.1)
+	h.Set("Date", responseTime.UTC().Format(http.TimeFormat))
+	update := NewResponse(Request{}, http.StatusNotModified, notModified, requestTime, responseTime)
+	for name, values := range update.Header {
+		if !describesBody(name) {
+			h[name] = slices.Clone(values)
+		}
+	}
+	fresh := &Response{
+		Status: r.Status, Header: h, RequestTime: requestTime, ResponseTime: responseTime, vary: r.vary,
+	}
+	fresh.directives, fresh.targeted = EffectiveDirectives(h)
+	return fresh.settle()
+}
+
+// describesBody reports whether a field speaks of the very octets that are
+// stored; a 304, which has none, cannot change it. Section 3.2 names Content-Length, and
+// allows to omit what the integrity of the stored response depends on:
+// a change of the coding, digest or range would make the stored octets unreadable. ETag is among
+// them, since Range requests and validation would mix versions by it; and Vary, since the other
+// fields of the request that the stored response answered are not kept.
+func describesBody(name string) bool {
+	switch name {
+	case "Content-Length", "Content-Encoding", "Content-Md5", "Content-Range", "Etag", "Vary":
+		return true
+	}
+	return false
+}
+
+// RefreshFromHead returns the response as a 200 to a HEAD request leaves it (section 4.3.5). If
+// the two are not of the same version, ok is false, and the stored response is to be
+// considered stale. size is the length of the stored body, -1 if it is not known.
+func (r *Response) RefreshFromHead(head http.Header, size int64, requestTime, responseTime time.Time) (fresh *Response, ok bool) {
+	for _, name := range [...]string{"Etag", "Last-Modified"} {
+		if v := head[name]; v != nil && !slices.Equal(v, r.Header[name]) {
+			return nil, false
+		}
+	}
+	if v := head["Content-Length"]; v != nil {
+		own := r.Header["Content-Length"]
+		if size >= 0 {
+			own = []string{strconv.FormatInt(size, 10)}
+		}
+		if !slices.Equal(v, own) {
+			return nil, false
+		}
+	}
+	return r.Refresh(head, requestTime, responseTime), true
+}
+
+// SelectForUpdate says which of the stored responses whose validators were sent a 304 is
+// about, as indexes (section 4.3.4). stored are those that could have been chosen for the
+// request. If there is only one, it is that one: the origin was asked about nothing else, so
+// that a 304 with another validator, or none, is a slip of the origin and not about
+// another version.
+func SelectForUpdate(stored []*Response, notModified http.Header, responseTime time.Time) []int {
+	if len(stored) == 1 {
+		return []int{0}
+	}
+	update := NewResponse(Request{}, http.StatusNotModified, notModified, responseTime, responseTime)
+	var selected []int
+	if strong, ok := update.StrongValidator(); ok {
+		for i, r := range stored {
+			if own, ok := r.StrongValidator(); ok && own == strong {
+				selected = append(selected, i)
+			}
+		}
+		return selected
+	}
+	newest := -1
+	for i, r := range stored {
+		if update.hasValidator() && update.weaklyEqual(r) && (newest < 0 || r.newer(stored[newest])) {
+			newest = i
+		}
+	}
+	if newest >= 0 {
+		selected = append(selected, newest)
+	}
+	return selected
+}
+
+// weaklyEqual reports whether two responses have the same entity tag by weak comparison (RFC
+// 9110 section 8.8.3.2) or, if r has none, the same modification date.
+func (r *Response) weaklyEqual(other *Response) bool {
+	if tag := r.Header.Get("Etag"); tag != "" {
+		return opaqueTag(tag) == opaqueTag(other.Header.Get("Etag"))
+	}
+	return r.Header.Get("Last-Modified") == other.Header.Get("Last-Modified")
+}
+
+// newer reports whether r is more recent than other by Date and, if those are equal, by
+// the time of receipt (section 4).
+func (r *Response) newer(other *Response) bool {
+	if !r.date.Equal(other.date) {
+		return r.date.After(other.date)
+	}
+	return r.ResponseTime.After(other.ResponseTime)
+}
