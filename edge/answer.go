@@ -18,7 +18,7 @@ func (x *exchange) sendStored(o *store.Object, word string, c cacheStatus) {
 	defer src.close()
 	sel := x.selects(o)
 	if start, end := sel.bounds(o); o.Sliced && x.method != http.MethodHead && start < end {
-		if at, _, missing := x.s.missing(o, start, end); missing {
+		if at, _, missing := x.s.missing(o, start, end, true); missing {
 			reader, h, own := x.joinMissing(o, at, end)
 			if reader != nil {
 				defer reader.Close()
@@ -42,12 +42,15 @@ func (x *exchange) sendStored(o *store.Object, word string, c cacheStatus) {
 
 // sendOther answers when the fill that was to complete a stored content has brought something else.
 func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
-	if at, ok := x.accepts(h); own || ok && reader.StartAt(at) {
-		if x.sendFill(reader, h, own) {
-			return
-		}
+	at, ok := x.accepts(h)
+	if own && h.object != nil {
+		at, ok = x.place(h)
 	}
-	x.stored, x.whole, x.decision = nil, true, httpcache.Decision{Verdict: httpcache.Miss, Reason: "changed upstream"}
+	if own && h.object == nil || ok && reader.StartAt(at) {
+		x.sendFill(reader, h, own)
+		return
+	}
+	x.stored, x.anew, x.decision = nil, true, httpcache.Decision{Verdict: httpcache.Miss, Reason: "changed upstream"}
 	x.forward()
 }
 
@@ -64,34 +67,28 @@ func (x *exchange) stamp(h http.Header, word string, c cacheStatus) {
 }
 
 // sendFill answers from a fill whose head is for this request. own says that this
-// request started it. It reports false, with nothing sent, if the fill has brought a part of the content that
-// does not answer the request.
-func (x *exchange) sendFill(reader *fill.Reader[*head], f *head, own bool) bool {
+// request started it.
+func (x *exchange) sendFill(reader *fill.Reader[*head], f *head, own bool) {
 	x.rec.upstream = f.upstream
 	c := cacheStatus{fwd: x.forwardReason(), collapsed: !own}
 	switch {
 	case f.err != nil:
 		x.sendFailure(f, c)
-		return true
 	case f.renewed != nil:
 		c.fwdStatus, c.stored, c.detail = http.StatusNotModified, f.storing, f.reason
 		x.sendStored(f.renewed, wordRevalidated, c)
-		return true
+	default:
+		x.sendStream(reader, f, own, c)
 	}
-	return x.sendStream(reader, f, own, c)
 }
 
-func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c cacheStatus) bool {
+func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c cacheStatus) {
 	o := f.object
 	c.fwdStatus, c.stored, c.detail = f.status, f.storing, f.reason
 	at, ok := x.place(f)
 	if own && (!ok || o.Doubtful || !reader.StartAt(at)) {
-		if x.header["Range"] == nil {
-			x.whole, x.stored = true, nil
-			return false
-		}
 		x.sendAsIs(reader, f, c)
-		return true
+		return
 	}
 	h := maps.Clone(o.Response.Header)
 	if own && !f.partial() {
@@ -108,7 +105,6 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 		x.send(src, sel)
 		x.sendTrailer(f.trailer)
 	}
-	return true
 }
 
 // sendAsIs passes on a partial response that the node cannot make sense of, to the one who asked for it.

@@ -168,6 +168,12 @@ func (src *source) complete(pos, end int64) error {
 	return nil
 }
 
+// exact reports whether upstream must be asked for no more than what is missing: another node has
+// rounded already, and small ranges here and there would each bring a slice.
+func (x *exchange) exact() bool {
+	return x.hop.node != "" || strings.Contains(x.header.Get("Range"), ",")
+}
+
 // joinMissing finds or starts a fill of what is not stored of a content from an offset on, and
 // waits for its head, which may be of another content. It returns nil if the octets are stored after all.
 func (x *exchange) joinMissing(o *store.Object, pos, end int64) (*fill.Reader[*head], *head, bool) {
@@ -175,7 +181,7 @@ func (x *exchange) joinMissing(o *store.Object, pos, end int64) (*fill.Reader[*h
 		return pos - h.from, h.object != nil && h.object.ID == o.ID && h.brings(pos, pos+1)
 	}
 	for patience := 0; ; patience++ {
-		at, gap, missing := x.s.missing(o, pos, end)
+		at, gap, missing := x.s.missing(o, pos, end, x.exact())
 		if !missing || at > pos {
 			return nil, nil, false
 		}
@@ -187,13 +193,13 @@ func (x *exchange) joinMissing(o *store.Object, pos, end int64) (*fill.Reader[*h
 			ask.Accept = has
 		}
 		reader, own := x.s.fills.Join(x.key, ask, func() fill.Run[*head] {
-			if _, _, missing := x.s.missing(o, pos, pos+1); !missing {
+			if _, _, missing := x.s.missing(o, pos, pos+1, true); !missing {
 				return nil
 			}
 			return x.s.fetch(errand{query: x.query, base: o, span: ask.Span, missing: true})
 		})
 		if reader == nil {
-			if _, _, missing := x.s.missing(o, pos, pos+1); missing {
+			if _, _, missing := x.s.missing(o, pos, pos+1, true); missing {
 				x.abort(errors.New("the node is closing"))
 			}
 			return nil, nil, false

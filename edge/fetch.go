@@ -140,6 +140,9 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 		s.store.Delete(e.key)
 		resp.Body.Close() //nolint:errcheck // a short text that nobody reads
 		s.fetchFrom(ctx, &errand{query: e.query, span: fill.Whole()}, revision, f)
+	case resp.StatusCode == http.StatusPartialContent && e.span == fill.Whole():
+		// A part that nobody asked for (RFC 9110 section 15.3.7): of what, is anybody's guess.
+		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
 	case e.base != nil && !e.missing && serverError(resp.StatusCode) && e.base.Response.AfterError(arrived, e.policy, false):
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
 	default:

@@ -23,7 +23,7 @@ type exchange struct {
 
 	stored   *store.Object      // what was stored when last looked
 	decision httpcache.Decision // about stored
-	whole    bool               // parts have not answered: ask for the whole, whatever is stored
+	anew     bool               // the parts that are stored are of no use: ask upstream whatever is stored
 }
 
 // ServeHTTP answers one request.

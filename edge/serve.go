@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"nearcast/edge/fill"
@@ -105,7 +106,7 @@ func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool) {
 		ask.Accept = x.accepts
 	}
 	return x.s.fills.Join(x.key, ask, func() fill.Run[*head] {
-		if !x.whole {
+		if !x.anew {
 			x.look()
 		}
 		if x.decision.Verdict == httpcache.Fresh {
@@ -121,7 +122,8 @@ func (x *exchange) errand() errand {
 	e := errand{query: x.query, base: x.stored, span: fill.Whole()}
 	field := x.header.Get("Range")
 	switch {
-	case x.method != http.MethodGet || field == "" || x.whole:
+	case x.method != http.MethodGet || field == "":
+	case x.anew && strings.Contains(field, ","): // the whole has them all
 	case x.stored == nil:
 		e.span, e.ifRange = wantedSpan(field), x.header.Get("If-Range")
 	case x.stored.Length > store.SliceSize && x.stored.Response.RangeApplies(x.header):
@@ -190,7 +192,8 @@ func (x *exchange) read(reader *fill.Reader[*head], own bool) (settled, answered
 	if !own && (!ok || !reader.StartAt(at)) {
 		return h.shared, false
 	}
-	return true, x.sendFill(reader, h, own)
+	x.sendFill(reader, h, own)
+	return true, true
 }
 
 // await waits for a fill's head and passes interim responses on. It reports false if somebody

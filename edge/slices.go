@@ -94,11 +94,14 @@ func (s *Server) part(o *store.Object, n int64) *store.Object {
 
 // missing returns what to ask upstream for to get the first octets between two offsets of a content that
 // are not stored; ok is false if all are. The gap may begin before them and end behind: it is
-// extended to whole slices where that costs little and nothing of them is stored.
-func (s *Server) missing(o *store.Object, pos, end int64) (at int64, gap httpcache.Range, ok bool) {
+// extended to whole slices where that costs little and nothing of them is stored, unless exact.
+func (s *Server) missing(o *store.Object, pos, end int64, exact bool) (at int64, gap httpcache.Range, ok bool) {
 	for pos < end {
 		part := s.part(o, pos/store.SliceSize)
 		if part == nil || pos < part.Start || pos >= part.Start+part.Body.Len() {
+			if exact {
+				return pos, httpcache.Range{Start: pos, Length: s.gapEnd(o, pos, end) - pos}, true
+			}
 			return pos, s.gap(o, pos, end, part), true
 		}
 		pos = part.Start + part.Body.Len()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -131,7 +132,7 @@ func (c *Client) once(ctx context.Context, up *upstream, a *address, x *exchange
 	resp, err := up.transport.RoundTrip(out.WithContext(traced))
 	got := progress(reached.Load())
 	if err == nil {
-		if err = acceptable(resp); err != nil {
+		if err = acceptable(resp, out.Header["Upgrade"] != nil); err != nil {
 			discard(resp)
 		}
 	}
@@ -144,14 +145,18 @@ func (c *Client) once(ctx context.Context, up *upstream, a *address, x *exchange
 		cancel()
 		return nil, got, fault(a.name, got.doing(), err)
 	}
+	if tunnel, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body = &tunnelBody{ReadWriteCloser: tunnel, cancel: cancel}
+		return resp, got, nil
+	}
 	resp.Body = watchBody(resp.Body, a.name, up.responseTimeout, cancel)
 	return resp, got, nil
 }
 
-// acceptable returns what net/http lets pass and a cache must not: tunnels, and
+// acceptable returns what net/http lets pass and a cache must not: tunnels that nobody asked for, and
 // field names and values that the next parser might read in another way.
-func acceptable(resp *http.Response) error {
-	if resp.StatusCode == http.StatusSwitchingProtocols {
+func acceptable(resp *http.Response, upgrade bool) error {
+	if resp.StatusCode == http.StatusSwitchingProtocols && !upgrade {
 		return errors.New("the origin switched protocols unasked")
 	}
 	for name, values := range resp.Header {

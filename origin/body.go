@@ -88,3 +88,17 @@ func (b *watchedBody) Close() error {
 	b.cancel()
 	return err
 }
+
+// tunnelBody is both directions of a connection that has changed its protocol. How long it may
+// be silent is its user's business.
+type tunnelBody struct {
+	io.ReadWriteCloser
+	cancel func() // ends the exchange
+}
+
+// Close implements [io.Closer].
+func (b *tunnelBody) Close() error {
+	err := b.ReadWriteCloser.Close()
+	b.cancel()
+	return err
+}

@@ -81,6 +81,9 @@ func (c *Client) fetchHTTP(ctx context.Context, o *cdn.Origin, req *http.Request
 		host = req.Host
 	}
 	header := endToEnd(req.Header)
+	if protocol := req.Header["Upgrade"]; len(protocol) == 1 { // whoever passes it on has seen to the rest
+		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, protocol
+	}
 	x := exchange{
 		origin:     o,
 		serverName: hostOnly(host),

@@ -1,0 +1,214 @@
+package edge_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// content is n octets that differ from place to place.
+func content(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
+	r.Read(b)
+	return b
+}
+
+// rangeOrigin serves a content with validators and ranges, and counts the octets that it sends.
+type rangeOrigin struct {
+	body []byte
+	etag string
+	sent atomic.Int64
+	asks atomic.Int64
+}
+
+func (o *rangeOrigin) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	o.asks.Add(1)
+	h := w.Header()
+	h.Set("Cache-Control", "max-age=60")
+	h.Set("Etag", o.etag)
+	h.Set("Content-Type", "video/mp4")
+	http.ServeContent(counted{w, &o.sent}, req, "", time.Time{}, bytes.NewReader(o.body))
+}
+
+// counted counts the octets of a body.
+type counted struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+const mib = 1 << 20
+
+// TestRangesOfALargeObject: whatever ranges are asked for in whatever order, the octets are right, and
+// the origin never sends more than a slice beyond what visitors get.
+func TestRangesOfALargeObject(t *testing.T) {
+	origin := &rangeOrigin{body: content(9*mib+12345, 1), etag: `"v1"`}
+	r := newRig(t, origin.ServeHTTP)
+	_, addr := r.startAlone(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 60 {
+		start := rng.Int64N(int64(len(origin.body)))
+		length := 1 + rng.Int64N(2*mib)
+		end := min(start+length, int64(len(origin.body)))
+		field := fmt.Sprintf("bytes=%d-%d", start, start+length-1)
+		switch rng.IntN(6) {
+		case 0:
+			field, end = fmt.Sprintf("bytes=%d-", start), int64(len(origin.body))
+		case 1:
+			start = max(0, int64(len(origin.body))-length)
+			field, end = fmt.Sprintf("bytes=-%d", length), int64(len(origin.body))
+		}
+		before := origin.sent.Load()
+		a := r.get(t, addr, "/v", "Range", field)
+		want := origin.body[start:end]
+		if a.StatusCode != 206 || a.body != string(want) {
+			t.Fatalf("%s: %s with %d octets, want 206 with %d; %s", field, a.Status, len(a.body), len(want), a.status())
+		}
+		if got, want := a.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-%d/%d", start, end-1, len(origin.body)); got != want {
+			t.Errorf("%s: Content-Range %q, want %q", field, got, want)
+		}
+		if cost := origin.sent.Load() - before; cost > max(mib, 2*int64(len(want))) || cost > int64(len(want))+mib {
+			t.Errorf("%s: %d octets from the origin for %d", field, cost, len(want))
+		}
+	}
+	asks := origin.asks.Load()
+	if a := r.get(t, addr, "/v"); a.StatusCode != 200 || a.body != string(origin.body) {
+		t.Errorf("the whole: %s with %d octets", a.Status, len(a.body))
+	}
+	if origin.sent.Load() > int64(len(origin.body))+3*mib {
+		t.Errorf("the origin sent %d octets of %d in %d requests and more", origin.sent.Load(), len(origin.body), asks)
+	}
+	asks = origin.asks.Load()
+	if a := r.get(t, addr, "/v"); a.word() != "HIT" || a.body != string(origin.body) || origin.asks.Load() != asks {
+		t.Errorf("the whole again: %s, %d more requests", a.word(), origin.asks.Load()-asks)
+	}
+}
+
+// TestSeveralRanges: they come as multipart/byteranges, in order, those that touch as one.
+func TestSeveralRanges(t *testing.T) {
+	origin := &rangeOrigin{body: content(5*mib, 2), etag: `"v1"`}
+	r := newRig(t, origin.ServeHTTP)
+	_, addr := r.startAlone(t)
+	for i := range 2 {
+		a := r.get(t, addr, "/v", "Range", "bytes=4000000-4000009,0-4,-3,5-9")
+		if a.StatusCode != 206 || strconv.Itoa(len(a.body)) != a.Header.Get("Content-Length") {
+			t.Fatalf("%s with %d octets, Content-Length %s", a.Status, len(a.body), a.Header.Get("Content-Length"))
+		}
+		typ, params, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
+		if typ != "multipart/byteranges" || err != nil {
+			t.Fatalf("Content-Type %q", a.Header.Get("Content-Type"))
+		}
+		parts := multipart.NewReader(strings.NewReader(a.body), params["boundary"])
+		n := len(origin.body)
+		for _, want := range [][2]int{{0, 10}, {4000000, 4000010}, {n - 3, n}} {
+			p, err := parts.NextPart()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := io.ReadAll(p)
+			if !bytes.Equal(got, origin.body[want[0]:want[1]]) || p.Header.Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d", want[0], want[1]-1, n) {
+				t.Errorf("round %d: part %q has %d octets", i, p.Header.Get("Content-Range"), len(got))
+			}
+		}
+		if _, err := parts.NextPart(); err != io.EOF {
+			t.Errorf("after the last part: %v", err)
+		}
+	}
+}
+
+// TestRangeAmplification is the attack on the origin's uplink: little asked for of much (RFC 9110
+// section 17.15).
+func TestRangeAmplification(t *testing.T) {
+	overlapping := "bytes=0-"
+	for i := range 1000 {
+		overlapping += ",0-" + strconv.Itoa(i)
+	}
+	many := "bytes=0-0"
+	for i := range 7 {
+		many += fmt.Sprintf(",%d-%d", (i+1)*5*mib, (i+1)*5*mib)
+	}
+	for name, field := range map[string]string{
+		"one octet": "bytes=30000000-30000000", "last octet": "bytes=-1", "two octets of two slices": "bytes=1048575-1048576",
+		"overlapping": overlapping, "far apart": many,
+	} {
+		t.Run(name, func(t *testing.T) {
+			origin := &rangeOrigin{body: content(40*mib, 3), etag: `"v1"`}
+			r := newRig(t, origin.ServeHTTP)
+			l1, _ := r.chain(t)
+			_ = l1
+			for range 3 {
+				before := origin.sent.Load()
+				a := r.get(t, r.addr("fra-1"), "/v?"+strconv.Itoa(int(before)), "Range", field)
+				if cost, sent := origin.sent.Load()-before, int64(len(a.body)); cost > max(mib, 2*sent) {
+					t.Errorf("%d octets from the origin for %d to the visitor (%s)", cost, sent, a.Status)
+				}
+			}
+		})
+	}
+}
+
+// TestContentChangesBetweenSlices: slices of two versions are never mixed.
+func TestContentChangesBetweenSlices(t *testing.T) {
+	old, fresh := content(4*mib, 4), content(4*mib+7, 5)
+	origin := &rangeOrigin{body: old, etag: `"old"`}
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) { origin.ServeHTTP(w, req) })
+	_, addr := r.startAlone(t)
+	if a := r.get(t, addr, "/v", "Range", "bytes=0-9"); a.body != string(old[:10]) {
+		t.Fatalf("%d octets", len(a.body))
+	}
+	origin = &rangeOrigin{body: fresh, etag: `"new"`}
+	a := r.get(t, addr, "/v", "Range", "bytes=5-3000000")
+	if want := fresh[5:3000001]; a.body != string(want) || a.Header.Get("Etag") != `"new"` || a.StatusCode != 206 {
+		t.Errorf("a range across what is stored and what is not: %s, %d octets, Etag %s", a.Status, len(a.body), a.Header.Get("Etag"))
+	}
+	if a := r.get(t, addr, "/v"); a.body != string(fresh) {
+		t.Errorf("the whole: %d octets, Etag %s", len(a.body), a.Header.Get("Etag"))
+	}
+	origin = &rangeOrigin{body: fresh[:100], etag: `"short"`}
+	r.clock.advance(2 * time.Minute)
+	if a := r.get(t, addr, "/v", "Range", "bytes=3000000-3000001"); a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */100" {
+		t.Errorf("a range that is gone: %s, Content-Range %q", a.Status, a.Header.Get("Content-Range"))
+	}
+}
+
+// TestPartsWithoutValidator: what cannot be shown to belong together is not put together.
+func TestPartsWithoutValidator(t *testing.T) {
+	body := content(100, 6)
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(body))
+	})
+	_, addr := r.startAlone(t)
+	for _, tt := range []struct{ field, word string }{
+		{"bytes=0-49", "MISS"}, {"bytes=10-19", "HIT"}, {"bytes=0-59", "MISS"}, {"", "MISS"}, {"bytes=90-", "HIT"}, {"", "HIT"},
+	} {
+		var fields []string
+		want := body
+		if tt.field != "" {
+			fields = []string{"Range", tt.field}
+			var start, end int
+			if n, _ := fmt.Sscanf(tt.field, "bytes=%d-%d", &start, &end); n < 2 {
+				end = 99
+			}
+			want = body[start : end+1]
+		}
+		if a := r.get(t, addr, "/a", fields...); a.word() != tt.word || a.body != string(want) {
+			t.Errorf("%q: %s with %d octets, want %s with %d; %s", tt.field, a.word(), len(a.body), tt.word, len(want), a.status())
+		}
+	}
+}
