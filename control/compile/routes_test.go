@@ -219,7 +219,7 @@ func TestRouteMistakes(t *testing.T) {
 				t.Fatal("no mistake")
 			}
 			got := strings.Split(err.Error(), "\n")
-			for _, line := range strings.Split(tt.want, "\n") {
+			for line := range strings.SplitSeq(tt.want, "\n") {
 				if !slices.Contains(got, line) {
 					t.Errorf("got  %s\nwant %s", err, line)
 				}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ func SetCORS(h, fields http.Header) {
 	}
 	for name, lines := range fields {
 		if name == "Vary" {
-			lines = append(h[name][:len(h[name]):len(h[name])], lines...)
+			lines = append(slices.Clip(h[name]), lines...)
 		}
 		h[name] = lines
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,8 +50,7 @@ func change(rule *cdn.HeaderRule, h http.Header) {
 		h[name] = []string{value}
 	}
 	for name, value := range rule.Add {
-		lines := h[name]
-		h[name] = append(lines[:len(lines):len(lines)], value) // the lines may be shared with what is stored
+		h[name] = append(slices.Clip(h[name]), value) // the lines may be shared with what is stored
 	}
 }
 

@@ -206,7 +206,7 @@ func newKeySide(t *testing.T, tab *rules.Table, rule cdn.KeyRule, query, field, 
 	fields := map[string][]string{"X-A": {field}, "Cookie": {cookie}}
 	s.plan = tab.Request(rules.Request{Method: "GET", Target: target, Header: fields})
 	var kept []string
-	for _, p := range strings.Split(target.Query, "&") {
+	for p := range strings.SplitSeq(target.Query, "&") {
 		listed := slices.Contains(rule.Query.Names, strings.SplitN(p, "=", 2)[0])
 		switch rule.Query.Mode {
 		case cdn.QueryInclude:
@@ -215,6 +215,7 @@ func newKeySide(t *testing.T, tab *rules.Table, rule cdn.KeyRule, query, field, 
 			listed = true
 		case cdn.QueryAll:
 			listed = false
+		case cdn.QueryExclude:
 		}
 		if !listed {
 			kept = append(kept, p)
@@ -227,7 +228,7 @@ func newKeySide(t *testing.T, tab *rules.Table, rule cdn.KeyRule, query, field, 
 		kept = nil
 	}
 	var cookies []string
-	for _, pair := range strings.Split(cookie, ";") {
+	for pair := range strings.SplitSeq(cookie, ";") {
 		if v, ok := strings.CutPrefix(strings.Trim(pair, " \t"), "lang="); ok {
 			cookies = append(cookies, v)
 		}

@@ -48,8 +48,8 @@ func (t *Table) Request(r Request) *Plan {
 
 func (t *Table) plan(p *Plan, r Request) {
 	p.table, p.request = t, r
-	preflight := false
-	p.Route, preflight = t.routeOf(r)
+	index, preflight := t.routeOf(r)
+	p.Route = index
 	route := t.at(p.Route)
 	p.Rule = route.rule
 	target := t.keyTarget(&p.Rule.CacheKey, r.Target)

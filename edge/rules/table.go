@@ -208,12 +208,7 @@ func (r *route) matchesVisitor(req *Request) bool {
 }
 
 func hasLine(lines []string, value *glob) bool {
-	for _, line := range lines {
-		if value.match(line) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(lines, value.match)
 }
 
 func hasParameter(query string, c *condition) bool {
