@@ -68,6 +68,15 @@ type NodeReport struct {
 	At      time.Time `json:"at"` // when the node sent it, by its clock
 }
 
+// Question is a GET that nodes are asked about: what would they do with it?
+type Question struct {
+	Target Target `json:"target"`
+	// Header is the request's fields under canonical names; nil for none.
+	Header map[string][]string `json:"header,omitempty"`
+	// Client is the visitor's address, for routes by country; empty if it does not matter.
+	Client string `json:"client,omitempty"`
+}
+
 // Explanation is one node's account of what it would do with a GET of a URL.
 type Explanation struct {
 	Node NodeName `json:"node"`
@@ -76,9 +85,16 @@ type Explanation struct {
 	Site  SiteName `json:"site,omitempty"`
 	Route string   `json:"route,omitempty"`
 	Key   CacheKey `json:"key,omitempty"`
-	// Decision is the word for what would happen now: hit, stale, miss, bypass or error.
+	// Variant is what selects among what is stored under Key beside the fields of Vary;
+	// empty for most.
+	Variant string `json:"variant,omitempty"`
+	// Decision is the word for what would happen now: hit, partial, stale, miss, bypass, redirect,
+	// absent or error.
 	Decision string `json:"decision"`
 	Reason   string `json:"reason"`
+	// Section is the rule behind Reason, such as "RFC 9111 section 4.2"; empty if it is of the
+	// operator's making.
+	Section string `json:"section,omitempty"`
 	// Age and TTL describe the stored response, in seconds; TTL is what is left
 	// and negative once stale. Both zero if nothing is stored.
 	Age int64 `json:"age,omitempty"`

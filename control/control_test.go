@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -258,22 +259,28 @@ func TestExplain(t *testing.T) {
 	p := startPlane(t, t.TempDir())
 	p.apply(t, shop)
 	f := startFollower(t, p.NATSURL(), "ams-1", t.TempDir(), func(cfg *feedclient.Config) {
-		cfg.Explain = func(target cdn.Target) cdn.Explanation {
-			return cdn.Explanation{Decision: "miss", Reason: target.String()}
+		cfg.Explain = func(q cdn.Question) cdn.Explanation {
+			return cdn.Explanation{
+				Site: "shop", Key: "the node's key", Route: "routes[0]", Decision: "miss",
+				Reason: q.Target.String() + " " + strings.Join(q.Header["Accept-Language"], "+"),
+			}
 		}
 	})
 	eventually(t, "caught up", f.CaughtUp)
 	var got wire.Explanation
 	eventually(t, "the node listens", func() (ok bool) {
 		var err error
-		got, err = p.api.Explain(context.WithoutCancel(t.Context()), "https://WWW.shop.example/static/%7ea")
+		got, err = p.api.Explain(context.WithoutCancel(t.Context()), "https://WWW.shop.example/static/%7ea", "accept-language: de", "Accept-Language:fr")
 		return err == nil && got.Nodes[0].Error == ""
 	})
 	want := wire.Explanation{
 		URL: "https://www.shop.example/static/~a", Site: "shop", Route: "routes[0]",
-		Key: "shop https://www.shop.example/static/~a", CNAME: "www.shop.example.cdn.test",
+		Key: "the node's key", CNAME: "www.shop.example.cdn.test",
 		Nodes: []wire.NodeExplanation{
-			{Node: "ams-1", Explanation: &cdn.Explanation{Node: "ams-1", Decision: "miss", Reason: "https://www.shop.example/static/~a"}},
+			{Node: "ams-1", Explanation: &cdn.Explanation{
+				Node: "ams-1", Site: "shop", Key: "the node's key", Route: "routes[0]", Decision: "miss",
+				Reason: "https://www.shop.example/static/~a de+fr",
+			}},
 			{Node: "fra-1", Error: "the node is not connected to the control plane"},
 		},
 	}

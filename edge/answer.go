@@ -58,7 +58,7 @@ func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
 func (x *exchange) sayAge(h http.Header, r *httpcache.Response, c *cacheStatus) {
 	age := r.Age(x.s.now())
 	h["Age"] = []string{httpcache.AgeField(age)}
-	c.ttl, c.hasTTL = r.Lifetime(x.policy)-age, true
+	c.ttl, c.hasTTL = r.Lifetime(x.policyOf(r))-age, true
 }
 
 func (x *exchange) stamp(h http.Header, word string, c cacheStatus) {
@@ -138,7 +138,7 @@ func (x *exchange) forwardReason() string {
 func (x *exchange) sendFailure(f *head, c cacheStatus) {
 	detail, status := failure(f.err)
 	c.detail = detail
-	if x.stored != nil && x.stored.Response.AfterError(x.s.now(), x.policy, f.disconnected) {
+	if x.stored != nil && x.stored.Response.AfterError(x.s.now(), x.policyOf(x.stored.Response), f.disconnected) {
 		x.sendStored(x.stored, wordStale, c)
 		return
 	}

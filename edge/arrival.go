@@ -26,14 +26,14 @@ type arrival struct {
 func (a *arrival) take(ctx context.Context, revision cdn.Revision, f *fill.Fill[*head]) {
 	h := a.head
 	known := a.identify(revision)
-	verdict := httpcache.Assess(a.s.now(), a.cacheRequest(), h.object.Response, a.policy)
+	verdict := httpcache.Assess(a.s.now(), a.cacheRequest(), h.object.Response, a.policyOf(h.object.Response))
 	fits := known && (h.object.Sliced || h.length <= a.s.maxBody)
 	if h.reason = verdict.Reason; !fits && h.reason == "" {
 		h.reason = "too large"
 	}
 	h.storing, h.shared = verdict.Store && fits, verdict.Share && fits
 	if !serverError(h.status) {
-		a.s.remember(a.key, h.shared, verdict.Personal)
+		a.s.remember(a.sharing(), h.shared, verdict.Personal)
 	}
 	if !h.storing || h.object.Sliced {
 		f.Unkeep()
@@ -49,7 +49,7 @@ func (a *arrival) take(ctx context.Context, revision cdn.Revision, f *fill.Fill[
 func (a *arrival) identify(revision cdn.Revision) bool {
 	h := a.head
 	r := httpcache.NewResponse(a.cacheRequest(), h.status, h.header, a.sent, a.arrived)
-	h.object = &store.Object{ID: a.s.newID(), Key: a.key, Revision: revision, Response: r, Length: h.length}
+	h.object = &store.Object{ID: a.s.newID(), Key: a.key, Variant: a.plan.Variant, Revision: revision, Response: r, Length: h.length}
 	if h.partial() {
 		return a.identifyPart(revision)
 	}
@@ -130,7 +130,7 @@ func (a *arrival) stream(ctx context.Context, f *fill.Fill[*head]) {
 	f.ReadFrom(ctx, src, h.length, func() { watchdog.Reset(bodyStall) }, put)
 	src.close()
 	if f.Outgrown() {
-		a.s.unshared.Add(a.s.now(), a.key) // readers of different speeds cannot share it
+		a.s.unshared.Add(a.s.now(), a.sharing()) // readers of different speeds cannot share it
 	}
 }
 

@@ -185,7 +185,7 @@ func (x *exchange) joinMissing(o *store.Object, pos, end int64) (*fill.Reader[*h
 		if !missing || at > pos {
 			return nil, nil, false
 		}
-		ask := fill.Ask[*head]{Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true}
+		ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true}
 		if ask.Span.End == o.Length {
 			ask.Span.End = math.MaxInt64
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"nearcast/edge/httpcache"
+	"nearcast/edge/rules"
 )
 
 // begin sends the head of an answer and reports whether a body is to follow. h is the exchange's to change.
@@ -36,9 +37,23 @@ func (x *exchange) begin(src *source, sel selection, h http.Header) (body bool) 
 	case o.Length >= 0 && bodyAllowed(sel.status):
 		h.Set("Content-Length", strconv.FormatInt(o.Length, 10))
 	}
+	x.shape(o.Response.Status, sel.status, h)
 	maps.Copy(x.w.Header(), h)
 	x.head(sel.status)
 	return x.method != http.MethodHead && bodyAllowed(sel.status) && !sel.unsatisfiable(o)
+}
+
+// shape makes a response what the site wants its visitors to see. Another node gets it as it is, and does
+// the same. status is that by which the route is chosen, sent what the visitor gets.
+func (x *exchange) shape(status, sent int, h http.Header) {
+	if x.hop.node != "" {
+		return
+	}
+	rule, _ := x.plan.Response(status)
+	rules.BrowserTTL(rule, sent, h)
+	rules.ResponseHeader(rule, h)
+	_, fields := rules.CORS(x.plan.Rule, x.header, x.method)
+	rules.SetCORS(h, fields)
 }
 
 // contentRange writes a Content-Range, without the length if that is in doubt.

@@ -7,11 +7,13 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
+	"nearcast/edge/rules"
+	"nearcast/edge/store"
 )
 
-// Explain says what the node would do with a plain GET of a target. It changes
+// Explain says what the node would do with a GET. It changes
 // nothing, not even what is remembered as recently used.
-func (s *Server) Explain(target cdn.Target) cdn.Explanation {
+func (s *Server) Explain(question cdn.Question) cdn.Explanation {
 	e := cdn.Explanation{Node: cdn.NodeName(s.name), Decision: "error"}
 	t := s.tables.Load()
 	if t == nil {
@@ -19,50 +21,75 @@ func (s *Server) Explain(target cdn.Target) cdn.Explanation {
 		return e
 	}
 	e.Tier = t.tier
+	target := question.Target
 	site, domain, ok := t.routes.Match(target.Domain)
 	if !ok {
 		e.Reason = "no site is configured for domain " + string(target.Domain)
 		return e
 	}
 	target.Domain = domain
-	rule, index := site.RouteFor(target.Path)
-	e.Site, e.Key, e.Route = site.Name, target.Key(site.Name), "none"
-	if index >= 0 {
-		e.Route = fmt.Sprintf("routes[%d]", index)
+	header := httpcache.EndToEnd(http.Header(question.Header))
+	q := &query{tables: t, site: site, target: target, method: http.MethodGet, header: header}
+	q.plan = t.rules[site].Request(rules.Request{Method: q.method, Target: target, Header: header, Country: t.country(question.Client)})
+	q.key = q.plan.Key
+	e.Site, e.Key, e.Variant, e.Route = site.Name, q.key, q.plan.Variant, "none"
+	if q.plan.Route >= 0 {
+		e.Route = fmt.Sprintf("routes[%d]", q.plan.Route)
 	}
-	e.Next = s.next(t, site, e.Key)
-	s.explainDecision(&e, t.policy(rule))
+	switch {
+	case q.plan.Err != nil:
+		e.Reason = q.plan.Err.Error()
+	case q.plan.Redirect != "":
+		e.Decision, e.Reason = "redirect", "to "+q.plan.Redirect
+	default:
+		e.Next = s.next(q)
+		s.explainDecision(&e, q)
+	}
 	return e
 }
 
-func (s *Server) explainDecision(e *cdn.Explanation, p httpcache.Policy) {
-	get := httpcache.Request{Method: http.MethodGet, Header: http.Header{}}
+func (s *Server) explainDecision(e *cdn.Explanation, q *query) {
+	o := s.store.Peek(q.lookup())
 	var stored *httpcache.Response
-	if o := s.store.Peek(e.Key, get.Header); o != nil {
+	if o != nil {
 		stored = o.Response
 	}
-	d := httpcache.Decide(s.now(), get, stored, p)
-	e.Reason = d.Reason
+	d := httpcache.Decide(s.now(), q.cacheRequest(), stored, q.policyOf(stored))
+	e.Reason, e.Section = d.Reason, d.Section
 	e.Age, e.TTL = int64(d.Age/time.Second), int64(d.TTL/time.Second)
 	switch d.Verdict {
 	case httpcache.Fresh:
 		e.Decision = "hit"
+		if s.incomplete(o) {
+			e.Decision, e.Section = "partial", "RFC 9111 section 3.4"
+		}
 	case httpcache.Stale, httpcache.Revalidate:
 		e.Decision = "stale"
 	case httpcache.Pass:
 		e.Decision = "bypass"
+	case httpcache.Absent:
+		e.Decision = "absent"
 	default:
 		e.Decision = "miss"
 	}
 }
 
+// incomplete reports whether some of an object's content is not stored.
+func (s *Server) incomplete(o *store.Object) bool {
+	if !o.Sliced {
+		return false
+	}
+	_, _, missing := s.missing(o, 0, o.Length, true)
+	return missing || o.Doubtful
+}
+
 // next names whom a miss would ask.
-func (s *Server) next(t *tables, site *cdn.Site, key cdn.CacheKey) string {
-	if names := t.candidates(key, s.cfg.Usable); len(names) > 0 {
+func (s *Server) next(q *query) string {
+	if names := q.tables.candidates(q.key, s.cfg.Usable); len(names) > 0 {
 		return string(names[0])
 	}
-	if len(site.Origin.URLs) == 0 {
+	if len(q.site.Origin.URLs) == 0 {
 		return ""
 	}
-	return site.Origin.URLs[0]
+	return q.site.Origin.URLs[0]
 }

@@ -29,7 +29,7 @@ func TestExplain(t *testing.T) {
 	explain := func(host cdn.Domain, path string) cdn.Explanation {
 		goal := target(path)
 		goal.Domain = host
-		e := node.Explain(goal)
+		e := node.Explain(cdn.Question{Target: goal})
 		e.Age, e.TTL = 0, 0 // below
 		return e
 	}
@@ -39,16 +39,16 @@ func TestExplain(t *testing.T) {
 		path string
 		want cdn.Explanation
 	}{
-		"hit":    {domain, "/a", cdn.Explanation{Decision: "hit", Reason: "fresh"}},
-		"cname":  {domain + ".cdn.test", "/a", cdn.Explanation{Decision: "hit", Reason: "fresh"}},
-		"stale":  {domain, "/old", cdn.Explanation{Decision: "stale", Reason: "stale"}},
-		"swr":    {domain, "/swr", cdn.Explanation{Decision: "stale", Reason: "stale-while-revalidate"}},
-		"miss":   {domain, "/b", cdn.Explanation{Decision: "miss", Reason: "nothing stored"}},
+		"hit":    {domain, "/a", cdn.Explanation{Decision: "hit", Reason: "fresh", Section: "RFC 9111 section 4.2"}},
+		"cname":  {domain + ".cdn.test", "/a", cdn.Explanation{Decision: "hit", Reason: "fresh", Section: "RFC 9111 section 4.2"}},
+		"stale":  {domain, "/old", cdn.Explanation{Decision: "stale", Reason: "stale", Section: "RFC 9111 section 4.2.4"}},
+		"swr":    {domain, "/swr", cdn.Explanation{Decision: "stale", Reason: "stale-while-revalidate", Section: "RFC 5861 section 3"}},
+		"miss":   {domain, "/b", cdn.Explanation{Decision: "miss", Reason: "nothing stored", Section: "RFC 9111 section 4"}},
 		"bypass": {domain, "/live/a", cdn.Explanation{Decision: "bypass", Reason: "bypass", Route: "routes[0]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := common
-			want.Decision, want.Reason, want.Key = tt.want.Decision, tt.want.Reason, target(tt.path).Key("shop")
+			want.Decision, want.Reason, want.Section, want.Key = tt.want.Decision, tt.want.Reason, tt.want.Section, target(tt.path).Key("shop")
 			if tt.want.Route != "" {
 				want.Route = tt.want.Route
 			}
@@ -57,7 +57,7 @@ func TestExplain(t *testing.T) {
 			}
 		})
 	}
-	if e := node.Explain(target("/a")); e.Age > 1 || e.TTL < 58 || e.TTL > 60 {
+	if e := node.Explain(cdn.Question{Target: target("/a")}); e.Age > 1 || e.TTL < 58 || e.TTL > 60 {
 		t.Errorf("age %d, ttl %d of a new object", e.Age, e.TTL)
 	}
 	if e := explain("nobody.example", "/a"); e.Decision != "error" || !strings.Contains(e.Reason, "nobody.example") {
@@ -68,13 +68,13 @@ func TestExplain(t *testing.T) {
 func TestExplainBeforeAndAlone(t *testing.T) {
 	r := newRig(t, cacheable)
 	s := r.startConfig(t, edge.Config{Addr: "127.0.0.1:0"})
-	if e := s.Explain(target("/a")); e.Decision != "error" || e.Node != "nearcast" {
+	if e := s.Explain(cdn.Question{Target: target("/a")}); e.Decision != "error" || e.Node != "nearcast" {
 		t.Errorf("without a configuration: %+v", e)
 	}
 	if err := s.ApplyStandalone(&cdn.Origin{URLs: []string{r.origin.URL}}); err != nil {
 		t.Fatal(err)
 	}
-	if e := s.Explain(target("/a")); e.Decision != "miss" || e.Next != r.origin.URL || e.Tier != "" {
+	if e := s.Explain(cdn.Question{Target: target("/a")}); e.Decision != "miss" || e.Next != r.origin.URL || e.Tier != "" {
 		t.Errorf("alone: %+v", e)
 	}
 	if r.origin.total != 0 {

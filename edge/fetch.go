@@ -143,7 +143,7 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 	case resp.StatusCode == http.StatusPartialContent && e.span == fill.Whole():
 		// A part that nobody asked for (RFC 9110 section 15.3.7): of what, is anybody's guess.
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
-	case e.base != nil && !e.missing && serverError(resp.StatusCode) && e.base.Response.AfterError(arrived, e.policy, false):
+	case e.base != nil && !e.missing && serverError(resp.StatusCode) && e.base.Response.AfterError(arrived, e.policyOf(e.base.Response), false):
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
 	default:
 		a := &arrival{s: s, errand: e, resp: resp, sent: sent, arrived: arrived, head: &head{
@@ -176,7 +176,7 @@ func receive(resp *http.Response, now time.Time) http.Header {
 func (s *Server) renew(e *errand, f *fill.Fill[*head], upstream string, r *httpcache.Response) {
 	object := *e.base
 	object.Response = r
-	verdict := httpcache.Assess(s.now(), e.cacheRequest(), r, e.policy)
+	verdict := httpcache.Assess(s.now(), e.cacheRequest(), r, e.policyOf(r))
 	f.Commit(func() {
 		switch {
 		case verdict.Store:
@@ -185,7 +185,7 @@ func (s *Server) renew(e *errand, f *fill.Fill[*head], upstream string, r *httpc
 			s.store.Delete(e.key)
 		}
 	})
-	s.remember(e.key, verdict.Share, verdict.Personal)
+	s.remember(e.sharing(), verdict.Share, verdict.Personal)
 	f.Announce(&head{upstream: upstream, renewed: &object, storing: verdict.Store, shared: verdict.Share, reason: verdict.Reason}, verdict.Share)
 	f.Finish(io.EOF)
 }

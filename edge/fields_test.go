@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nearcast/cdn"
 )
 
 // TestWhatTheOriginSees: who asks, by which way, and nothing that the visitor made up.
@@ -16,7 +18,7 @@ func TestWhatTheOriginSees(t *testing.T) {
 	seen := make(chan *http.Request, 1)
 	r := newRig(t, func(_ http.ResponseWriter, req *http.Request) { seen <- req })
 	l1, _ := r.chain(t)
-	owner := l1.Explain(target("/a%20b?x=%7e")).Next
+	owner := l1.Explain(cdn.Question{Target: target("/a%20b?x=%7e")}).Next
 	r.get(t, r.addr("fra-1"), "/a%20b?x=%7e",
 		"Via", "1.0 office", "Cdn-Loop", "other", "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "gopher", "Forwarded", "for=6.6.6.6",
 		"Accept-Encoding", "gzip, br", "User-Agent", "", "X-Own", "1", "Connection", "X-Secret", "X-Secret", "1", "Te", "trailers", "Cookie", "a=b")

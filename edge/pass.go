@@ -49,10 +49,10 @@ func (x *exchange) passWith(fwd string, fields http.Header) {
 		return
 	}
 	r := httpcache.NewResponse(x.cacheRequest(), resp.StatusCode, h, sent, arrived)
-	keep := x.method == http.MethodPost && resp.ContentLength <= x.s.maxBody && httpcache.Assess(arrived, x.cacheRequest(), r, x.policy).Store
+	keep := x.method == http.MethodPost && resp.ContentLength <= x.s.maxBody && httpcache.Assess(arrived, x.cacheRequest(), r, x.policyOf(r)).Store
 	c.stored = keep
 	x.relay(resp, maps.Clone(h), c, keep, func(body store.Body) {
-		o := &store.Object{ID: x.s.newID(), Key: x.key, Revision: revision, Response: r, Body: body, Length: body.Len()}
+		o := &store.Object{ID: x.s.newID(), Key: x.key, Variant: x.plan.Variant, Revision: revision, Response: r, Body: body, Length: body.Len()}
 		x.s.fills.Detach(x.key, func() {
 			if x.s.forgets.Load() == forgets {
 				x.s.store.Put(o, x.header)
@@ -90,7 +90,7 @@ func (x *exchange) passFailed(err error, c cacheStatus) {
 	var status int
 	c.detail, status = failure(err)
 	if x.method == http.MethodHead && x.decision.Verdict != httpcache.Pass && x.stored != nil &&
-		x.stored.Response.AfterError(x.s.now(), x.policy, true) {
+		x.stored.Response.AfterError(x.s.now(), x.policyOf(x.stored.Response), true) {
 		x.sendStored(x.stored, wordStale, c)
 		return
 	}
@@ -109,6 +109,7 @@ func (x *exchange) relay(resp *http.Response, h http.Header, c cacheStatus, keep
 		word = wordMiss
 	}
 	x.stamp(h, word, c)
+	x.shape(resp.StatusCode, resp.StatusCode, h)
 	maps.Copy(x.w.Header(), h)
 	x.head(resp.StatusCode)
 	if x.method == http.MethodHead {
@@ -171,8 +172,12 @@ func (x *exchange) copyBody(resp *http.Response, kept *keeper) {
 // how many keys that were.
 func (x *exchange) invalidate(status int, h http.Header) (n uint64) {
 	for _, uri := range httpcache.Invalidates(x.method, status, x.target.String(), h) {
-		if other, err := cdn.ParseTarget(uri); err == nil {
-			x.s.forget(other.Key(x.site.Name))
+		other, err := cdn.ParseTarget(uri)
+		if err != nil {
+			continue
+		}
+		for _, key := range x.tables.rules[x.site].Keys(other) {
+			x.s.forget(key)
 			n++
 		}
 	}
@@ -199,7 +204,7 @@ func (x *exchange) updateFromHead(resp *http.Response, h http.Header, sent, arri
 	default:
 		return false
 	}
-	storage := httpcache.Assess(arrived, x.cacheRequest(), fresh, x.policy)
+	storage := httpcache.Assess(arrived, x.cacheRequest(), fresh, x.policyOf(fresh))
 	if storage.Store {
 		x.s.store.Refresh(x.stored, fresh)
 	}

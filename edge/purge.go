@@ -61,9 +61,9 @@ func (r *revision) wait(ctx context.Context, want cdn.Revision) bool {
 func (s *Server) Purge(p cdn.Purge) {
 	if t := s.tables.Load(); t != nil {
 		for _, target := range p.Targets {
-			if site, domain, ok := t.routes.Match(target.Domain); ok {
-				target.Domain = domain
-				s.forget(target.Key(site.Name))
+			keys, _ := t.keys(target)
+			for _, key := range keys {
+				s.forget(key)
 			}
 		}
 	}

@@ -62,7 +62,7 @@ func TestAccessLog(t *testing.T) {
 	r := newRig(t, cacheable)
 	name := filepath.Join(t.TempDir(), "access.ndjson")
 	l1, _ := r.chain(t, func(cfg *edge.Config) { cfg.AccessLog = name })
-	owner := func(path string) string { return l1.Explain(target(path)).Next }
+	owner := func(path string) string { return l1.Explain(cdn.Question{Target: target(path)}).Next }
 	addr := r.addr("fra-1")
 	// One at a time, so that the order of the lines is known.
 	r.get(t, addr, "/a?x=%7e<", "User-Agent", "tester", "Referer", "http://from.example/")

@@ -7,6 +7,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
+	"nearcast/edge/rules"
 	"nearcast/edge/store"
 )
 
@@ -43,6 +44,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if looped(r.Header["Cdn-Loop"], s.loopID) {
 		x.failOwn(http.StatusLoopDetected, "proxy_loop_detected", "the request has been here before (CDN-Loop)")
+		return
+	}
+	if x.ruled() {
 		return
 	}
 	x.answer() //nolint:contextcheck // the request carries the context
@@ -88,16 +92,36 @@ func (x *exchange) identify(t *tables) bool {
 		x.fail(http.StatusBadRequest, err.Error())
 		return false
 	}
-	x.query = &query{tables: t, site: site, method: r.Method, client: clientAddr(r), via: protocol(r)}
+	header := httpcache.EndToEnd(r.Header)
+	x.query = &query{tables: t, site: site, method: r.Method, header: header, client: clientAddr(r), via: protocol(r)}
 	x.trust(&target)
-	x.target, x.key = target, target.Key(site.Name)
-	rule, _ := site.RouteFor(target.Path)
-	x.policy = t.policy(rule)
-	x.header = httpcache.EndToEnd(r.Header)
-	for _, name := range [...]string{hopField, "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Expect", "Content-Length"} {
-		x.header.Del(name) // whoever sent them cannot be held to them
-	}
+	x.target = target
+	table := t.rules[site]
+	x.plan = table.Request(rules.Request{Method: r.Method, Target: target, Header: header, Country: t.country(x.client)})
+	x.key = x.plan.Key
+	dropClaims(r.Method, header, x.plan)
 	x.rec.site, x.rec.url, x.rec.client = site.Name, target.String(), x.client
+	return true
+}
+
+// ruled answers what the site's routes answer without content: it reports true if it has.
+func (x *exchange) ruled() bool {
+	if x.plan.Err != nil {
+		x.fail(http.StatusBadRequest, x.plan.Err.Error())
+		return true
+	}
+	if preflight, fields := rules.CORS(x.plan.Rule, x.header, x.method); preflight {
+		rules.SetCORS(x.w.Header(), fields)
+		x.rec.cache = wordPass
+		x.head(http.StatusNoContent)
+		return true
+	}
+	if x.plan.Redirect == "" {
+		return false
+	}
+	x.w.Header().Set("Location", x.plan.Redirect)
+	x.rec.cache = wordPass
+	x.fail(x.plan.RedirectStatus, "see "+x.plan.Redirect)
 	return true
 }
 

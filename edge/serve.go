@@ -54,7 +54,7 @@ func (x *exchange) caughtUp() bool {
 
 // look takes what is stored and decides about it.
 func (x *exchange) look() {
-	x.stored = x.s.store.Get(x.key, x.header)
+	x.stored = x.s.store.Get(x.lookup())
 	if x.stored != nil && x.stored.Doubtful && (x.header["Range"] == nil || x.method != http.MethodGet) {
 		x.stored = nil // nobody knows the whole of it
 	}
@@ -62,7 +62,7 @@ func (x *exchange) look() {
 	if x.stored != nil {
 		stored = x.stored.Response
 	}
-	x.decision = httpcache.Decide(x.s.now(), x.cacheRequest(), stored, x.policy)
+	x.decision = httpcache.Decide(x.s.now(), x.cacheRequest(), stored, x.policyOf(stored))
 }
 
 // passReason is the fwd parameter for a reason to pass (RFC 9211 section 2.2).
@@ -82,7 +82,7 @@ func (x *exchange) forward() {
 		x.forwardHead()
 		return
 	}
-	shared := !x.s.unshared.Has(x.s.now(), x.key)
+	shared := !x.s.unshared.Has(x.s.now(), x.sharing())
 	for joins := 1; ; joins++ {
 		reader, own := x.join(shared)
 		if reader == nil {
@@ -101,7 +101,7 @@ func (x *exchange) forward() {
 // between a fill that has just been stored and this request's first look. It returns
 // nil if that look found a response to serve, or if the node is closing.
 func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool) {
-	ask := fill.Ask[*head]{Span: x.errand().span, Shared: shared}
+	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: x.errand().span, Shared: shared}
 	if shared {
 		ask.Accept = x.accepts
 	}
@@ -164,7 +164,7 @@ func (x *exchange) place(h *head) (at int64, ok bool) {
 // usable reports whether a response that came for another request may answer this one: what
 // would not be used from the store is not used on its way there either.
 func (x *exchange) usable(r *httpcache.Response) bool {
-	switch httpcache.Decide(x.s.now(), x.cacheRequest(), r, x.policy).Verdict {
+	switch httpcache.Decide(x.s.now(), x.cacheRequest(), r, x.policyOf(r)).Verdict {
 	case httpcache.Fresh, httpcache.Stale, httpcache.Revalidate:
 		return true
 	default:
@@ -220,7 +220,7 @@ func (x *exchange) refresh() {
 	if q.method != http.MethodGet {
 		return
 	}
-	ask := fill.Ask[*head]{Span: fill.Whole(), Shared: true, Accept: x.accepts}
+	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: fill.Whole(), Shared: true, Accept: x.accepts}
 	reader, _ := x.s.fills.Join(q.key, ask, func() fill.Run[*head] {
 		x.look()
 		if x.decision.Verdict == httpcache.Fresh {

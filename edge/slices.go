@@ -48,7 +48,7 @@ var sliceHead = new(httpcache.Response) //nolint:gochecknoglobals // immutable
 // putSlice stores octets of one slice, together with those that are there already if the two meet.
 func (s *Server) putSlice(o *store.Object, start int64, body store.Body) {
 	key := store.SliceKey(o.ID, start/store.SliceSize)
-	if old := s.store.Peek(key, nil); old != nil {
+	if old := s.store.Peek(store.Lookup{Key: key}); old != nil {
 		start, body = joinParts(old.Start, old.Body, start, body)
 		if start == old.Start && body.Len() == old.Body.Len() {
 			return
@@ -77,7 +77,7 @@ func joinParts(startA int64, a store.Body, startB int64, b store.Body) (int64, s
 
 // sliceAt returns the stored octets of a content from an offset on, as far as one slice goes.
 func (s *Server) sliceAt(o *store.Object, pos int64) (store.Body, bool) {
-	part := s.store.Get(store.SliceKey(o.ID, pos/store.SliceSize), nil)
+	part := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize)})
 	if part == nil || pos < part.Start || pos >= part.Start+part.Body.Len() {
 		return store.Body{}, false
 	}
@@ -89,7 +89,7 @@ const maxGap = 256
 
 // part returns what is stored of a content's slice n, or nil.
 func (s *Server) part(o *store.Object, n int64) *store.Object {
-	return s.store.Peek(store.SliceKey(o.ID, n), nil)
+	return s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, n)})
 }
 
 // missing returns what to ask upstream for to get the first octets between two offsets of a content that

@@ -5,8 +5,8 @@ import (
 	"strconv"
 
 	"nearcast/cdn"
-	"nearcast/edge/httpcache"
 	"nearcast/edge/route"
+	"nearcast/edge/rules"
 	"nearcast/internal/ring"
 )
 
@@ -14,6 +14,8 @@ import (
 // loads it once and keeps it.
 type tables struct {
 	routes     *route.Table
+	rules      map[*cdn.Site]*rules.Table
+	countries  *rules.Countries
 	standalone bool
 	tier       cdn.Tier
 	parents    [][]cdn.NodeName // candidates of each parent POP, in order of preference
@@ -27,8 +29,17 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	t := &tables{routes: routes, addrs: make(map[cdn.NodeName]string)}
 	fleet := &snapshot.Fleet
+	t := &tables{
+		routes: routes, rules: make(map[*cdn.Site]*rules.Table), countries: rules.CompileCountries(fleet),
+		addrs: make(map[cdn.NodeName]string),
+	}
+	for i := range snapshot.Sites {
+		site := &snapshot.Sites[i]
+		if t.rules[site], err = rules.Compile(site); err != nil {
+			return err
+		}
+	}
 	self := fleet.Node(s.cfg.Node)
 	if self == nil {
 		return cdn.Errorf(cdn.NotFound, "edge.Apply", "node %q is not in the fleet", s.cfg.Node)
@@ -66,16 +77,13 @@ func (s *Server) ApplyStandalone(o *cdn.Origin) error {
 	if len(o.URLs) == 0 {
 		return cdn.Errorf(cdn.Invalid, "edge.ApplyStandalone", "the origin has no URL")
 	}
-	s.tables.Store(&tables{routes: route.Single(&cdn.Site{Name: "standalone", Origin: *o}), standalone: true})
-	return nil
-}
-
-// policy is what a route adds to the origin's headers; alone, the node adds nothing.
-func (t *tables) policy(r cdn.Route) httpcache.Policy {
-	return httpcache.Policy{
-		TTL: r.TTL.Std(), StaleIfError: r.StaleIfError.Std(), Bypass: r.Bypass,
-		GuardCookies: !t.standalone,
+	site := &cdn.Site{Name: "standalone", Origin: *o}
+	table, err := rules.Compile(site)
+	if err != nil {
+		return err
 	}
+	s.tables.Store(&tables{routes: route.Single(site), rules: map[*cdn.Site]*rules.Table{site: table}, standalone: true})
+	return nil
 }
 
 // candidates returns the nodes to ask for a key, best first: consistent hashing
@@ -95,4 +103,14 @@ func (t *tables) candidates(key cdn.CacheKey, usable func(cdn.NodeName) bool) []
 		return all
 	}
 	return good
+}
+
+// keys returns what may be stored of a target of any site, and whether a site serves it.
+func (t *tables) keys(target cdn.Target) ([]cdn.CacheKey, bool) {
+	site, domain, ok := t.routes.Match(target.Domain)
+	if !ok {
+		return nil, false
+	}
+	target.Domain = domain
+	return t.rules[site].Keys(target), true
 }

@@ -10,50 +10,10 @@ import (
 	"time"
 
 	"nearcast/cdn"
-	"nearcast/edge/httpcache"
 )
 
 // parentTries is how many regional nodes are tried before the origin is asked directly.
 const parentTries = 3
-
-// query is a request as the rest of the CDN sees it: everything that a fetch needs and
-// that outlives the visitor's connection. It is immutable.
-type query struct {
-	tables *tables
-	site   *cdn.Site
-	target cdn.Target
-	key    cdn.CacheKey
-	policy httpcache.Policy
-	method string
-	header http.Header // end-to-end fields of the visitor's request
-	client string      // the visitor's address
-	via    string      // the protocol version of the visitor's request, for Via
-}
-
-func (q *query) cacheRequest() httpcache.Request {
-	return httpcache.Request{Method: q.method, Header: q.header, Target: q.target.String()}
-}
-
-// outgoing returns the fields to send upstream, to be changed freely.
-func (q *query) outgoing(s *Server) http.Header {
-	h := q.header.Clone()
-	if h["User-Agent"] == nil {
-		h["User-Agent"] = nil // keeps net/http from naming itself
-	}
-	h.Set("X-Forwarded-For", q.client)
-	h.Set("X-Forwarded-Proto", q.target.Scheme)
-	appendMember(h, "Via", q.via+" "+s.name)
-	appendMember(h, "Cdn-Loop", "nearcast;node="+s.loopID)
-	return h
-}
-
-// appendMember adds a member to the end of a list field.
-func appendMember(h http.Header, name, member string) {
-	if lines := h[name]; len(lines) > 0 {
-		member = joinLines(lines) + ", " + member
-	}
-	h[name] = []string{member}
-}
 
 // ask sends a request to where this node gets the content of the query's key from,
 // and says who answered: a node's name or "origin". The header is the caller's to
@@ -71,13 +31,53 @@ func (s *Server) ask(ctx context.Context, q *query, method string, h http.Header
 		}
 		s.metrics.bypassed.Inc()
 	}
-	s.metrics.upstream.WithLabelValues("origin").Inc()
-	resp, err := s.cfg.Origin.Fetch(ctx, &q.site.Origin, req.WithContext(ctx))
-	if err != nil {
-		s.metrics.upstreamErrors.WithLabelValues("origin").Inc()
-		return nil, "origin", err
+	resp, err := s.askOrigin(ctx, q, req)
+	return resp, "origin", err
+}
+
+// askOrigin sends a request to the origin, and follows where that points to as far as the route wants it.
+func (s *Server) askOrigin(ctx context.Context, q *query, req *http.Request) (*http.Response, error) {
+	target := q.plan.Origin
+	q.plan.RequestHeader(req.Header)
+	for followed := 0; ; followed++ {
+		req.URL, req.Host = target.URL(), string(target.Domain)
+		s.metrics.upstream.WithLabelValues("origin").Inc()
+		resp, err := s.cfg.Origin.Fetch(ctx, &q.site.Origin, req.WithContext(ctx))
+		if err != nil {
+			s.metrics.upstreamErrors.WithLabelValues("origin").Inc()
+			return nil, err
+		}
+		if followed >= q.plan.Rule.FollowRedirects || req.Body != nil {
+			return resp, nil
+		}
+		next, ok := redirected(target, resp)
+		if !ok {
+			return resp, nil
+		}
+		resp.Body.Close() //nolint:errcheck // a redirect's text that nobody reads
+		target = next
 	}
-	return resp, "origin", nil
+}
+
+// redirected returns where a response redirects to (RFC 9110 section 15.4), if that is the same origin: of
+// any other place it is the visitor who must decide to go there.
+func redirected(from cdn.Target, resp *http.Response) (to cdn.Target, ok bool) {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return cdn.Target{}, false
+	}
+	location := resp.Header["Location"]
+	if len(location) != 1 {
+		return cdn.Target{}, false
+	}
+	u, err := from.URL().Parse(location[0])
+	if err != nil {
+		return cdn.Target{}, false
+	}
+	u.Fragment, u.RawFragment = "", ""
+	to, err = cdn.ParseTarget(u.String())
+	return to, err == nil && to.Domain == from.Domain && (to.Scheme == from.Scheme || to.Scheme == "https")
 }
 
 // askParents tries regional nodes in turn until one answers.

@@ -159,17 +159,22 @@ func newStatus() *cobra.Command {
 
 func newExplain() *cobra.Command {
 	var f operatorFlags
+	var header []string
 	cmd := &cobra.Command{
-		Use:     "explain URL",
-		Short:   "Say what every node would do with a GET of a URL, and why",
-		Example: "  nearcast explain http://www.shop.example/price.json",
-		Args:    cobra.ExactArgs(1),
+		Use:   "explain URL",
+		Short: "Say what every node would do with a GET of a URL, and why",
+		Long: `Say what every node would do with a GET of a URL at this moment: which site and route it belongs
+to, the key under which its response is stored, what would be done and by which rule of which RFC. Nothing is
+fetched, and nothing is remembered as used.`,
+		Example: `  nearcast explain http://www.shop.example/price.json
+  nearcast explain http://www.shop.example/ -H "Accept-Language: de" -H "Cookie: tier=gold"`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := f.connect()
 			if err != nil {
 				return err
 			}
-			e, err := api.Explain(cmd.Context(), args[0])
+			e, err := api.Explain(cmd.Context(), args[0], header...)
 			if err != nil {
 				return err
 			}
@@ -180,6 +185,7 @@ func newExplain() *cobra.Command {
 		},
 	}
 	f.register(cmd)
+	cmd.Flags().StringArrayVarP(&header, "header", "H", nil, `field of the request, "Name: value"; may be repeated`)
 	return cmd
 }
 
@@ -203,10 +209,18 @@ func explainTable(cmd *cobra.Command, e wire.Explanation) error {
 			continue
 		}
 		rows = append(rows, []string{
-			string(n.Node), orDash(string(x.Tier)), x.Decision, fmt.Sprint(x.Age), fmt.Sprint(x.TTL), orDash(x.Next), orDash(x.Reason),
+			string(n.Node), orDash(string(x.Tier)), x.Decision, fmt.Sprint(x.Age), fmt.Sprint(x.TTL), orDash(x.Next), reason(x),
 		})
 	}
 	return printTable(cmd.OutOrStdout(), rows)
+}
+
+// reason is why a node decides as it does, with the rule behind it.
+func reason(x *cdn.Explanation) string {
+	if x.Section == "" {
+		return orDash(x.Reason)
+	}
+	return x.Reason + " (" + x.Section + ")"
 }
 
 func newVersion() *cobra.Command {

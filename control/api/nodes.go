@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"nearcast/cdn"
 	"nearcast/control/compile"
@@ -158,17 +159,18 @@ func (s *server) explain(r *http.Request) (wire.Explanation, error) {
 	if err != nil {
 		return wire.Explanation{}, err
 	}
+	header, err := parseFields(r.URL.Query()["header"])
+	if err != nil {
+		return wire.Explanation{}, err
+	}
 	e := wire.Explanation{URL: target.String(), Nodes: []wire.NodeExplanation{}}
 	if site := snap.SiteOf(target.Domain); site != nil {
-		e.Site, e.Key, e.Route = site.Name, target.Key(site.Name), "none"
+		e.Site, e.Key, e.Route = site.Name, target.Key(site.Name), "unknown"
 		e.CNAME = target.Domain.Under(snap.Fleet.Zone)
-		if _, i := site.RouteFor(target.Path); i >= 0 {
-			e.Route = fmt.Sprintf("routes[%d]", i)
-		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), explainWait)
 	defer cancel()
-	answers, err := s.Feed.Explain(ctx, target, cacheNodes(&snap.Fleet))
+	answers, err := s.Feed.Explain(ctx, cdn.Question{Target: target, Header: header}, cacheNodes(&snap.Fleet))
 	if err != nil {
 		return wire.Explanation{}, err
 	}
@@ -178,8 +180,24 @@ func (s *server) explain(r *http.Request) (wire.Explanation, error) {
 			n.Error = a.Err.Error()
 		} else {
 			n.Explanation = &a.Explanation
+			if a.Explanation.Site == e.Site { // the nodes know the routes
+				e.Key, e.Route = a.Explanation.Key, a.Explanation.Route
+			}
 		}
 		e.Nodes = append(e.Nodes, n)
 	}
 	return e, nil
+}
+
+// parseFields parses header fields of the form "Name: value".
+func parseFields(lines []string) (http.Header, error) {
+	h := make(http.Header)
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t\r\n") {
+			return nil, cdn.Errorf(cdn.Invalid, "", `header %q is not of the form "Name: value"`, line)
+		}
+		h.Add(name, strings.TrimSpace(value))
+	}
+	return h, nil
 }

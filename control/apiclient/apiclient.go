@@ -95,9 +95,10 @@ func (c *Client) Status(ctx context.Context) (wire.Status, error) {
 	return ask[wire.Status](ctx, c, http.MethodGet, "/v1/status", nil)
 }
 
-// Explain asks what the CDN would do with a GET of the URL.
-func (c *Client) Explain(ctx context.Context, rawURL string) (wire.Explanation, error) {
-	return ask[wire.Explanation](ctx, c, http.MethodGet, "/v1/explain?url="+url.QueryEscape(rawURL), nil)
+// Explain asks what the CDN would do with a GET of the URL and header fields of the form "Name: value".
+func (c *Client) Explain(ctx context.Context, rawURL string, header ...string) (wire.Explanation, error) {
+	query := url.Values{"url": {rawURL}, "header": header}
+	return ask[wire.Explanation](ctx, c, http.MethodGet, "/v1/explain?"+query.Encode(), nil)
 }
 
 // ask sends a question, nil for none, and returns the answer.

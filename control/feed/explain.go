@@ -20,13 +20,13 @@ type Answer struct {
 	Err         error
 }
 
-// Explain asks the nodes what they would do with a GET of the target and
+// Explain asks the nodes what they would do with a GET and
 // returns one answer for each, in their order. It waits until all have answered
 // or ctx ends.
-func (f *Feed) Explain(ctx context.Context, target cdn.Target, nodes []cdn.NodeName) ([]Answer, error) {
-	question, err := json.Marshal(target)
+func (f *Feed) Explain(ctx context.Context, question cdn.Question, nodes []cdn.NodeName) ([]Answer, error) {
+	data, err := json.Marshal(question)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the target: %w", err)
+		return nil, fmt.Errorf("encoding the question: %w", err)
 	}
 	answers := make([]Answer, len(nodes))
 	for i, node := range nodes {
@@ -40,7 +40,7 @@ func (f *Feed) Explain(ctx context.Context, target cdn.Target, nodes []cdn.NodeN
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // fails only when the connection has gone
 	for i, node := range nodes {
-		if err := f.cfg.Conn.PublishRequest(protocol.Explain+string(node), inbox+strconv.Itoa(i), question); err != nil {
+		if err := f.cfg.Conn.PublishRequest(protocol.Explain+string(node), inbox+strconv.Itoa(i), data); err != nil {
 			return nil, cdn.Errorf(cdn.Unavailable, "", "asking node %s: %w", node, err)
 		}
 	}

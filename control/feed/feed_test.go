@@ -166,7 +166,7 @@ func TestExplain(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	answers, err := r.Explain(ctx, cdn.Target{Scheme: "http", Domain: "x.example", Path: "/"}, []cdn.NodeName{"a", "b", "c"})
+	answers, err := r.Explain(ctx, cdn.Question{Target: cdn.Target{Scheme: "http", Domain: "x.example", Path: "/"}}, []cdn.NodeName{"a", "b", "c"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,9 +49,9 @@ type Config struct {
 	// OnPurgeGap is called when purges were missed for good: everything stored
 	// before the call is stale. Not called at the same time as OnPurge. Nil ignores it.
 	OnPurgeGap func()
-	// Explain says what the node would do with a GET of the target; its Node is
+	// Explain says what the node would do with a GET; its Node is
 	// filled in here. Nil does not listen for questions.
-	Explain func(cdn.Target) cdn.Explanation
+	Explain func(cdn.Question) cdn.Explanation
 	// Log gets the changes of state. Required.
 	Log *slog.Logger
 	// Registry gets the metrics. Required.

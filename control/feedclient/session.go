@@ -235,11 +235,11 @@ func (s *session) answer(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case m := <-s.questions:
-			var target cdn.Target
-			if err := json.Unmarshal(m.Data, &target); err != nil {
+			var question cdn.Question
+			if err := json.Unmarshal(m.Data, &question); err != nil {
 				continue // whoever asked does not wait for long
 			}
-			e := s.c.cfg.Explain(target)
+			e := s.c.cfg.Explain(question)
 			e.Node = s.c.cfg.Node
 			data, err := json.Marshal(e)
 			if err != nil {

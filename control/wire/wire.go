@@ -164,7 +164,7 @@ type Explanation struct {
 	URL string `json:"url"` // in normal form
 	// Site is empty if no site has the URL's domain.
 	Site cdn.SiteName `json:"site,omitempty"`
-	// Route is "routes[i]", or "none" if no route matches.
+	// Route is "routes[i]", "none" if no route matches, or "unknown" if no node has answered.
 	Route string       `json:"route,omitempty"`
 	Key   cdn.CacheKey `json:"key,omitempty"`
 	// CNAME is what the domain's DNS must point at.

@@ -44,7 +44,7 @@ type Fill[H any] struct {
 	Stream
 	key   cdn.CacheKey
 	group *Group[H]
-	span  Span          // what it asks its source for
+	ask   Ask[H]        // of whoever started it
 	ready chan struct{} // closed when head is set
 	hints hints[H]
 
@@ -68,6 +68,8 @@ func NewGroup[H any](limits Limits) *Group[H] {
 
 // Ask is what a newcomer wants of a group.
 type Ask[H any] struct {
+	// Variant tells fills of one key apart: a newcomer joins those of its own only.
+	Variant string
 	// Span is the part of the content that is wanted, and what a fill that is started
 	// for this ask asks its source for.
 	Span Span
@@ -104,10 +106,10 @@ func (g *Group[H]) Join(key cdn.CacheKey, ask Ask[H], start func() Run[H]) (r *R
 
 func (g *Group[H]) joinLocked(key cdn.CacheKey, ask Ask[H]) *Reader[H] {
 	for f := range g.running[key] {
-		if !f.joinable {
+		if !f.joinable || f.ask.Variant != ask.Variant {
 			continue
 		}
-		at, ok := int64(0), f.span.Covers(ask.Span)
+		at, ok := int64(0), f.ask.Span.Covers(ask.Span)
 		select {
 		case <-f.ready:
 			at, ok = ask.Accept(f.head)
@@ -125,7 +127,7 @@ func (g *Group[H]) joinLocked(key cdn.CacheKey, ask Ask[H]) *Reader[H] {
 
 func (g *Group[H]) startLocked(key cdn.CacheKey, ask Ask[H], run Run[H]) *Reader[H] {
 	ctx, cancel := context.WithCancel(g.base)
-	f := &Fill[H]{key: key, group: g, span: ask.Span, ready: make(chan struct{}), joinable: ask.Shared}
+	f := &Fill[H]{key: key, group: g, ask: ask, ready: make(chan struct{}), joinable: ask.Shared}
 	f.hints.init()
 	f.init(g.limits, &g.kept, &g.reads, cancel)
 	if g.running[key] == nil {

@@ -20,8 +20,8 @@ type Delta struct {
 
 // tighten notes another occurrence of the directive. Section 4.2.1 lets a cache use the
 // first one or take the response for stale, and wants the most restrictive of conflicting
-// directives honoured. The smallest is within all three: until it has passed
-// the first would say fresh as well, and after that the response is stale.
+// directives honoured. The smallest is within all three: until it has passed the first
+// would say fresh as well, and after that the response is taken for stale.
 func (d *Delta) tighten(other Delta) {
 	switch {
 	case !d.Present:

@@ -24,7 +24,7 @@ func tags(lines []string) iter.Seq[string] {
 // cutTag cuts the first member off a list of entity tags.
 func cutTag(s string) (tag, rest string) {
 	quoted := false
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch {
 		case s[i] == '"':
 			quoted = !quoted

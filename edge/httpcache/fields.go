@@ -2,9 +2,9 @@ package httpcache
 
 import "net/http"
 
-// EndToEnd returns a copy of h, of a request or of a response, without the fields that are between this hop's two
-// ends alone: those that Connection names and those that RFC 9110 section 7.6.1
-// and RFC 9111 section 3.1 list.
+// EndToEnd returns a copy of h, of a request or of a response, without the fields that
+// are between this hop's two ends alone: those that Connection names and those that RFC
+// 9110 section 7.6.1 and RFC 9111 section 3.1 list.
 func EndToEnd(h http.Header) http.Header {
 	out := h.Clone()
 	if out == nil {

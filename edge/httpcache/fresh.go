@@ -46,7 +46,7 @@ func (r *Response) hasExpires() bool { return !r.targeted && r.Header["Expires"]
 // means already expired (section 5.3). The earliest of several counts, for the reason that
 // [Delta.tighten] gives.
 func (r *Response) untilExpires() time.Duration {
-	lifetime := time.Duration(maxDelta)
+	lifetime := maxDelta
 	for _, line := range r.Header["Expires"] {
 		expires, err := ParseDate(line, r.ResponseTime)
 		if err != nil {

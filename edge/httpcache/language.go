@@ -7,9 +7,10 @@ import (
 
 // inLanguage reports whether the response is in the one language that a request wants most.
 // Then it is what the origin would choose, whatever else it has to offer, though the two
-// requests do not have the same Accept-Language: section 4.1 lets weights be used
-// to choose among stored responses. It takes care: Content-Language must name one language; the request
-// must want that very one (RFC 4647 section 3.4: an exact match is found first), and any other less.
+// requests do not have the same Accept-Language: section 4.1 lets weights be used to choose
+// among stored responses. It takes care: Content-Language must name one language, and the
+// request must want that very one (RFC 4647 section 3.4: an exact match is found first)
+// and any other less.
 func (r *Response) inLanguage(accept []string) bool {
 	languages := r.Header["Content-Language"]
 	if len(languages) != 1 || !isToken(languages[0]) {

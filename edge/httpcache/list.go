@@ -81,7 +81,7 @@ func unquote(s string) (value string, quoted bool) {
 
 // isToken reports whether s is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if !tchar(s[i]) {
 			return false
 		}

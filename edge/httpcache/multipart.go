@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Multipart is a body of type multipart/byteranges (RFC 9110 section 14.6) whose
-// parts are ranges of one content: for each part its head and its octets, and then the tail. Its
+// Multipart is a body of type multipart/byteranges (RFC 9110 section 14.6) whose parts are
+// ranges of one content: for each part its head and its octets, and then the tail. Its
 // length is known before any octet is sent. It is immutable.
 type Multipart struct {
 	contentType string
@@ -17,8 +17,9 @@ type Multipart struct {
 	length      int64
 }
 
-// NewMultipart describes the body that has these ranges of a content of size octets and of a media
-// type, which may be empty if it is not known. The boundary must not occur in the content: see [Boundary].
+// NewMultipart describes the body that has these ranges of a content of size octets and of
+// a media type, which may be empty if it is not known. The boundary must not occur in the
+// content: see [Boundary].
 func NewMultipart(ranges []Range, size int64, contentType, boundary string) *Multipart {
 	m := &Multipart{
 		contentType: "multipart/byteranges; boundary=" + boundary,

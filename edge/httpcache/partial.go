@@ -46,9 +46,9 @@ func parseExact(s string) (int64, bool) {
 	return n, ok && n < math.MaxInt64
 }
 
-// Part says which part of the whole body a 206 brings, and the size of the whole, -1 if it is
-// not known. ok is false if it does not say so clearly: for another status, for several parts, or if Content-Length
-// contradicts.
+// Part says which part of the whole body a 206 brings, and the size of the whole, -1 if it
+// is not known. ok is false if it does not say so clearly: for another status, for several
+// parts, or if Content-Length contradicts.
 func (r *Response) Part() (part Range, size int64, ok bool) {
 	lines := r.Header["Content-Range"]
 	if r.Status != http.StatusPartialContent || len(lines) != 1 {
@@ -64,10 +64,11 @@ func (r *Response) Part() (part Range, size int64, ok bool) {
 	return part, size, true
 }
 
-// Align extends a wanted range to whole slices, so that what is fetched can be used
-// again, if that costs little: the result has at most twice the wanted length or is one slice, and
-// is at most one slice longer than wanted. Otherwise, and for a slice size that is not positive, the result is
-// what was wanted. Neither goes past size, unless that is negative, which means unknown.
+// Align extends a wanted range to whole slices, so that what is fetched can be used again,
+// if that costs little: the result has at most twice the wanted length or is one slice,
+// and is at most one slice longer than wanted. Otherwise, and for a slice size that is not
+// positive, the result is what was wanted. Neither goes past size, unless that is negative,
+// which means unknown.
 func Align(want Range, size, slice int64) Range {
 	if size >= 0 && want.End() > size {
 		want.Length = max(0, size-want.Start)

@@ -45,9 +45,10 @@ const (
 )
 
 // ParseRanges applies a Range field (RFC 9110 section 14.2) to a body of size octets. The
-// ranges come in ascending order, without those that do not exist, and with those that overlap or touch made
-// one (section 15.3.7.2). A malformed field is ignored, as section 14.2 allows, and so is one that asks for more
-// octets than there are, or still for more than eight ranges.
+// ranges come in ascending order, without those that do not exist, and with those that
+// overlap or touch made one (section 15.3.7.2). A malformed field is ignored, as section
+// 14.2 allows, and so is one that asks for more octets than there are, or for more than
+// eight ranges once they are joined, or 64 before.
 func ParseRanges(field string, size int64) ([]Range, RangeVerdict) {
 	set, ok := cutPrefixFold(field, "bytes=")
 	if !ok || size < 0 {

@@ -84,7 +84,7 @@ func (r *Response) Size() int {
 		}
 	}
 	for _, f := range r.vary {
-		n += len(f.name) + len(f.value) + 32
+		n += len(f.name) + len(f.value) + len(f.raw) + 48
 	}
 	return n
 }

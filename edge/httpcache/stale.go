@@ -35,9 +35,10 @@ func (r *Response) AfterError(now time.Time, p Policy, disconnected bool) bool {
 }
 
 // AfterErrorFor is [Response.AfterError] for a request whose own directives count if the
-// policy says so: its stale-if-error widens the window (RFC 5861 section 4), unless the
-// origin forbids stale responses, and without max-stale its no-cache, max-age and min-fresh refuse a
-// stand-in (section 5.2.1).
+// policy says so. Its stale-if-error widens the window, unless the origin forbids stale
+// responses. Within the window no other wish for freshness counts (RFC 5861 section 4: "regardless of
+// other freshness information"); behind it no-cache, max-age and min-fresh without max-stale refuse what
+// a disconnected cache would offer (section 5.2.1).
 func AfterErrorFor(now time.Time, req Request, r *Response, p Policy, disconnected bool) bool {
 	if req.Header["Authorization"] != nil {
 		p.ForceCache = false
@@ -45,17 +46,18 @@ func AfterErrorFor(now time.Time, req Request, r *Response, p Policy, disconnect
 	if r.mustRevalidate() || r.noCache(p) {
 		return false
 	}
-	window := r.staleIfError(p)
+	var advice RequestDirectives
 	if p.ObeyRequest {
-		advice := ParseRequestDirectives(req.Header)
-		if advice.StaleIfError.Valid && !r.forbidsStale() {
-			window = max(window, advice.StaleIfError.Value)
-		}
-		refuses := advice.NoCache || (advice.MaxAge.Valid || advice.MinFresh.Valid) && !advice.MaxStale.Valid
-		if refuses && !advice.StaleIfError.Valid {
-			return false
-		}
+		advice = ParseRequestDirectives(req.Header)
+	}
+	window := r.staleIfError(p)
+	if !r.forbidsStale() {
+		window = max(window, advice.StaleIfError.Value)
 	}
 	staleness := r.Age(now) - r.Lifetime(p)
-	return staleness <= 0 || staleness < window || disconnected && !r.forbidsStale()
+	if staleness <= 0 || staleness < window {
+		return true
+	}
+	refused := advice.NoCache || (advice.MaxAge.Valid || advice.MinFresh.Valid) && !advice.MaxStale.Valid
+	return disconnected && !refused && !r.forbidsStale()
 }

@@ -25,8 +25,8 @@ type Storage struct {
 
 // Assess says whether a response to req may be stored by a shared cache (section 3)
 // and shared with requests that came before it (section 4, "collapsed"). A 206 never may as
-// it is: a cache that combines parts judges its form as a whole (see [Response.Whole]). The answer to a
-// POST may be stored for later GETs under the target URI, which req must have.
+// it is: a cache that combines parts judges its form as a whole (see [Response.Whole]). The
+// answer to a POST may be stored for later GETs under the target URI, which req must have.
 func Assess(now time.Time, req Request, r *Response, p Policy) Storage {
 	if req.Header["Authorization"] != nil {
 		p.ForceCache = false

@@ -29,12 +29,12 @@ func (r *Response) Refresh(notModified http.Header, requestTime, responseTime ti
 	return fresh.settle()
 }
 
-// describesBody reports whether a field speaks of the very octets that are
-// stored; a 304, which has none, cannot change it. Section 3.2 names Content-Length, and
-// allows to omit what the integrity of the stored response depends on:
-// a change of the coding, digest or range would make the stored octets unreadable. ETag is among
-// them, since Range requests and validation would mix versions by it; and Vary, since the other
-// fields of the request that the stored response answered are not kept.
+// describesBody reports whether a field speaks of the very octets that are stored; a 304,
+// which has none, cannot change it. Section 3.2 names Content-Length, and allows a cache to
+// omit what the integrity of the stored response depends on: a change of the coding, the
+// digest or the range would make the stored octets unreadable. ETag is among them, since
+// ranges of two versions would be mixed by it; and Vary, since the other fields of the
+// request that the stored response answered are not kept.
 func describesBody(name string) bool {
 	switch name {
 	case "Content-Length", "Content-Encoding", "Content-Md5", "Content-Range", "Etag", "Vary":
@@ -46,7 +46,9 @@ func describesBody(name string) bool {
 // RefreshFromHead returns the response as a 200 to a HEAD request leaves it (section 4.3.5). If
 // the two are not of the same version, ok is false, and the stored response is to be
 // considered stale. size is the length of the stored body, -1 if it is not known.
-func (r *Response) RefreshFromHead(head http.Header, size int64, requestTime, responseTime time.Time) (fresh *Response, ok bool) {
+func (r *Response) RefreshFromHead(
+	head http.Header, size int64, requestTime, responseTime time.Time,
+) (fresh *Response, ok bool) {
 	for _, name := range [...]string{"Etag", "Last-Modified"} {
 		if v := head[name]; v != nil && !slices.Equal(v, r.Header[name]) {
 			return nil, false

@@ -6,8 +6,12 @@ import (
 	"strings"
 )
 
-// varyField is a request field that a response was selected by, and its value.
-type varyField struct{ name, value string }
+// varyField is a request field that a response was selected by.
+type varyField struct {
+	name  string
+	value string // in normal form
+	raw   string // as it came; hits mostly send the same again, which needs no normalising
+}
 
 // varyOf notes the request's values of the fields that the response's Vary names
 // (section 4.1).
@@ -15,7 +19,11 @@ func varyOf(response, request http.Header) []varyField {
 	var fields []varyField
 	for name := range members(response["Vary"]) {
 		name = http.CanonicalHeaderKey(name)
-		fields = append(fields, varyField{name, normalValue(name, request[name])})
+		f := varyField{name: name, value: normalValue(name, request[name])}
+		if lines := request[name]; len(lines) == 1 {
+			f.raw = lines[0]
+		}
+		fields = append(fields, f)
 	}
 	slices.SortFunc(fields, func(a, b varyField) int { return strings.Compare(a.name, b.name) })
 	return slices.Compact(fields)
@@ -38,11 +46,13 @@ func (r *Response) Matches(request http.Header) bool {
 func (r *Response) match(request http.Header) (ok, exact bool) {
 	exact = true
 	for _, f := range r.vary {
+		lines := request[f.name]
 		switch {
 		case f.name == "*":
 			return false, false
-		case normalValue(f.name, request[f.name]) == f.value:
-		case f.name == "Accept-Language" && r.inLanguage(request[f.name]):
+		case len(lines) == 1 && f.raw != "" && lines[0] == f.raw:
+		case normalValue(f.name, lines) == f.value:
+		case f.name == "Accept-Language" && r.inLanguage(lines):
 			exact = false
 		default:
 			return false, false
@@ -52,9 +62,9 @@ func (r *Response) match(request http.Header) (ok, exact bool) {
 }
 
 // Select returns the index of the stored response that answers a request with these fields,
-// or -1 (section 4.1). Of several the one made for such a request is preferred to one that is only in the
-// right language; one with Vary to one without, which an origin sends by mistake; and then the most
-// recent (section 4).
+// or -1 (section 4.1). Of several the one made for such a request is preferred to one that
+// is only in the right language, then one with Vary to one without, which an origin sends
+// by mistake, and then the most recent (section 4).
 func Select(stored []*Response, request http.Header) int {
 	best, bestRank := -1, 0
 	for i, r := range stored {
@@ -93,9 +103,10 @@ func normalValue(name string, lines []string) string {
 }
 
 // normalPreferences is the normal form of a list of preferences with weights (RFC 9110
-// section 12.4.2): the order says nothing (sections 12.5.1 to 12.5.4 give precedence to weight
-// and to what is more specific; for languages "this behavior cannot be relied upon"), nor
-// does letter case except in a media type's parameters, nor a weight of 1.
+// section 12.4.2). The order says nothing: sections 12.5.1 to 12.5.4 give precedence to
+// weight and to what is more specific, and the last one says of a meaning of the order of
+// languages that it cannot be relied upon. Neither does letter case, except in a media
+// type's parameters, nor a weight of 1.
 func normalPreferences(lines []string, lower bool) string {
 	list := slices.Collect(members(lines))
 	for i, m := range list {

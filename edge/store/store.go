@@ -26,6 +26,9 @@ type Object struct {
 	ID ID
 	// Key is where the object is found.
 	Key cdn.CacheKey
+	// Variant tells apart what is stored of the key by other things than fields that Vary names;
+	// empty for most.
+	Variant string
 	// Revision is the newest purge that the node had applied when the fill that
 	// brought the object began.
 	Revision cdn.Revision
@@ -66,14 +69,25 @@ func (o *Object) Size() int64 { return o.Body.Len() + int64(o.Response.Size()+le
 // overhead is an object's share of indexes, lists and counters, in bytes: an estimate.
 const overhead = 512
 
+// Lookup says which object is looked for.
+type Lookup struct {
+	Key     cdn.CacheKey
+	Variant string      // as in [Object]
+	Fields  http.Header // the request's: they select by what the response's Vary names
+}
+
+// Selects reports whether an object that is stored under the key is the one.
+func (l Lookup) Selects(o *Object) bool {
+	return o.Variant == l.Variant && o.Response.Matches(l.Fields)
+}
+
 // Store is a set of objects. All methods may be called at any time from any goroutine.
 type Store interface { //nolint:interfacebloat // a cache of variants needs each of the eight
-	// Get returns the newest object of the key that the request fields select and
-	// counts the use, or returns nil.
-	Get(key cdn.CacheKey, fields http.Header) *Object
+	// Get returns the newest object that is looked for and counts the use, or returns nil.
+	Get(l Lookup) *Object
 	// Peek is Get without counting.
-	Peek(key cdn.CacheKey, fields http.Header) *Object
-	// Put stores o in place of the object of its key that fields, those of the request
+	Peek(l Lookup) *Object
+	// Put stores o in place of the object of its key and variant that fields, those of the request
 	// that brought it, select. It may refuse, and reports whether it did not. When
 	// Put has returned true, Get finds the object.
 	Put(o *Object, fields http.Header) bool

@@ -90,8 +90,8 @@ func (s *Store) hash(key cdn.CacheKey) uint64 { return maphash.Comparable(s.seed
 func (s *Store) shard(hash uint64) *shard { return &s.shards[hash%shards] }
 
 // Get implements [store.Store].
-func (s *Store) Get(key cdn.CacheKey, fields http.Header) *store.Object {
-	e := s.find(key, fields)
+func (s *Store) Get(l store.Lookup) *store.Object {
+	e := s.find(l)
 	if e == nil {
 		return nil
 	}
@@ -100,24 +100,19 @@ func (s *Store) Get(key cdn.CacheKey, fields http.Header) *store.Object {
 }
 
 // Peek implements [store.Store].
-func (s *Store) Peek(key cdn.CacheKey, fields http.Header) *store.Object {
-	if e := s.find(key, fields); e != nil {
+func (s *Store) Peek(l store.Lookup) *store.Object {
+	if e := s.find(l); e != nil {
 		return s.load(e)
 	}
 	return nil
 }
 
-func (s *Store) find(key cdn.CacheKey, fields http.Header) *entry {
-	sh := s.shard(s.hash(key))
+func (s *Store) find(l store.Lookup) *entry {
+	sh := s.shard(s.hash(l.Key))
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	return selected(sh.keys[key], fields)
-}
-
-// selected returns the entry that a request with these fields selects, or nil.
-func selected(entries []*entry, fields http.Header) *entry {
-	for _, e := range entries {
-		if e.object.Load().Response.Matches(fields) {
+	for _, e := range sh.keys[l.Key] {
+		if l.Selects(e.object.Load()) {
 			return e
 		}
 	}
@@ -154,25 +149,25 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	if _, ok := s.bodies.Get(e.id); !ok {
 		return false
 	}
-	s.publish(e, o.Key, fields)
+	s.publish(e, store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields})
 	return true
 }
 
 // publish puts the entry into the index and takes out what it replaces and what
 // has to make room.
-func (s *Store) publish(e *entry, key cdn.CacheKey, fields http.Header) {
+func (s *Store) publish(e *entry, l store.Lookup) {
 	sh := s.shard(e.hash)
 	sh.mu.Lock()
 	kept := []*entry{e}
 	var gone []*entry
-	for _, old := range sh.keys[key] {
-		if len(kept) < store.MaxVariants && !old.object.Load().Response.Matches(fields) {
+	for _, old := range sh.keys[l.Key] {
+		if len(kept) < store.MaxVariants && !l.Selects(old.object.Load()) {
 			kept = append(kept, old)
 		} else {
 			gone = append(gone, old)
 		}
 	}
-	sh.keys[key] = kept
+	sh.keys[l.Key] = kept
 	victims := s.account(e, gone)
 	sh.mu.Unlock()
 	for _, v := range victims {

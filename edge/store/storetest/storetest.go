@@ -80,10 +80,10 @@ func want(t *testing.T, s store.Store, key cdn.CacheKey, coding, body string) {
 	if coding != "" {
 		fields.Set("Accept-Encoding", coding)
 	}
-	if got := text(s.Get(key, fields)); got != body {
+	if got := text(s.Get(store.Lookup{Key: key, Fields: fields})); got != body {
 		t.Errorf("Get(%q, %q) = %q, want %q", key, coding, got, body)
 	}
-	if got := text(s.Peek(key, fields)); got != body {
+	if got := text(s.Peek(store.Lookup{Key: key, Fields: fields})); got != body {
 		t.Errorf("Peek(%q, %q) = %q, want %q", key, coding, got, body)
 	}
 }
@@ -99,7 +99,7 @@ func testEmpty(t *testing.T, s store.Store) {
 func testPut(t *testing.T, s store.Store) {
 	put(t, s, "k", "", "body")
 	want(t, s, "k", "", "body")
-	o := s.Get("k", http.Header{})
+	o := s.Get(store.Lookup{Key: "k"})
 	if o.Key != "k" || o.Revision != 7 || o.Response.Status != http.StatusOK {
 		t.Errorf("got %+v", o)
 	}
@@ -149,13 +149,13 @@ func testVariantsBounded(t *testing.T, s store.Store) {
 
 func testRefresh(t *testing.T, s store.Store) {
 	put(t, s, "k", "", "body")
-	old := s.Get("k", http.Header{})
+	old := s.Get(store.Lookup{Key: "k"})
 	later := old.Response.ResponseTime.Add(time.Hour)
 	head := old.Response.Refresh(http.Header{"X-New": {"1"}}, later, later)
 	if !s.Refresh(old, head) {
 		t.Fatal("Refresh of a stored object reported false")
 	}
-	got := s.Get("k", http.Header{})
+	got := s.Get(store.Lookup{Key: "k"})
 	if got.Response.Header.Get("X-New") != "1" || text(got) != "body" {
 		t.Errorf("after Refresh: %v %q", got.Response.Header, text(got))
 	}
@@ -199,7 +199,7 @@ func testBudget(t *testing.T, s store.Store, budget int64) {
 	put(t, s, "often", "", body)
 	for i := range 500 {
 		put(t, s, cdn.CacheKey(fmt.Sprint("once", i)), "", body)
-		if s.Get("often", http.Header{}) == nil {
+		if s.Get(store.Lookup{Key: "often"}) == nil {
 			t.Fatalf("the object in constant use was gone after %d others", i+1)
 		}
 		if got := s.Stats().Bytes; got > budget {
@@ -248,7 +248,7 @@ func testConcurrent(t *testing.T, s store.Store) {
 						s.Delete(key)
 					}
 				default:
-					if o := s.Get(key, http.Header{}); o != nil && text(o) != string(key) {
+					if o := s.Get(store.Lookup{Key: key}); o != nil && text(o) != string(key) {
 						t.Errorf("Get(%q) has the body %q", key, text(o))
 					}
 				}

@@ -1,0 +1,93 @@
+package edge
+
+import (
+	"net/http"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/edge/httpcache"
+	"nearcast/edge/rules"
+	"nearcast/edge/store"
+)
+
+// query is a request as the rest of the CDN sees it: everything that a fetch needs and
+// that outlives the visitor's connection. It is immutable.
+type query struct {
+	tables *tables
+	site   *cdn.Site
+	plan   *rules.Plan
+	target cdn.Target
+	key    cdn.CacheKey // of the plan
+	method string
+	header http.Header // end-to-end fields of the visitor's request
+	client string      // the visitor's address
+	via    string      // the protocol version of the visitor's request, for Via
+}
+
+func (q *query) cacheRequest() httpcache.Request {
+	return httpcache.Request{Method: q.method, Header: q.header, Target: q.target.String()}
+}
+
+// lookup says what of the store answers the query.
+func (q *query) lookup() store.Lookup {
+	return store.Lookup{Key: q.key, Variant: q.plan.Variant, Fields: q.header}
+}
+
+// sharing names what requests like this one have in common, in what is remembered of sharing.
+func (q *query) sharing() cdn.CacheKey {
+	if q.plan.Variant == "" {
+		return q.key
+	}
+	return q.key + "\x00" + cdn.CacheKey(q.plan.Variant)
+}
+
+// policy is what the site's routes add to the origin's headers, for a response of a status; zero
+// where there is none yet. Alone, the node adds nothing.
+func (q *query) policy(status int) httpcache.Policy {
+	p := httpcache.Policy{
+		Bypass:       q.plan.Rule.Bypass,
+		ObeyRequest:  q.plan.Rule.ObeyRequestCacheControl || q.tables.standalone,
+		GuardCookies: !q.tables.standalone,
+	}
+	if status == 0 {
+		return p
+	}
+	rule, _ := q.plan.Response(status)
+	p.TTL, p.ForceCache = rule.TTL.Std(), rule.ForceCache
+	p.StaleWhileRevalidate, p.StaleIfError = rule.StaleWhileRevalidate.Std(), rule.StaleIfError.Std()
+	if errors := (&cdn.Route{NegativeTTL: rule.NegativeTTL}); len(rule.NegativeTTL) > 0 {
+		if ttl, ok := errors.Lifetime(status); ok {
+			p.TTL, p.NegativeTTL = ttl.Std(), map[int]time.Duration{status: ttl.Std()}
+		}
+	}
+	return p
+}
+
+// policyOf is the policy for a response that is stored, or that may be nil.
+func (q *query) policyOf(r *httpcache.Response) httpcache.Policy {
+	if r == nil {
+		return q.policy(0)
+	}
+	return q.policy(r.Status)
+}
+
+// outgoing returns the fields to send upstream, to be changed freely.
+func (q *query) outgoing(s *Server) http.Header {
+	h := q.header.Clone()
+	if h["User-Agent"] == nil {
+		h["User-Agent"] = nil // keeps net/http from naming itself
+	}
+	h.Set("X-Forwarded-For", q.client)
+	h.Set("X-Forwarded-Proto", q.target.Scheme)
+	appendMember(h, "Via", q.via+" "+s.name)
+	appendMember(h, "Cdn-Loop", "nearcast;node="+s.loopID)
+	return h
+}
+
+// appendMember adds a member to the end of a list field.
+func appendMember(h http.Header, name, member string) {
+	if lines := h[name]; len(lines) > 0 {
+		member = joinLines(lines) + ", " + member
+	}
+	h[name] = []string{member}
+}
