@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/fill"
+	"nearcast/edge/http1"
 	"nearcast/edge/store"
 	"nearcast/edge/store/ram"
 )
@@ -177,49 +177,29 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.serve(ctx, l)
 }
 
-// serve accepts until ctx ends. It counts connections and not handlers, because a handler
-// may be started while the count is being waited for, and a connection cannot.
+// serve accepts until ctx ends, and returns when the last request is over.
 func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	var conns sync.WaitGroup
-	srv := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnState: func(_ net.Conn, state http.ConnState) {
-			switch state {
-			case http.StateNew:
-				conns.Add(1)
-			case http.StateClosed, http.StateHijacked:
-				conns.Done()
-			default: // still the same connection
-			}
-		},
+	stop := context.AfterFunc(ctx, s.close) // a tunnel has no end of its own to wait for
+	defer stop()
+	srv := &http1.Server{
+		Handler:  s,
+		Limits:   http1.Limits{HeaderBytes: maxHeaderBytes, Stall: bodyStall, Drain: drainTimeout},
+		Log:      s.log,
+		Rejected: s.rejected,
+		Panicked: func(any) { s.metrics.panics.Inc() },
 	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	var err error
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-		s.drain(srv) //nolint:contextcheck // ctx has ended: draining has a time of its own
-		err = <-served
-	}
-	s.fills.Close() // what still reads a fill ends now
-	s.close()       // and so do tunnels
-	conns.Wait()
-	if !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(ctx, l); err != nil {
 		return fmt.Errorf("edge: serving: %w", err)
 	}
 	return nil
 }
 
-func (s *Server) drain(srv *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		s.log.Warn("cutting requests that did not finish in time", "error", err)
-		srv.Close() //nolint:errcheck // the process is ending
+// rejected counts and records a request that was none.
+func (s *Server) rejected(remote net.Addr, status int, reason string) {
+	s.metrics.rejected.WithLabelValues(reason).Inc()
+	client := remote.String()
+	if addr, ok := remote.(*net.TCPAddr); ok {
+		client = addr.IP.String()
 	}
+	s.enqueue(&record{start: s.now(), client: client, status: status, cache: wordError, reason: reason}, "", "")
 }

@@ -83,13 +83,14 @@ func TestRequestForms(t *testing.T) {
 	r.start(t, "ams-1")
 	for name, tt := range map[string]struct{ request, want string }{
 		"origin":   {"GET /1 HTTP/1.1\r\nHost: " + domain, "/1 of www.shop.example via 1.1 ams-1"},
-		"absolute": {"GET http://" + domain + "/2?x HTTP/1.1\r\nHost: ignored.example", "/2?x of www.shop.example via 1.1 ams-1"},
+		"absolute": {"GET http://" + domain + "/2?x HTTP/1.1\r\nHost: " + domain, "/2?x of www.shop.example via 1.1 ams-1"},
 		"bare":     {"GET http://" + domain + " HTTP/1.1\r\nHost: " + domain, "/ of www.shop.example via 1.1 ams-1"},
+		"conflict": {"GET http://" + domain + "/2?x HTTP/1.1\r\nHost: other.example", "HTTP/1.1 400 "},
 		"query":    {"GET http://" + domain + "?q HTTP/1.1\r\nHost: " + domain, "/?q of www.shop.example via 1.1 ams-1"},
 		"dots":     {"GET /x/../%33 HTTP/1.1\r\nHost: " + domain, "/3 of www.shop.example via 1.1 ams-1"},
 		"old":      {"GET /4 HTTP/1.0\r\nHost: " + domain, "/4 of www.shop.example via 1.0 ams-1"},
-		"star":     {"OPTIONS * HTTP/1.1\r\nHost: " + domain, "HTTP/1.1 200 "}, // about the node itself
-		"tunnel":   {"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443", "HTTP/1.1 405 "},
+		"star":     {"OPTIONS * HTTP/1.1\r\nHost: " + domain, "HTTP/1.1 204 "}, // about the node itself
+		"tunnel":   {"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443", "HTTP/1.1 400 "},
 		"hostless": {"GET / HTTP/1.1", "HTTP/1.1 400 "},
 	} {
 		t.Run(name, func(t *testing.T) {

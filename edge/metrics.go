@@ -10,6 +10,7 @@ import (
 // metrics is what the node counts.
 type metrics struct {
 	requests       *prometheus.CounterVec
+	rejected       *prometheus.CounterVec
 	bytes          prometheus.Counter
 	duration       prometheus.Histogram
 	upstream       *prometheus.CounterVec
@@ -26,6 +27,7 @@ type metrics struct {
 func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	m := &metrics{
 		requests:       counterVec("requests_total", "Requests answered, by what the cache did and class of status.", "cache", "status_class"),
+		rejected:       counterVec("requests_rejected_total", "Requests refused because they are not valid HTTP/1, by reason.", "reason"),
 		bytes:          counter("bytes_sent_total", "Octets of bodies sent."),
 		upstream:       counterVec("upstream_requests_total", "Requests sent to regional nodes and origins.", "upstream"),
 		upstreamErrors: counterVec("upstream_errors_total", "Requests that got no response from regional nodes and origins.", "upstream"),
@@ -43,7 +45,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.requests, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken,
+		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken,
 			m.generation, s.records.dropped)
 		registry.MustRegister(gauges(s)...)
 	}

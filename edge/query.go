@@ -46,7 +46,7 @@ func (q *query) sharing() cdn.CacheKey {
 func (q *query) policy(status int) httpcache.Policy {
 	p := httpcache.Policy{
 		Bypass:       q.plan.Rule.Bypass,
-		ObeyRequest:  q.plan.Rule.ObeyRequestCacheControl || q.tables.standalone,
+		ObeyRequest:  q.plan.Rule.ObeyRequestCacheControl,
 		GuardCookies: !q.tables.standalone,
 	}
 	if status == 0 {

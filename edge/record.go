@@ -29,6 +29,7 @@ type record struct {
 	sent      int64 // octets of body
 	cache     string
 	upstream  string
+	reason    string // why it was refused before it was a request; empty for all others
 }
 
 // line is a record in the access log: one JSON object on a line.
@@ -47,6 +48,7 @@ type line struct {
 	Upstream  string       `json:"upstream"`
 	UserAgent string       `json:"user_agent"`
 	Referer   string       `json:"referer"`
+	Rejected  string       `json:"rejected,omitempty"`
 }
 
 // recorder writes the access log beside the requests: a slow disk costs records,
@@ -68,24 +70,26 @@ func newRecorder(path string) *recorder {
 }
 
 // record queues the line of a finished request.
-func (s *Server) record(x *exchange) {
+func (s *Server) record(x *exchange) { s.enqueue(&x.rec, x.r.UserAgent(), x.r.Referer()) }
+
+func (s *Server) enqueue(r *record, userAgent, referer string) {
 	if s.records.path == "" {
 		return
 	}
 	end := s.now()
-	first := x.rec.firstByte
+	first := r.firstByte
 	if first.IsZero() {
 		first = end
 	}
-	upstream := x.rec.upstream
+	upstream := r.upstream
 	if upstream == "" {
 		upstream = "none"
 	}
 	l := line{
-		Time: x.rec.start.UTC(), Node: s.name, Site: x.rec.site, Client: x.rec.client, Method: x.rec.method,
-		URL: x.rec.url, Status: x.rec.status, Bytes: x.rec.sent,
-		Duration: milliseconds(end.Sub(x.rec.start)), FirstByte: milliseconds(first.Sub(x.rec.start)),
-		Cache: x.rec.cache, Upstream: upstream, UserAgent: x.r.UserAgent(), Referer: x.r.Referer(),
+		Time: r.start.UTC(), Node: s.name, Site: r.site, Client: r.client, Method: r.method,
+		URL: r.url, Status: r.status, Bytes: r.sent,
+		Duration: milliseconds(end.Sub(r.start)), FirstByte: milliseconds(first.Sub(r.start)),
+		Cache: r.cache, Upstream: upstream, UserAgent: userAgent, Referer: referer, Rejected: r.reason,
 	}
 	select {
 	case s.records.lines <- l:

@@ -39,7 +39,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.failOwn(http.StatusServiceUnavailable, "proxy_configuration_error", "no configuration has been applied yet")
 		return
 	}
-	if !x.identify(t) {
+	if x.answersItself() || !x.identify(t) {
 		return
 	}
 	if looped(r.Header["Cdn-Loop"], s.loopID) {
@@ -54,15 +54,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // finish counts and records the request, whatever became of it.
 func (x *exchange) finish() {
-	p := recover()
-	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
-		x.s.metrics.panics.Inc()
-	}
 	x.s.metrics.observe(&x.rec, x.s.now())
 	x.s.record(x)
-	if p != nil {
-		panic(p) // net/http logs it and closes the connection
-	}
 }
 
 // identify finds out what the request is for, in the one normal form, and who asks. It
@@ -171,12 +164,20 @@ func protocol(r *http.Request) string {
 	return "1.1"
 }
 
-// looped reports whether CDN-Loop (RFC 8586) has this very node.
+// maxLoop bounds how many nodes of this kind of CDN a request may have come through.
+const maxLoop = 6
+
+// looped reports whether CDN-Loop (RFC 8586) has this very node, or more nodes than any sensible chain has.
 func looped(lines []string, id string) bool {
-	for member := range strings.SplitSeq(joinLines(lines), ",") {
-		if strings.TrimSpace(member) == "nearcast;node="+id {
-			return true
+	infos, _ := httpcache.ParseCDNInfos(lines)
+	own := 0
+	for _, info := range infos {
+		if info.ID == "nearcast" {
+			own++
+			if info.Parameter("node") == id {
+				return true
+			}
 		}
 	}
-	return false
+	return own >= maxLoop
 }

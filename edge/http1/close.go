@@ -1,0 +1,104 @@
+package http1
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// lingerBytes is how much is read from a connection that is being ended.
+const lingerBytes = 64 << 10
+
+// ending is how a connection ends after an answer.
+type ending int
+
+const (
+	endPolitely ending = iota // the client is to get all that was sent
+	endAtOnce                 // the answer is not whole, and looks like it
+	endByReset                // the answer is not whole, and would look whole
+	endHijacked               // it is not ours any more
+)
+
+// refuse answers a request that is not for the handler.
+func (c *conn) refuse(why *refusal) {
+	if c.srv.Rejected != nil {
+		c.srv.Rejected(c.nc.RemoteAddr(), why.status, why.reason)
+	}
+	c.writeRefusal(why)
+	c.linger()
+}
+
+// writeRefusal sends an answer of the server's own, the last one on the connection.
+func (c *conn) writeRefusal(why *refusal) {
+	c.mu.Lock()
+	c.writeBy = time.Time{}
+	c.mu.Unlock()
+	text := why.text + "\n"
+	buf := appendStatusLine(c.out.buf, why.status)
+	buf = fmt.Appendf(buf, "Date: %s\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"+
+		"Cache-Control: no-store\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		c.srv.now().UTC().Format(http.TimeFormat), len(text), text)
+	c.out.buf = buf
+	c.out.flush()
+}
+
+func appendStatusLine(buf []byte, status int) []byte {
+	buf = append(buf, "HTTP/1.1 "...)
+	buf = strconv.AppendInt(buf, int64(status), 10)
+	buf = append(buf, ' ')
+	buf = append(buf, http.StatusText(status)...)
+	return append(buf, "\r\n"...)
+}
+
+func (c *conn) closeAs(kind ending) {
+	switch kind {
+	case endHijacked:
+		c.hijacked = true
+	case endByReset:
+		c.reset()
+	case endPolitely:
+		c.linger()
+	case endAtOnce: // the connection is closed in any case
+	}
+}
+
+// linger says that there will be no more, and goes on reading for a while. A connection that is closed
+// with octets unread takes the answer with it that the client has not read yet (RFC
+// 9112 section 9.6).
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(c.lim.Linger)) != nil {
+		return
+	}
+	buf := c.in.buf
+	for left := lingerBytes; left > 0; {
+		n, err := c.nc.Read(buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// reset closes the connection in a way that a client cannot take for the end of a message,
+// even if that is the end of the connection.
+func (c *conn) reset() {
+	if tcp, ok := c.transport().(*net.TCPConn); ok {
+		tcp.SetLinger(0) //nolint:errcheck // closing is all that is left to do
+	}
+	c.closeNow()
+}
+
+// closeNow closes the connection below TLS, whose own way to close may have to wait.
+func (c *conn) closeNow() {
+	c.transport().Close() //nolint:errcheck // as above
+}
+
+func (c *conn) transport() net.Conn {
+	if outer, ok := c.nc.(interface{ NetConn() net.Conn }); ok {
+		return outer.NetConn()
+	}
+	return c.nc
+}

@@ -1,0 +1,194 @@
+package http1
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// conn is a connection being served. What is not under mu belongs to the goroutine that
+// serves it; the body and the response have locks of their own.
+type conn struct {
+	srv     *Server
+	lim     Limits
+	log     *slog.Logger
+	nc      net.Conn
+	remote  string
+	tls     *tls.ConnectionState
+	ctx     context.Context // ends when the connection is cut
+	cancel  context.CancelFunc
+	scratch *scratch
+	in      input
+	out     output
+
+	hijacked bool
+
+	mu          sync.Mutex // guards what follows
+	busy        bool       // between the first octet of a request and the end of its answer
+	draining    bool       // the server is to stop
+	interrupted bool       // nothing more is to be read
+	readBy      time.Time  // deadline of what is being read; zero means Limits.Stall from now on
+	writeBy     time.Time  // the handler's deadline for writes, or zero
+	watch       watch
+
+	// Set by drain, read by whoever has waited for it.
+	cutter *time.Timer
+	cut    chan struct{} // closed when cutter has done its work
+}
+
+// ServeConn serves requests on a connection until it is closed, as [Server.Serve] does. It
+// closes the connection, unless the handler hijacked it. A [*tls.Conn] shakes hands first.
+//
+// The handler's ResponseWriter is that of net/http in all that is said there, flushing,
+// interim responses (WriteHeader with 1xx), trailers, [http.ErrAbortHandler] and
+// [http.ResponseController] included, but for this: content types are not guessed; a field whose name
+// or value could not be sent as it is (control characters, CR and LF above all) is left
+// out; a status outside 100 to 999 becomes 500; a panic ends the connection; SetReadDeadline is for the
+// request's body only; and whatever reads the body may do so while the answer is being written.
+func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
+	c := &conn{
+		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: nc,
+		remote: nc.RemoteAddr().String(), scratch: s.takeScratch(),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.in = input{src: c, buf: c.scratch.in}
+	c.out = output{c: c, buf: c.scratch.out[:0]}
+	stop := c.follow(ctx)
+	defer c.end(stop)
+	if !c.handshake() { //nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own
+		return
+	}
+	for c.serveOne() { //nolint:contextcheck // as above
+	}
+}
+
+// end gives everything back.
+func (c *conn) end(stop func()) {
+	if v := recover(); v != nil { // not the handler's: one of ours, and one connection is enough
+		c.log.Error("serving a connection", "remote", c.remote, "panic", v, "stack", string(debug.Stack()))
+	}
+	if !c.hijacked {
+		c.nc.Close() //nolint:errcheck // nobody is left to be told
+	}
+	c.cancel()
+	stop()
+	c.scratch.in, c.scratch.out = c.in.buf, c.out.buf
+	c.srv.giveScratch(c.scratch)
+}
+
+func (c *conn) handshake() bool {
+	t, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, c.lim.HeaderTime)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.log.DebugContext(ctx, "shaking hands", "remote", c.remote, "error", err)
+		return false
+	}
+	state := t.ConnectionState()
+	c.tls = &state
+	return true
+}
+
+// serveOne serves one request and reports whether there may be another one.
+func (c *conn) serveOne() (again bool) {
+	if !c.await() {
+		return false
+	}
+	m, why := c.readHead()
+	if why != nil {
+		c.refuse(why)
+		return false
+	}
+	return c.answer(m) && c.rest()
+}
+
+// await waits for the first octet of a request.
+func (c *conn) await() bool {
+	c.in.shrink()
+	if len(c.in.unread()) == 0 {
+		c.setReadBy(time.Now().Add(c.lim.IdleTime))
+		if c.in.more(c.lim.HeaderBytes) != nil {
+			return false
+		}
+	}
+	return c.start()
+}
+
+// readHead reads a head and checks all of it.
+func (c *conn) readHead() (*message, *refusal) {
+	h := &c.scratch.head
+	h.reset()
+	for first := true; ; first = false {
+		done, why := h.parse(c.in.unread(), &c.lim)
+		if why != nil {
+			return nil, why
+		}
+		if done {
+			m, why := newMessage(h, c.in.unread()[:h.next])
+			c.in.skip(h.next)
+			return m, why
+		}
+		if first {
+			c.setReadBy(time.Now().Add(c.lim.HeaderTime))
+		}
+		if err := c.in.more(c.lim.HeaderBytes); err != nil {
+			return nil, headEnded(err)
+		}
+	}
+}
+
+func headEnded(err error) *refusal {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &refusal{http.StatusRequestTimeout, "head-timeout", "the request's head took too long"}
+	}
+	return malformed("head-cut-off", "the request's head has no end")
+}
+
+// answer has the handler answer a request.
+func (c *conn) answer(m *message) (again bool) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	w := newResponse(c, m)
+	r := m.req.WithContext(ctx)
+	r.RemoteAddr, r.TLS = c.remote, c.tls
+	w.setBody(r)
+	c.startHandling(cancel)
+	if w.body == nil {
+		c.startWatch()
+	}
+	returned := c.call(w, r)
+	intact := w.body == nil || w.body.detach()
+	c.stopHandling()
+	again, kind := w.finish(returned, intact)
+	if !again {
+		c.closeAs(kind)
+	}
+	return again
+}
+
+// call calls the handler and reports whether it returned, rather than panic.
+func (c *conn) call(w *response, r *http.Request) (returned bool) {
+	defer func() {
+		v := recover()
+		if v == nil || v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
+			return
+		}
+		c.log.ErrorContext(r.Context(), "the handler panicked", "remote", c.remote, "method", r.Method, "target", r.RequestURI,
+			"panic", v, "stack", string(debug.Stack()))
+		if c.srv.Panicked != nil {
+			c.srv.Panicked(v)
+		}
+	}()
+	c.srv.Handler.ServeHTTP(w, r)
+	return true
+}

@@ -1,0 +1,129 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+)
+
+// longAgo as a deadline wakes whoever reads.
+func longAgo() time.Time { return time.Unix(1, 0) }
+
+// Read reads from the connection, until the deadline of what is being read. It is the source of
+// c.in.
+func (c *conn) Read(p []byte) (int, error) {
+	if err := c.armRead(); err != nil {
+		return 0, err
+	}
+	return c.nc.Read(p) //nolint:wrapcheck // the readers above say what was being read
+}
+
+func (c *conn) armRead() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.interrupted || c.draining && !c.busy {
+		return os.ErrDeadlineExceeded
+	}
+	by := c.readBy
+	if by.IsZero() {
+		by = time.Now().Add(c.lim.Stall)
+	}
+	return c.nc.SetReadDeadline(by) //nolint:wrapcheck // as above
+}
+
+// armWrite gives the client another while to take what is sent next, unless the handler has
+// set a deadline.
+func (c *conn) armWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writeBy.IsZero() {
+		return nil
+	}
+	return c.nc.SetWriteDeadline(time.Now().Add(c.lim.Stall)) //nolint:wrapcheck // as above
+}
+
+// setReadBy sets the deadline of what is read from now on.
+func (c *conn) setReadBy(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readBy = t
+}
+
+// interrupt wakes a reader and lets nobody read again.
+func (c *conn) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.interrupted = true
+	c.nc.SetReadDeadline(longAgo()) //nolint:errcheck // a dead connection wakes its reader too
+}
+
+// start begins a request, unless the server has to stop.
+func (c *conn) start() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = !c.draining
+	return c.busy
+}
+
+// rest ends a request, and reports whether there may be another.
+func (c *conn) rest() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	return !c.draining
+}
+
+func (c *conn) isDraining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.draining
+}
+
+// follow makes the end of ctx the end of the connection: at once if it waits for a request, else
+// when its request has been answered or Limits.Drain is over. The function that it
+// returns ends that, and waits for it.
+func (c *conn) follow(ctx context.Context) (stop func()) {
+	followed := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		defer close(followed)
+		c.drain()
+	})
+	return func() {
+		if forget() {
+			return
+		}
+		<-followed
+		if !c.cutter.Stop() {
+			<-c.cut
+		}
+	}
+}
+
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if !c.busy {
+		c.nc.SetReadDeadline(longAgo()) //nolint:errcheck // as in interrupt
+	}
+	c.cut = make(chan struct{})
+	c.cutter = time.AfterFunc(c.lim.Drain, func() {
+		defer close(c.cut)
+		c.cancel()
+		c.closeNow()
+	})
+}
+
+// lost ends the request's context, because its client is gone.
+func (c *conn) lost(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return // a slow client is still there
+	}
+	c.mu.Lock()
+	cancel := c.watch.cancel
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}

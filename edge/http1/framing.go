@@ -1,0 +1,58 @@
+package http1
+
+import (
+	"strconv"
+	"strings"
+)
+
+// maxLengthDigits keeps lengths within an int64 whatever the digits are.
+const maxLengthDigits = 18
+
+// setLength finds out where the body ends (RFC 9112 section 6). There is exactly one way to
+// say it; of two that agree, one may be lost further on.
+func (m *message) setLength() *refusal {
+	codings, lengths := m.req.Header["Transfer-Encoding"], m.req.Header["Content-Length"]
+	switch {
+	case len(codings) > 0 && len(lengths) > 0:
+		return malformed("cl-and-te", "the request has both Transfer-Encoding and Content-Length")
+	case len(codings) > 0:
+		return m.setChunked(codings)
+	case len(lengths) > 1:
+		return malformed("cl-repeated", "the request has more than one Content-Length")
+	case len(lengths) == 0:
+		return nil
+	}
+	n, ok := parseLength(lengths[0])
+	if !ok {
+		return malformed("cl", "Content-Length must be 1 to 18 digits")
+	}
+	m.length, m.req.ContentLength = n, n
+	return nil
+}
+
+func (m *message) setChunked(codings []string) *refusal {
+	switch {
+	case m.req.ProtoMinor == 0:
+		return malformed("te-in-1.0", "Transfer-Encoding is not known in HTTP/1.0")
+	case len(codings) > 1 || !strings.EqualFold(codings[0], "chunked"):
+		return malformed("te", "Transfer-Encoding must be chunked, once, and nothing else")
+	}
+	delete(m.req.Header, "Transfer-Encoding")
+	m.req.TransferEncoding = []string{"chunked"}
+	m.length, m.req.ContentLength = chunkedLength, chunkedLength
+	return nil
+}
+
+// parseLength parses the value of Content-Length: digits only, no sign, no list.
+func parseLength(s string) (n int64, ok bool) {
+	if len(s) == 0 || len(s) > maxLengthDigits {
+		return 0, false
+	}
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}

@@ -1,0 +1,29 @@
+package http1
+
+// scratch is the memory that a connection works in. Connections come and go, so that it is
+// handed from one to the next.
+type scratch struct {
+	in    []byte
+	out   []byte
+	held  []byte // content that is not sent yet
+	head  head
+	names []string // of response fields, being sorted
+}
+
+// takeScratch returns memory to work in, which may be zero.
+func (s *Server) takeScratch() *scratch {
+	if m, ok := s.pool.Get().(*scratch); ok {
+		return m
+	}
+	return &scratch{in: make([]byte, smallBuffer), out: make([]byte, 0, smallBuffer), held: make([]byte, 0, smallBuffer)}
+}
+
+// giveScratch takes it back, unless somebody made it grow a lot.
+func (s *Server) giveScratch(m *scratch) {
+	if len(m.in) > 4*smallBuffer || cap(m.out) > 4*smallBuffer || cap(m.held) > 4*smallBuffer {
+		return
+	}
+	clear(m.names[:cap(m.names)])
+	m.head.reset()
+	s.pool.Put(m)
+}
