@@ -1,12 +1,12 @@
 package edge
 
 import (
-	"crypto/rand"
 	"errors"
 	"maps"
 	"net/http"
 	"strconv"
 
+	"nearcast/edge/coding"
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
@@ -14,30 +14,53 @@ import (
 
 // sendStored answers with a stored object.
 func (x *exchange) sendStored(o *store.Object, word string, c cacheStatus) {
-	src := &source{x: x, object: o}
+	src := x.from(o)
 	defer src.close()
-	sel := x.selects(o)
-	if start, end := sel.bounds(o); o.Sliced && x.method != http.MethodHead && start < end {
-		if at, _, missing := x.s.missing(o, start, end, true); missing {
-			reader, h, own := x.joinMissing(o, at, end)
-			if reader != nil {
-				defer reader.Close()
-				if h.object == nil || h.object.ID != o.ID {
-					x.sendOther(reader, h, own)
-					return
-				}
-				src.next, src.nextFrom = reader, h.from
-				word, c = wordMiss, cacheStatus{fwd: "partial", fwdStatus: h.status, stored: h.storing, collapsed: !own}
-				x.rec.upstream = h.upstream
-			}
+	if h := x.lacking(src); h != nil {
+		if h.object == nil || h.object.ID != o.ID {
+			x.sendOther(src.next, h, src.nextOwn)
+			return
 		}
+		word, c = wordMiss, cacheStatus{fwd: "partial", fwdStatus: h.status, stored: h.storing, collapsed: !src.nextOwn}
+		x.rec.upstream = h.upstream
+	}
+	v := x.variantOf(o)
+	if x.sendVariant(src, v, true, word, c) {
+		return
 	}
 	h := maps.Clone(o.Response.Header)
+	if v.applies && !v.decode {
+		h = coding.HeadIdentity(h)
+	}
 	x.sayAge(h, o.Response, &c)
 	x.stamp(h, word, c)
-	if x.begin(src, sel, h) {
+	if sel := x.selects(o); x.begin(src, sel, h) {
 		x.send(src, sel)
 	}
+}
+
+// lacking starts or joins a fill of the first octets that a stored content lacks of what is wanted, and
+// returns its head, or nil if it lacks none. That must have begun before the head is sent: it may turn out that
+// upstream has another content by now.
+func (x *exchange) lacking(src *source) *head {
+	o := src.object
+	start, end := x.selects(o).bounds(o)
+	if !o.Sliced || x.method == http.MethodHead || start >= end {
+		return nil
+	}
+	at, _, missing := x.s.missing(o, start, end, true)
+	if !missing {
+		return nil
+	}
+	reader, h, own, err := src.join(at, end)
+	if err != nil {
+		x.abort(err)
+	}
+	if reader == nil {
+		return nil // somebody else has just brought it
+	}
+	src.next, src.nextFrom, src.nextOwn = reader, h.from, own
+	return h
 }
 
 // sendOther answers when the fill that was to complete a stored content has brought something else.
@@ -90,16 +113,24 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 		x.sendAsIs(reader, f, c)
 		return
 	}
+	src := x.from(o)
+	src.reader, src.from = reader, f.from
+	defer src.close()
+	v := x.variantOf(o)
+	if x.sendVariant(src, v, f.shared, wordMiss, c) {
+		return
+	}
 	h := maps.Clone(o.Response.Header)
 	if own && !f.partial() {
 		h = maps.Clone(f.header)
+	}
+	if v.applies && !v.decode {
+		h = coding.HeadIdentity(h)
 	}
 	if !own {
 		x.sayAge(h, o.Response, &c)
 	}
 	x.stamp(h, wordMiss, c)
-	src := &source{x: x, object: o, reader: reader, from: f.from}
-	defer src.close()
 	sel := x.selects(o)
 	if x.begin(src, sel, h) {
 		x.send(src, sel)
@@ -112,17 +143,12 @@ func (x *exchange) sendAsIs(reader *fill.Reader[*head], f *head, c cacheStatus) 
 	h := maps.Clone(f.header)
 	x.stamp(h, wordMiss, c)
 	whole := &store.Object{Response: f.object.Response, Length: f.length}
-	src := &source{x: x, object: whole, reader: reader}
-	sel := selection{status: f.status}
+	src := x.from(whole)
+	src.reader = reader
+	sel := &selection{status: f.status}
 	if x.begin(src, sel, h) {
 		x.sendSpan(src, 0, f.length)
 	}
-}
-
-// multipart makes the form in which several ranges are sent.
-func (x *exchange) multipart(src *source, sel selection, h http.Header) *httpcache.Multipart {
-	src.parts = httpcache.NewMultipart(sel.ranges, src.object.Length, h.Get("Content-Type"), rand.Text())
-	return src.parts
 }
 
 // forwardReason is the fwd parameter of RFC 9211 section 2.2 for a fill.

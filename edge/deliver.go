@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"maps"
@@ -16,7 +17,7 @@ import (
 )
 
 // begin sends the head of an answer and reports whether a body is to follow. h is the exchange's to change.
-func (x *exchange) begin(src *source, sel selection, h http.Header) (body bool) {
+func (x *exchange) begin(src *source, sel *selection, h http.Header) (body bool) {
 	o := src.object
 	delete(h, "Content-Length")
 	switch {
@@ -33,7 +34,8 @@ func (x *exchange) begin(src *source, sel selection, h http.Header) (body bool) 
 		h.Set("Content-Range", contentRange(sel.ranges[0], o.Length, o.Doubtful))
 		h.Set("Content-Length", strconv.FormatInt(sel.ranges[0].Length, 10))
 	case sel.ranges != nil:
-		x.multipart(src, sel, h).SetHeader(h)
+		sel.parts = httpcache.NewMultipart(sel.ranges, o.Length, h.Get("Content-Type"), rand.Text())
+		sel.parts.SetHeader(h)
 	case o.Length >= 0 && bodyAllowed(sel.status):
 		h.Set("Content-Length", strconv.FormatInt(o.Length, 10))
 	}
@@ -65,19 +67,18 @@ func contentRange(r httpcache.Range, length int64, doubtful bool) string {
 }
 
 // send sends the selected octets.
-func (x *exchange) send(src *source, sel selection) {
+func (x *exchange) send(src *source, sel *selection) {
 	switch len(sel.ranges) {
 	case 0:
 		x.sendSpan(src, 0, src.object.Length)
 	case 1:
 		x.sendSpan(src, sel.ranges[0].Start, sel.ranges[0].Start+sel.ranges[0].Length)
 	default:
-		parts := src.parts
 		for i, r := range sel.ranges {
-			x.write([]byte(parts.Head(i)))
+			x.write([]byte(sel.parts.Head(i)))
 			x.sendSpan(src, r.Start, r.Start+r.Length)
 		}
-		x.write([]byte(parts.Tail()))
+		x.write([]byte(sel.parts.Tail()))
 	}
 }
 

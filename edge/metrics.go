@@ -20,6 +20,8 @@ type metrics struct {
 	panics         prometheus.Counter
 	resumed        prometheus.Counter
 	broken         prometheus.Counter
+	coded          prometheus.Counter
+	bombs          prometheus.Counter
 	generation     prometheus.Gauge
 }
 
@@ -35,6 +37,8 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		refused:        counter("store_refused_total", "Responses that the store had no room for."),
 		resumed:        counter("fills_resumed_total", "Bodies that upstream broke off and that were continued from where they ended."),
 		broken:         counter("responses_broken_off_total", "Responses cut short because the rest could not be had."),
+		coded:          counter("variants_coded_total", "Contents that a content coding was applied to."),
+		bombs:          counter("decoding_refused_total", "Bodies that would have decoded to far more octets than they have."),
 		panics:         counter("panics_total", "Panics while serving; each is a defect."),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_edge_configuration_generation", Help: "Generation of the configuration that is served.",
@@ -45,7 +49,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken,
+		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.coded, m.bombs,
 			m.generation, s.records.dropped)
 		registry.MustRegister(gauges(s)...)
 	}

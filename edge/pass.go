@@ -19,7 +19,13 @@ const copySize = 32 << 10
 
 // pass sends the visitor's request upstream as it is and the response back, with
 // nothing used. fwd is why, in the words of RFC 9211 section 2.2.
-func (x *exchange) pass(fwd string) { x.passWith(fwd, x.outgoing(x.s)) }
+func (x *exchange) pass(fwd string) {
+	fields := x.outgoing(x.s)
+	if x.accept != nil { // nothing is made of what is passed on
+		fields["Accept-Encoding"] = x.accept
+	}
+	x.passWith(fwd, fields)
+}
 
 // forwardHead sends a HEAD that the store does not answer upstream as it is, for no body is to be fetched
 // for it; if there is something to validate, with the condition for that.

@@ -24,6 +24,7 @@ type exchange struct {
 
 	stored   *store.Object      // what was stored when last looked
 	decision httpcache.Decision // about stored
+	accept   []string           // the visitor's Accept-Encoding, where the node chooses the coding
 	anew     bool               // the parts that are stored are of no use: ask upstream whatever is stored
 }
 
@@ -92,6 +93,10 @@ func (x *exchange) identify(t *tables) bool {
 	table := t.rules[site]
 	x.plan = table.Request(rules.Request{Method: r.Method, Target: target, Header: header, Country: t.country(x.client)})
 	x.key = x.plan.Key
+	if _, codes := t.codings[x.plan.Rule]; codes && x.hop.node == "" {
+		x.accept = header["Accept-Encoding"]
+		header["Accept-Encoding"] = []string{"identity"} // one content for all, of which the node makes the variants
+	}
 	dropClaims(r.Method, header, x.plan)
 	x.rec.site, x.rec.url, x.rec.client = site.Name, target.String(), x.client
 	return true

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"nearcast/cdn"
+	"nearcast/edge/coding"
 	"nearcast/edge/route"
 	"nearcast/edge/rules"
 	"nearcast/internal/ring"
@@ -16,6 +17,7 @@ type tables struct {
 	routes     *route.Table
 	rules      map[*cdn.Site]*rules.Table
 	countries  *rules.Countries
+	codings    map[*cdn.Route]coding.Policy // of the routes that have one
 	standalone bool
 	tier       cdn.Tier
 	parents    [][]cdn.NodeName // candidates of each parent POP, in order of preference
@@ -32,12 +34,17 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	fleet := &snapshot.Fleet
 	t := &tables{
 		routes: routes, rules: make(map[*cdn.Site]*rules.Table), countries: rules.CompileCountries(fleet),
-		addrs: make(map[cdn.NodeName]string),
+		addrs: make(map[cdn.NodeName]string), codings: make(map[*cdn.Route]coding.Policy),
 	}
 	for i := range snapshot.Sites {
 		site := &snapshot.Sites[i]
 		if t.rules[site], err = rules.Compile(site); err != nil {
 			return err
+		}
+		for j := range site.Routes {
+			if c := site.Routes[j].Compress; c != nil {
+				t.codings[&site.Routes[j]] = codingPolicy(c)
+			}
 		}
 	}
 	self := fleet.Node(s.cfg.Node)

@@ -17,6 +17,9 @@ func (f *Fill[H]) attach(at int64) *Reader[H] {
 	return &Reader[H]{fill: f, at: c}
 }
 
+// Fork returns another reader at the same place, for another goroutine; nil if the octets are gone.
+func (r *Reader[H]) Fork() *Reader[H] { return r.fill.attach(r.At()) }
+
 // Ready is closed when the head is known.
 func (r *Reader[H]) Ready() <-chan struct{} { return r.fill.ready }
 

@@ -110,8 +110,8 @@ func (c *conn) drain() {
 	c.cut = make(chan struct{})
 	c.cutter = time.AfterFunc(c.lim.Drain, func() {
 		defer close(c.cut)
+		c.closeNow() // first, so that a handler that gives up cannot look as if it had finished
 		c.cancel()
-		c.closeNow()
 	})
 }
 

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -20,13 +21,27 @@ func (m *message) setLength() *refusal {
 	case len(lengths) > 1:
 		return malformed("cl-repeated", "the request has more than one Content-Length")
 	case len(lengths) == 0:
-		return nil
+		return m.setNoLength()
 	}
 	n, ok := parseLength(lengths[0])
 	if !ok {
 		return malformed("cl", "Content-Length must be 1 to 18 digits")
 	}
 	m.length, m.req.ContentLength = n, n
+	return nil
+}
+
+// setNoLength is for a request without a body. HTTP/1.0 has no other way than a length to show that
+// there is none where one belongs (RFC 1945 section 7.2.2), and some of its clients take the end of
+// the connection for one.
+func (m *message) setNoLength() *refusal {
+	if m.req.ProtoMinor > 0 {
+		return nil
+	}
+	switch m.req.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return malformed("no-length", "HTTP/1.0 needs a Content-Length with this method")
+	}
 	return nil
 }
 

@@ -132,6 +132,7 @@ func refusedFramings() []stream {
 		{"two CL that agree", post("Content-Length: 3\r\nContent-Length: 3\r\n") + "abc", 400, "cl-repeated"},
 		{"two CL that differ", post("Content-Length: 0\r\nContent-Length: 30\r\n") + evil, 400, "cl-repeated"},
 		{"two TE", post(te+te) + "0\r\n\r\n", 400, "te"},
+		{"body that the connection ends", "POST /c HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n" + evil, 400, "no-length"},
 		{"TE in HTTP/1.0", "POST /c HTTP/1.0\r\nHost: x\r\n" + te + "\r\n0\r\n\r\n" + evil, 400, "te-in-1.0"},
 	}
 	for _, length := range []string{

@@ -31,9 +31,22 @@ func start(t *testing.T, s *http1.Server) (addr string) {
 	return addr
 }
 
+// startOn is start with a listener that is wrapped.
+func startOn(t *testing.T, s *http1.Server, wrap func(net.Listener) net.Listener) (addr string) {
+	t.Helper()
+	addr, stop := serveOn(t, s, wrap)
+	t.Cleanup(stop)
+	return addr
+}
+
 // startStoppable is start for tests that stop the server themselves; stop waits until it
 // has ended, and may be called again.
 func startStoppable(t *testing.T, s *http1.Server) (addr string, stop func()) {
+	t.Helper()
+	return serveOn(t, s, func(l net.Listener) net.Listener { return l })
+}
+
+func serveOn(t *testing.T, s *http1.Server, wrap func(net.Listener) net.Listener) (addr string, stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,7 +54,7 @@ func startStoppable(t *testing.T, s *http1.Server) (addr string, stop func()) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, l) }()
+	go func() { served <- s.Serve(ctx, wrap(l)) }()
 	return l.Addr().String(), sync.OnceFunc(func() {
 		cancel()
 		if err := <-served; err != nil {

@@ -1,0 +1,236 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"time"
+
+	"nearcast/edge/fill"
+	"nearcast/edge/httpcache"
+	"nearcast/edge/store"
+)
+
+// errChanged is that upstream has another content by now than the one that is being sent.
+var errChanged = errors.New("the content has changed upstream")
+
+// errClosing is that the node starts no fetch any more.
+var errClosing = errors.New("the node is closing")
+
+// source is where the octets of a content come from: a fill, the store, or now one and then the
+// other. It is used by one goroutine.
+type source struct {
+	s      *Server
+	q      *query
+	ctx    context.Context //nolint:containedctx // of whoever reads
+	exact  bool            // upstream is to be asked for no more than what is missing
+	object *store.Object
+
+	reader *fill.Reader[*head] // nil if no fill is being read
+	from   int64               // where in the content the fill's body begins
+	empty  int                 // fills in a row that brought nothing
+
+	next     *fill.Reader[*head] // found beforehand for octets further on; nil if there is none
+	nextFrom int64               // as from, of next
+	nextOwn  bool                // it was started for this source
+}
+
+// fork returns a source of the same content for another goroutine.
+func (src *source) fork(ctx context.Context) *source {
+	other := &source{s: src.s, q: src.q, ctx: ctx, object: src.object, from: src.from, nextFrom: src.nextFrom}
+	if src.reader != nil {
+		other.reader = src.reader.Fork()
+	}
+	if src.next != nil {
+		other.next = src.next.Fork()
+	}
+	return other
+}
+
+// close gives up the fills.
+func (src *source) close() {
+	src.drop()
+	if src.next != nil {
+		src.next.Close()
+		src.next = nil
+	}
+}
+
+// drop gives up the fill that is being read.
+func (src *source) drop() {
+	if src.reader != nil {
+		src.reader.Close()
+		src.reader = nil
+	}
+}
+
+// at returns octets at an offset, at least one, if it is before end (-1: wherever the body ends), as soon as
+// there are some. After the last it returns io.EOF.
+func (src *source) at(pos, end int64) ([]byte, error) {
+	for {
+		p, err := src.read(pos)
+		switch {
+		case p != nil && err == nil:
+			src.empty = 0
+			return p, nil
+		case err != nil && (!src.object.Sliced || !recoverable(err) || end < 0 || pos >= end):
+			return nil, err
+		}
+		src.drop()
+		if p := src.stored(pos); p != nil {
+			return p, nil
+		}
+		if o := src.object; !o.Sliced {
+			if o.Length < 0 || pos < o.Length {
+				return nil, io.ErrUnexpectedEOF // a fill had it, and that is gone
+			}
+			return nil, io.EOF
+		}
+		if src.empty++; src.empty > 2 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		if err := src.complete(pos, end); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// recoverable reports whether what a fill does not bring may be found elsewhere.
+func recoverable(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, fill.ErrPassed) }
+
+// read returns octets of the fill; none and no error if there is no fill.
+func (src *source) read(pos int64) ([]byte, error) {
+	if src.reader == nil {
+		return nil, nil
+	}
+	if src.reader.At()+src.from != pos && (pos < src.from || !src.reader.StartAt(pos-src.from)) {
+		return nil, fill.ErrPassed
+	}
+	return src.reader.Next(src.ctx)
+}
+
+// stored returns octets that are in the store, nil if those at the offset are not.
+func (src *source) stored(pos int64) []byte {
+	body := src.object.Body.Cut(pos, src.object.Body.Len())
+	if src.object.Sliced {
+		body, _ = src.s.sliceAt(src.object, pos)
+	}
+	for p := range body.Slice(0, body.Len()) {
+		return p
+	}
+	return nil
+}
+
+// pending reports whether the next octets are there already.
+func (src *source) pending() bool { return src.reader == nil || src.reader.Pending() }
+
+// complete finds or starts a fill that brings what is not stored at an offset.
+func (src *source) complete(pos, end int64) error {
+	if next := src.next; next != nil && next.At()+src.nextFrom == pos {
+		src.reader, src.from, src.next = next, src.nextFrom, nil
+		return nil
+	}
+	reader, h, _, err := src.join(pos, end)
+	switch {
+	case err != nil:
+		return err
+	case reader == nil:
+		return nil // it has just been stored
+	case h.object == nil || h.object.ID != src.object.ID:
+		reader.Close()
+		if h.err != nil {
+			return h.err
+		}
+		return errChanged
+	}
+	src.reader, src.from = reader, h.from
+	return nil
+}
+
+// join finds or starts a fill of what is not stored of the content from an offset on, and
+// waits for its head, which may be of another content. It returns nil if the octets are stored after all.
+func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, own bool, err error) {
+	o := src.object
+	has := func(h *head) (int64, bool) {
+		return pos - h.from, h.object != nil && h.object.ID == o.ID && h.brings(pos, pos+1)
+	}
+	for joins := 0; ; joins++ {
+		at, gap, missing := src.s.missing(o, pos, end, src.exact)
+		if !missing || at > pos {
+			return nil, nil, false, nil
+		}
+		reader, own := src.joinGap(gap, pos, joins < maxJoins, has)
+		if reader == nil {
+			if _, _, missing := src.s.missing(o, pos, pos+1, true); missing {
+				return nil, nil, false, errClosing
+			}
+			return nil, nil, false, nil
+		}
+		if src.await(reader, own) {
+			at, ok := has(reader.Head())
+			if ok && reader.StartAt(at) || own {
+				return reader, reader.Head(), own, nil
+			}
+		}
+		reader.Close()
+		if err := src.ctx.Err(); err != nil {
+			return nil, nil, false, err
+		}
+	}
+}
+
+func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func(*head) (int64, bool)) (*fill.Reader[*head], bool) {
+	o := src.object
+	ask := fill.Ask[*head]{Variant: src.q.plan.Variant, Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true}
+	if ask.Span.End == o.Length {
+		ask.Span.End = math.MaxInt64
+	}
+	if shared {
+		ask.Accept = has
+	}
+	return src.s.fills.Join(src.q.key, ask, func() fill.Run[*head] {
+		if _, _, missing := src.s.missing(o, pos, pos+1, true); !missing {
+			return nil
+		}
+		return src.s.fetch(errand{query: src.q, base: o, span: ask.Span, missing: true})
+	})
+}
+
+// await waits for a fill's head. It reports false if somebody else's takes too long, or the reader has gone.
+func (src *source) await(reader *fill.Reader[*head], own bool) bool {
+	var patience <-chan time.Time
+	if !own {
+		timer := time.NewTimer(headTimeout)
+		defer timer.Stop()
+		patience = timer.C
+	}
+	return reader.Wait(src.ctx, patience, func(*head) {})
+}
+
+// wholeReader reads a content from its start to its end.
+type wholeReader struct {
+	*source
+	pos  int64
+	rest []byte // of what the source has given
+}
+
+// Read implements [io.Reader].
+func (r *wholeReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		if r.object.Length >= 0 && r.pos >= r.object.Length {
+			return 0, io.EOF
+		}
+		octets, err := r.at(r.pos, r.object.Length)
+		if err != nil {
+			if errors.Is(err, io.EOF) && r.object.Length >= 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+		r.rest = octets
+	}
+	n := copy(p, r.rest)
+	r.rest, r.pos = r.rest[n:], r.pos+int64(n)
+	return n, nil
+}
