@@ -168,6 +168,9 @@ func (x *exchange) sendFailure(f *head, c cacheStatus) {
 		x.sendStored(x.stored, wordStale, c)
 		return
 	}
+	if x.stored != nil && f.disconnected { // and it must not stand in (RFC 9111 section 5.2.2.2)
+		status = http.StatusGatewayTimeout
+	}
 	x.failUpstream(f.err, status, c)
 }
 

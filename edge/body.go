@@ -75,7 +75,7 @@ func (b *body) close() {
 // resume asks upstream for what is left and reports whether it comes.
 func (b *body) resume() bool {
 	h := b.head
-	if b.tries >= maxResumes || b.ctx.Err() != nil || !(h.partial() || resumable(h.object.Response)) {
+	if b.tries >= maxResumes || b.ctx.Err() != nil || !h.partial() && !resumable(h.object.Response) {
 		return false
 	}
 	b.tries++

@@ -25,10 +25,11 @@ func content(n int, seed uint64) []byte {
 
 // rangeOrigin serves a content with validators and ranges, and counts the octets that it sends.
 type rangeOrigin struct {
-	body []byte
-	etag string
-	sent atomic.Int64
-	asks atomic.Int64
+	body      []byte
+	etag      string
+	generated int64 // if positive, the length of a content of zeros in place of body
+	sent      atomic.Int64
+	asks      atomic.Int64
 }
 
 func (o *rangeOrigin) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -37,7 +38,19 @@ func (o *rangeOrigin) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	h.Set("Cache-Control", "max-age=60")
 	h.Set("Etag", o.etag)
 	h.Set("Content-Type", "video/mp4")
-	http.ServeContent(counted{w, &o.sent}, req, "", time.Time{}, bytes.NewReader(o.body))
+	var body io.ReadSeeker = bytes.NewReader(o.body)
+	if o.generated > 0 {
+		body = io.NewSectionReader(zeros{}, 0, o.generated)
+	}
+	http.ServeContent(counted{w, &o.sent}, req, "", time.Time{}, body)
+}
+
+// zeros is a content of any length.
+type zeros struct{}
+
+func (zeros) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 // counted counts the octets of a body.
@@ -76,7 +89,7 @@ func TestRangesOfALargeObject(t *testing.T) {
 		before := origin.sent.Load()
 		a := r.get(t, addr, "/v", "Range", field)
 		want := origin.body[start:end]
-		if a.StatusCode != 206 || a.body != string(want) {
+		if a.StatusCode != http.StatusPartialContent || a.body != string(want) {
 			t.Fatalf("%s: %s with %d octets, want 206 with %d; %s", field, a.Status, len(a.body), len(want), a.status())
 		}
 		if got, want := a.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-%d/%d", start, end-1, len(origin.body)); got != want {
@@ -87,7 +100,7 @@ func TestRangesOfALargeObject(t *testing.T) {
 		}
 	}
 	asks := origin.asks.Load()
-	if a := r.get(t, addr, "/v"); a.StatusCode != 200 || a.body != string(origin.body) {
+	if a := r.get(t, addr, "/v"); a.StatusCode != http.StatusOK || a.body != string(origin.body) {
 		t.Errorf("the whole: %s with %d octets", a.Status, len(a.body))
 	}
 	if origin.sent.Load() > int64(len(origin.body))+3*mib {
@@ -106,7 +119,7 @@ func TestSeveralRanges(t *testing.T) {
 	_, addr := r.startAlone(t)
 	for i := range 2 {
 		a := r.get(t, addr, "/v", "Range", "bytes=4000000-4000009,0-4,-3,5-9")
-		if a.StatusCode != 206 || strconv.Itoa(len(a.body)) != a.Header.Get("Content-Length") {
+		if a.StatusCode != http.StatusPartialContent || strconv.Itoa(len(a.body)) != a.Header.Get("Content-Length") {
 			t.Fatalf("%s with %d octets, Content-Length %s", a.Status, len(a.body), a.Header.Get("Content-Length"))
 		}
 		typ, params, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
@@ -134,23 +147,22 @@ func TestSeveralRanges(t *testing.T) {
 // TestRangeAmplification is the attack on the origin's uplink: little asked for of much (RFC 9110
 // section 17.15).
 func TestRangeAmplification(t *testing.T) {
-	overlapping := "bytes=0-"
-	for i := range 1000 {
+	overlapping := "bytes=0-0"
+	for i := range 999 {
 		overlapping += ",0-" + strconv.Itoa(i)
 	}
 	many := "bytes=0-0"
 	for i := range 7 {
-		many += fmt.Sprintf(",%d-%d", (i+1)*5*mib, (i+1)*5*mib)
+		many += fmt.Sprintf(",%d-%d", (i+1)*100*mib, (i+1)*100*mib)
 	}
 	for name, field := range map[string]string{
-		"one octet": "bytes=30000000-30000000", "last octet": "bytes=-1", "two octets of two slices": "bytes=1048575-1048576",
+		"one octet": "bytes=300000000-300000000", "last octet": "bytes=-1", "two octets of two slices": "bytes=1048575-1048576",
 		"overlapping": overlapping, "far apart": many,
 	} {
 		t.Run(name, func(t *testing.T) {
-			origin := &rangeOrigin{body: content(40*mib, 3), etag: `"v1"`}
+			origin := &rangeOrigin{etag: `"v1"`, generated: 1 << 30}
 			r := newRig(t, origin.ServeHTTP)
-			l1, _ := r.chain(t)
-			_ = l1
+			r.chain(t)
 			for range 3 {
 				before := origin.sent.Load()
 				a := r.get(t, r.addr("fra-1"), "/v?"+strconv.Itoa(int(before)), "Range", field)
@@ -173,7 +185,7 @@ func TestContentChangesBetweenSlices(t *testing.T) {
 	}
 	origin = &rangeOrigin{body: fresh, etag: `"new"`}
 	a := r.get(t, addr, "/v", "Range", "bytes=5-3000000")
-	if want := fresh[5:3000001]; a.body != string(want) || a.Header.Get("Etag") != `"new"` || a.StatusCode != 206 {
+	if want := fresh[5:3000001]; a.body != string(want) || a.Header.Get("Etag") != `"new"` || a.StatusCode != http.StatusPartialContent {
 		t.Errorf("a range across what is stored and what is not: %s, %d octets, Etag %s", a.Status, len(a.body), a.Header.Get("Etag"))
 	}
 	if a := r.get(t, addr, "/v"); a.body != string(fresh) {
@@ -181,7 +193,7 @@ func TestContentChangesBetweenSlices(t *testing.T) {
 	}
 	origin = &rangeOrigin{body: fresh[:100], etag: `"short"`}
 	r.clock.advance(2 * time.Minute)
-	if a := r.get(t, addr, "/v", "Range", "bytes=3000000-3000001"); a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */100" {
+	if a := r.get(t, addr, "/v", "Range", "bytes=3000000-3000001"); a.StatusCode != http.StatusRequestedRangeNotSatisfiable || a.Header.Get("Content-Range") != "bytes */100" {
 		t.Errorf("a range that is gone: %s, Content-Range %q", a.Status, a.Header.Get("Content-Range"))
 	}
 }

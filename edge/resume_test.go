@@ -112,6 +112,7 @@ func (c *crowd) start(t *testing.T, n int, half <-chan struct{}) {
 
 // read reads in the manner of reader i: every tenth leaves, every seventh takes small bites.
 func (c *crowd) read(t *testing.T, i int) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.addr+"/v", http.NoBody)
 	if err != nil {
 		t.Error(err)

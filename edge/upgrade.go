@@ -101,9 +101,9 @@ func (x *exchange) tunnel(upstream io.ReadWriteCloser, h http.Header) {
 // writeSwitch writes the head of a 101.
 func writeSwitch(w io.Writer, h http.Header) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprint(out, "HTTP/1.1 101 Switching Protocols\r\n") //nolint:errcheck // Flush reports it
-	h.Write(out)                                            //nolint:errcheck // likewise
-	fmt.Fprint(out, "\r\n")                                 //nolint:errcheck // likewise
+	fmt.Fprint(out, "HTTP/1.1 101 Switching Protocols\r\n")
+	h.Write(out) //nolint:errcheck // Flush reports it
+	fmt.Fprint(out, "\r\n")
 	return out.Flush()
 }
 

@@ -61,16 +61,20 @@ var forwarding = []requirement{
 		},
 	},
 	{
-		name: "RFC9110/7.2/host", level: must, text: "send a Host, whatever the client wrote in an absolute target (RFC 9112 section 3.2.2)",
+		name: "RFC9110/7.2/absolute", level: must, text: "take a target in absolute form for what it is, and send the Host that it names",
 		test: func(t *testing.T, e *env) {
-			got := e.raw("GET http://absolute.example/a HTTP/1.1\r\nHost: ignored.example\r\nConnection: close\r\n\r\n")
+			got := e.raw("GET http://absolute.example/a?b HTTP/1.1\r\nHost: absolute.example\r\nConnection: close\r\n\r\n")
 			if !strings.HasPrefix(got, "HTTP/1.1 200") {
 				t.Fatalf("got %q", got)
 			}
-			if host := e.last().Host; host != "absolute.example" {
-				t.Errorf("the origin was sent Host: %s", host)
+			if s := e.last(); s.Host != "absolute.example" || s.RequestURI != "/a?b" {
+				t.Errorf("the origin was asked for %s of Host %s", s.RequestURI, s.Host)
 			}
 		},
+	},
+	{
+		name: "RFC9110/7.2/two-hosts", level: must, text: "ignore a Host that is not that of a target in absolute form (RFC 9112 section 3.2.2)",
+		reason: "on purpose: a request that names two hosts is refused with 400. Its sender breaks section 3.2, and is likelier to be after a difference between two readers than to mean it",
 	},
 	{
 		name: "RFC9110/7.6.1/request", level: must, text: "remove Connection, and the fields that it names, from a request",
@@ -108,7 +112,10 @@ var forwarding = []requirement{
 	{
 		name: "RFC9110/7.6.1/protected", level: mustNot, text: "lose fields of its own or of the message's framing because Connection names them",
 		test: func(_ *testing.T, e *env) {
-			e.rawGet("/a", "Connection: Host, Via, CDN-Loop, X-Forwarded-For", "X-Forwarded-For: 6.6.6.6")
+			head, _ := e.rawGet("/a", "Connection: Host, Via, CDN-Loop, X-Forwarded-For", "X-Forwarded-For: 6.6.6.6")
+			if strings.HasPrefix(head, "HTTP/1.1 400") {
+				return // refusing it loses nothing either
+			}
 			s := e.last()
 			if s.Host != domain || s.field("Via") == "" || s.field("CDN-Loop") == "" {
 				e.t.Errorf("the origin was sent Host %q, %v", s.Host, s.Header)
@@ -213,7 +220,7 @@ var transformations = []requirement{
 			e.replies(does(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Vary", "Accept-Encoding")
-				if strings.Contains(r.Header.Get("Accept-Encoding"), "br") {
+				if r.Header.Get("Accept-Encoding") == "br" {
 					w.Header().Set("Content-Encoding", "br")
 				}
 				fmt.Fprint(w, "content")

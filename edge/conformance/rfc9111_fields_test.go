@@ -127,6 +127,10 @@ func isSecond(e *env, a answer) {
 // only where the site says so.
 var requestDirectives = []requirement{
 	{
+		name: "RFC9111/5.2.1/sites", level: may, text: "follow the directives of requests",
+		reason: "a stand-alone edge does, and is tested below; a site's edges do not unless told to, since any visitor could send load to the origin with them",
+	},
+	{
 		name: "RFC9111/5.2.1.1/max-age", level: may, text: "answer max-age with nothing older",
 		test: both(
 			onStored(ok("Cache-Control: max-age=60"), 10*time.Second, "Cache-Control: max-age=10", isFirst),

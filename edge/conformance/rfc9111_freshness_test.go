@@ -116,7 +116,7 @@ var freshness = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.1/invalid", level: should, text: "take a response whose freshness is invalid for stale",
-		test: each([]string{"max-age=a", "max-age=-1", "max-age=1.5", "max-age=", "max-age", "max-age='100'", "max-age=100a", "max-age=0x10", "max-age =100", "max-age= 100", "s-maxage=x, max-age=100"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"max-age=a", "max-age=-1", "max-age=1.5", "max-age=", "max-age", "max-age='100'", "max-age=100a", "max-age=0x10", "s-maxage=x, max-age=100"}, func(v string) func(*testing.T, *env) {
 			return func(t *testing.T, e *env) {
 				staleAt(11*time.Second, ok("Cache-Control: "+v, "Last-Modified: "+e.date(-10000*time.Hour), `ETag: "1"`))(t, e)
 			}

@@ -119,9 +119,12 @@ var partial = []requirement{
 			e.then(partialOrigin(`"1"`, "X-Part: 2"))
 			e.advance(time.Second)
 			e.get("Range: bytes=50-99")
+			combined := len(e.origin.requests()) > 1 // or it had asked for all
 			a := e.get()
 			e.served(a, content())
-			e.has(a, "X-Part", "2")
+			if combined {
+				e.has(a, "X-Part", "2")
+			}
 		},
 	},
 }
@@ -151,7 +154,12 @@ func differentVersions(first, second string) func(*testing.T, *env) {
 			}
 			fmt.Fprint(w, other)
 		}))
-		if a := e.get("Range: bytes=50-99"); a.body != other[50:] && a.body != other {
+		a := e.get("Range: bytes=50-99")
+		if len(e.origin.requests()) == 1 {
+			e.served(e.get(), content()) // it had asked for all, which is of one version
+			return
+		}
+		if a.body != other[50:] && a.body != other {
 			t.Errorf("the second half is %s %q", a.Status, a.body)
 		}
 		e.served(e.get(), other)

@@ -230,11 +230,9 @@ var storedFields = []requirement{
 // updates: a 304 with more fields makes of a stored response what is wanted.
 func updates(fields []string, want map[string]string) func(*testing.T, *env) {
 	return func(_ *testing.T, e *env) {
+		fields = append([]string{"HTTP/1.1 304 Not Modified", `ETag: "1"`, "Date: " + e.date(61*time.Second)}, fields...)
 		e.replies(ok("Cache-Control: max-age=60", `ETag: "1"`, "X-Changed: 1", "X-Set: a", "X-Set: b", "X-Kept: 1", "Content-Language: de", "Content-Type: text/plain"),
-			notModified(append([]string{`ETag: "1"`}, fields...)...))
-		if !slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "Cache-Control") }) {
-			e.replies(e.origin.script[0], notModified(append([]string{`ETag: "1"`, "Cache-Control: max-age=60"}, fields...)...))
-		}
+			octets(strings.Join(fields, "\n")+"\n\n")) // net/http's server would drop some of them
 		e.get()
 		e.advance(61 * time.Second)
 		for range 2 { // the answer that validates, and one from the store
