@@ -164,7 +164,7 @@ func (x *exchange) forwardReason() string {
 func (x *exchange) sendFailure(f *head, c cacheStatus) {
 	detail, status := failure(f.err)
 	c.detail = detail
-	if x.stored != nil && x.stored.Response.AfterError(x.s.now(), x.policyOf(x.stored.Response), f.disconnected) {
+	if x.stored != nil && x.standsIn(x.s.now(), x.stored, f.disconnected) {
 		x.sendStored(x.stored, wordStale, c)
 		return
 	}

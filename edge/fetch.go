@@ -143,7 +143,7 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 	case resp.StatusCode == http.StatusPartialContent && e.span == fill.Whole():
 		// A part that nobody asked for (RFC 9110 section 15.3.7): of what, is anybody's guess.
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
-	case e.base != nil && !e.missing && serverError(resp.StatusCode) && e.base.Response.AfterError(arrived, e.policyOf(e.base.Response), false):
+	case e.base != nil && !e.missing && serverError(resp.StatusCode) && e.standsIn(arrived, e.base, false):
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
 	default:
 		a := &arrival{s: s, errand: e, resp: resp, sent: sent, arrived: arrived, head: &head{

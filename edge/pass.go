@@ -96,7 +96,7 @@ func (x *exchange) passFailed(err error, c cacheStatus) {
 	var status int
 	c.detail, status = failure(err)
 	if x.method == http.MethodHead && x.decision.Verdict != httpcache.Pass && x.stored != nil &&
-		x.stored.Response.AfterError(x.s.now(), x.policyOf(x.stored.Response), true) {
+		x.standsIn(x.s.now(), x.stored, true) {
 		x.sendStored(x.stored, wordStale, c)
 		return
 	}

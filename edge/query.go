@@ -71,6 +71,11 @@ func (q *query) policyOf(r *httpcache.Response) httpcache.Policy {
 	return q.policy(r.Status)
 }
 
+// standsIn reports whether what is stored may be used although upstream has failed.
+func (q *query) standsIn(now time.Time, o *store.Object, disconnected bool) bool {
+	return httpcache.AfterErrorFor(now, q.cacheRequest(), o.Response, q.policyOf(o.Response), disconnected)
+}
+
 // outgoing returns the fields to send upstream, to be changed freely.
 func (q *query) outgoing(s *Server) http.Header {
 	h := q.header.Clone()

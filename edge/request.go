@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nearcast/cdn"
+	"nearcast/edge/coding"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 	"nearcast/edge/store"
@@ -93,13 +94,28 @@ func (x *exchange) identify(t *tables) bool {
 	table := t.rules[site]
 	x.plan = table.Request(rules.Request{Method: r.Method, Target: target, Header: header, Country: t.country(x.client)})
 	x.key = x.plan.Key
-	if _, codes := t.codings[x.plan.Rule]; codes && x.hop.node == "" {
-		x.accept = header["Accept-Encoding"]
-		header["Accept-Encoding"] = []string{"identity"} // one content for all, of which the node makes the variants
-	}
+	x.normaliseAccept()
 	dropClaims(r.Method, header, x.plan)
 	x.rec.site, x.rec.url, x.rec.client = site.Name, target.String(), x.client
 	return true
+}
+
+// normaliseAccept brings the visitor's Accept-Encoding into one of few forms, so that an origin that
+// varies by it has few variants to store. Where the node makes the variants itself, upstream
+// has one content for all.
+func (x *exchange) normaliseAccept() {
+	accept := x.header["Accept-Encoding"]
+	if x.hop.node != "" || x.tables.standalone { // another node has done it; and alone the node changes nothing
+		return
+	}
+	if _, codes := x.tables.codings[x.plan.Rule]; codes {
+		x.accept, x.header["Accept-Encoding"] = accept, []string{"identity"}
+		return
+	}
+	delete(x.header, "Accept-Encoding")
+	if normal := coding.Normalise(accept, []coding.Coding{coding.Brotli, coding.Gzip, coding.Zstd}); normal != "" {
+		x.header["Accept-Encoding"] = []string{normal}
+	}
 }
 
 // ruled answers what the site's routes answer without content: it reports true if it has.

@@ -17,6 +17,7 @@ func stored(r reply, request ...string) func(*testing.T, *env) {
 func notStored(r reply, request ...string) func(*testing.T, *env) {
 	r.fields = append(r.fields, `ETag: "stored"`)
 	return func(t *testing.T, e *env) {
+		t.Helper()
 		e.replies(r)
 		e.get(request...)
 		e.get(request...)
@@ -45,6 +46,7 @@ func freshAt(d time.Duration, r reply, request ...string) func(*testing.T, *env)
 // staleAt: the response is no longer used as it is after d.
 func staleAt(d time.Duration, r reply, request ...string) func(*testing.T, *env) {
 	return func(t *testing.T, e *env) {
+		t.Helper()
 		e.replies(r)
 		e.get(request...)
 		e.advance(d)
@@ -58,6 +60,7 @@ func staleAt(d time.Duration, r reply, request ...string) func(*testing.T, *env)
 // both: one proof and, in a new environment, another.
 func both(tests ...func(*testing.T, *env)) func(*testing.T, *env) {
 	return func(t *testing.T, e *env) {
+		t.Helper()
 		for _, test := range tests {
 			test(t, e)
 			e = newEnv(t)

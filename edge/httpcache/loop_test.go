@@ -50,31 +50,6 @@ func TestParseCDNInfos(t *testing.T) {
 	}
 }
 
-// TestParseVia: RFC 9110 section 7.6.3.
-func TestParseVia(t *testing.T) {
-	tests := []struct {
-		name  string
-		lines []string
-		want  []httpcache.Hop
-		ok    bool
-	}{
-		{"none", nil, nil, true},
-		{"short", []string{"1.1 nearcast"}, []httpcache.Hop{{Protocol: "1.1", By: "nearcast"}}, true},
-		{"example", []string{"1.0 fred, HTTP/1.1 p.example.net:80 (Apache/1.1)", "2 x"}, []httpcache.Hop{
-			{Protocol: "1.0", By: "fred"}, {Protocol: "HTTP/1.1", By: "p.example.net:80", Comment: "(Apache/1.1)"}, {Protocol: "2", By: "x"},
-		}, true},
-		{"malformed", []string{"1.1, fred, / x, 1.1 a/b, 1.1 y"}, []httpcache.Hop{{Protocol: "1.1", By: "y"}}, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, ok := httpcache.ParseVia(tt.lines)
-			if diff := cmp.Diff(tt.want, got); diff != "" || ok != tt.ok {
-				t.Errorf("ok %v, want %v (-want +got):\n%s", ok, tt.ok, diff)
-			}
-		})
-	}
-}
-
 func FuzzParseCDNInfos(f *testing.F) {
 	for _, tt := range loopTests {
 		for _, line := range tt.lines {
@@ -87,18 +62,6 @@ func FuzzParseCDNInfos(f *testing.F) {
 			again, ok := httpcache.ParseCDNInfos([]string{info.ID})
 			if !ok || len(again) != 1 || again[0].ID != info.ID {
 				t.Errorf("%q has the identifier %q, which is none", line, info.ID)
-			}
-		}
-	})
-}
-
-func FuzzParseVia(f *testing.F) {
-	f.Add("1.0 fred, HTTP/1.1 p.example.net:80 (Apache/1.1)")
-	f.Fuzz(func(t *testing.T, line string) {
-		hops, _ := httpcache.ParseVia([]string{line})
-		for _, h := range hops {
-			if h.Protocol == "" || h.By == "" {
-				t.Errorf("%q has the hop %+v", line, h)
 			}
 		}
 	})

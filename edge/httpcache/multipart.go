@@ -1,7 +1,6 @@
 package httpcache
 
 import (
-	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,7 +18,7 @@ type Multipart struct {
 
 // NewMultipart describes the body that has these ranges of a content of size octets and of
 // a media type, which may be empty if it is not known. The boundary must not occur in the
-// content: see [Boundary].
+// content: random text does.
 func NewMultipart(ranges []Range, size int64, contentType, boundary string) *Multipart {
 	m := &Multipart{
 		contentType: "multipart/byteranges; boundary=" + boundary,
@@ -41,10 +40,6 @@ func NewMultipart(ranges []Range, size int64, contentType, boundary string) *Mul
 	}
 	return m
 }
-
-// Boundary makes a boundary of octets that nobody could foresee: no content can be made to
-// have it.
-func Boundary(random [16]byte) string { return hex.EncodeToString(random[:]) }
 
 // ContentType is the Content-Type of the whole body.
 func (m *Multipart) ContentType() string { return m.contentType }

@@ -17,7 +17,7 @@ import (
 func TestMultipart(t *testing.T) {
 	const body = "0123456789abcdefghij"
 	ranges := []httpcache.Range{part(0, 3), part(10, 10), part(18, 19)}
-	m := httpcache.NewMultipart(ranges, int64(len(body)), "text/plain", httpcache.Boundary([16]byte{1, 2, 255}))
+	m := httpcache.NewMultipart(ranges, int64(len(body)), "text/plain", "0102ff00000000000000000000000000")
 	var b strings.Builder
 	for i, r := range ranges {
 		b.WriteString(m.Head(i))

@@ -14,9 +14,6 @@ type Policy struct {
 	// in place of TTL, for a rule that keeps images for a week is not meant to keep their
 	// absence for a week. Zero keeps an error from being reused at all.
 	NegativeTTL map[int]time.Duration
-	// BrowserTTL is the lifetime that visitors are told, nil to tell them what the
-	// origin said; see [Response.ForBrowser].
-	BrowserTTL *time.Duration
 	// StaleWhileRevalidate is how long after expiry a response may be served while it is
 	// being refreshed (RFC 5861 section 3). The longer one of it and the origin's counts.
 	StaleWhileRevalidate time.Duration

@@ -40,15 +40,15 @@ const (
 // Several ranges are a known way to make a server send much for little (RFC 9110 section
 // 17.15): these bound what is read and what is answered.
 const (
-	maxRangeSpecs = 64
+	maxRangeSpecs = 4096
 	maxRanges     = 8
 )
 
 // ParseRanges applies a Range field (RFC 9110 section 14.2) to a body of size octets. The
 // ranges come in ascending order, without those that do not exist, and with those that
 // overlap or touch made one (section 15.3.7.2). A malformed field is ignored, as section
-// 14.2 allows, and so is one that asks for more octets than there are, or for more than
-// eight ranges once they are joined, or 64 before.
+// 14.2 allows, and so is one that asks for more than
+// eight ranges once they are joined, or 4096 before.
 func ParseRanges(field string, size int64) ([]Range, RangeVerdict) {
 	set, ok := cutPrefixFold(field, "bytes=")
 	if !ok || size < 0 {
@@ -59,15 +59,14 @@ func ParseRanges(field string, size int64) ([]Range, RangeVerdict) {
 		return nil, RangeIgnored
 	}
 	var ranges []Range
-	left := size
 	for _, spec := range specs {
 		r, verdict := parseRangeSpec(spec, size)
-		switch {
-		case verdict == RangeIgnored || verdict == RangePartial && r.Length > left:
+		switch verdict {
+		case RangeIgnored:
 			return nil, RangeIgnored
-		case verdict == RangePartial:
+		case RangePartial:
 			ranges = append(ranges, r)
-			left -= r.Length
+		default: // beyond the end
 		}
 	}
 	ranges = coalesce(ranges)
@@ -78,18 +77,6 @@ func ParseRanges(field string, size int64) ([]Range, RangeVerdict) {
 		return nil, RangeIgnored
 	}
 	return ranges, RangePartial
-}
-
-// ParseRange is [ParseRanges] for those who answer with one range only: several are ignored.
-func ParseRange(field string, size int64) (Range, RangeVerdict) {
-	ranges, verdict := ParseRanges(field, size)
-	switch len(ranges) {
-	case 0:
-		return Range{}, verdict
-	case 1:
-		return ranges[0], verdict
-	}
-	return Range{}, RangeIgnored
 }
 
 // coalesce sorts ranges and joins those that overlap or touch.

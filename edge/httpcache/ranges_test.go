@@ -64,14 +64,15 @@ var rangeTests = []struct {
 	{"bytes=0-1,100-200,-0", []httpcache.Range{part(0, 1)}, partial},
 	{"bytes=100-200,300-", nil, unsatisfiable},
 	{"bytes=0-1,x", nil, ignored},
-	{"bytes=0-,0-0", nil, ignored},
+	{"bytes=0-,0-0", []httpcache.Range{part(0, 99)}, partial},
 	{"bytes=0-49,0-49", []httpcache.Range{part(0, 49)}, partial},
 	{"bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14", []httpcache.Range{
 		part(0, 0), part(2, 2), part(4, 4), part(6, 6), part(8, 8), part(10, 10), part(12, 12), part(14, 14),
 	}, partial},
 	{"bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16", nil, ignored},
 	{"bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8", []httpcache.Range{part(0, 8)}, partial},
-	{"bytes=" + strings.Repeat("0-0,", 64) + "1-1", nil, ignored},
+	{"bytes=" + strings.Repeat("0-0,", 999) + "1-1", []httpcache.Range{part(0, 1)}, partial},
+	{"bytes=" + strings.Repeat("0-0,", 4096) + "1-1", nil, ignored},
 }
 
 func TestParseRanges(t *testing.T) {
@@ -79,15 +80,6 @@ func TestParseRanges(t *testing.T) {
 		got, verdict := httpcache.ParseRanges(tt.field, 100)
 		if diff := cmp.Diff(tt.want, got); diff != "" || verdict != tt.verdict {
 			t.Errorf("ParseRanges(%q) = %+v, %v, want %+v, %v", tt.field, got, verdict, tt.want, tt.verdict)
-		}
-		one, verdict := httpcache.ParseRange(tt.field, 100)
-		switch {
-		case len(tt.want) == 1 && (one != tt.want[0] || verdict != partial):
-			t.Errorf("ParseRange(%q) = %+v, %v, want the one range", tt.field, one, verdict)
-		case len(tt.want) > 1 && verdict != ignored:
-			t.Errorf("ParseRange(%q) = %+v, %v, want it ignored", tt.field, one, verdict)
-		case len(tt.want) == 0 && verdict != tt.verdict:
-			t.Errorf("ParseRange(%q) = %+v, %v, want %v", tt.field, one, verdict, tt.verdict)
 		}
 	}
 }

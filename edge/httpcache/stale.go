@@ -27,15 +27,10 @@ func (r *Response) staleIfError(p Policy) time.Duration {
 	return max(p.StaleIfError, r.directives.StaleIfError.Value)
 }
 
-// AfterError reports whether a stored response may stand in for an upstream that
+// AfterErrorFor reports whether a stored response may stand in for an upstream that
 // failed: within a stale-if-error window (RFC 5861 section 4), or, if the
-// upstream was not reachable at all, because the cache is disconnected (section 4.2.4).
-func (r *Response) AfterError(now time.Time, p Policy, disconnected bool) bool {
-	return AfterErrorFor(now, Request{}, r, p, disconnected)
-}
-
-// AfterErrorFor is [Response.AfterError] for a request whose own directives count if the
-// policy says so. Its stale-if-error widens the window, unless the origin forbids stale
+// upstream was not reachable at all, because the cache is disconnected (section 4.2.4). The request's own directives
+// count if the policy says so. Its stale-if-error widens the window, unless the origin forbids stale
 // responses. Within the window no other wish for freshness counts (RFC 5861 section 4: "regardless of
 // other freshness information"); behind it no-cache, max-age and min-fresh without max-stale refuse what
 // a disconnected cache would offer (section 5.2.1).

@@ -32,8 +32,8 @@ func TestAfterError(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := response(200, "Cache-Control: "+tt.control)
-			if got := r.AfterError(after(tt.now), tt.policy, tt.disconnected); got != tt.want {
-				t.Errorf("AfterError() = %v, want %v", got, tt.want)
+			if got := httpcache.AfterErrorFor(after(tt.now), get(), r, tt.policy, tt.disconnected); got != tt.want {
+				t.Errorf("AfterErrorFor() = %v, want %v", got, tt.want)
 			}
 		})
 	}
@@ -72,7 +72,7 @@ func TestAfterErrorFor(t *testing.T) {
 	}
 	nocache := response(200, "Cache-Control: no-cache")
 	force := httpcache.Policy{ForceCache: true, TTL: time.Minute}
-	if !nocache.AfterError(after(59), force, false) || httpcache.AfterErrorFor(after(59), get("Authorization: x"), nocache, force, false) {
+	if !httpcache.AfterErrorFor(after(59), get(), nocache, force, false) || httpcache.AfterErrorFor(after(59), get("Authorization: x"), nocache, force, false) {
 		t.Error("a forced no-cache stands in for everybody but those with Authorization")
 	}
 }

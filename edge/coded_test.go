@@ -1,0 +1,375 @@
+package edge_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"nearcast/cdn"
+	"nearcast/edge"
+)
+
+// coding is the route of most of these tests.
+func coding(c cdn.Compress) cdn.Route { return cdn.Route{Compress: &c} }
+
+// prose is n octets of text that can be coded and that differs from place to place.
+func prose(n int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "line %d of a text that says %x\n", i, i*i*7919)
+	}
+	return b.String()[:n]
+}
+
+// page serves a text of its own kind, with a validator.
+func page(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "max-age=60")
+		h.Set("Etag", `"1"`)
+		h.Set("Content-Type", "text/html")
+		http.ServeContent(w, req, "", time.Time{}, strings.NewReader(text))
+	}
+}
+
+// plainOf takes off whatever coding an answer says it has, with other decoders than the node's own where there are some.
+func plainOf(t *testing.T, a answer) string {
+	t.Helper()
+	var r io.Reader = strings.NewReader(a.body)
+	switch c := a.Header.Get("Content-Encoding"); c {
+	case "":
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = z
+	case "br":
+		r = brotli.NewReader(r)
+	case "zstd":
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		r = z
+	default:
+		t.Fatalf("Content-Encoding %q", c)
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("decoding %s of %d octets: %v", a.Header.Get("Content-Encoding"), len(a.body), err)
+	}
+	return string(plain)
+}
+
+// gzipped is a text in gzip.
+func gzipped(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	io.WriteString(z, text)
+	z.Close()
+	return b.String()
+}
+
+// into returns an option by which a node counts into a registry.
+func into(registry *prometheus.Registry) func(*edge.Config) {
+	return func(cfg *edge.Config) { cfg.Registry = registry }
+}
+
+// TestCodedOnceAndStored: the first reader of a coding has it made, the next gets what was made; the head is
+// that of the variant (RFC 9110 sections 8.4, 8.8.3.3 and 12.5.5).
+func TestCodedOnceAndStored(t *testing.T) {
+	text := prose(20000)
+	accepted := make(chan string, 1)
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		accepted <- req.Header.Get("Accept-Encoding")
+		page(text)(w, req)
+	}, coding(cdn.Compress{}))
+	registry := prometheus.NewRegistry()
+	r.start(t, "ams-1", into(registry))
+	addr := r.addr("ams-1")
+	for i, c := range []string{"gzip", "br", "zstd"} {
+		for j := range 3 {
+			a := r.get(t, addr, "/a", "Accept-Encoding", c)
+			if a.Header.Get("Content-Encoding") != c || plainOf(t, a) != text || a.err != nil {
+				t.Fatalf("%s: %s, %d octets of %q, %v", c, a.Status, len(a.body), a.Header.Get("Content-Encoding"), a.err)
+			}
+			if got, want := a.Header.Get("Etag"), `"1~`+c+`.1"`; got != want || a.Header.Get("Vary") != "Accept-Encoding" {
+				t.Errorf("%s: Etag %s, want %s; Vary %q", c, got, want, a.Header.Get("Vary"))
+			}
+			if hit := a.word() == "HIT"; hit != (i+j > 0) || j > 0 && a.Header.Get("Content-Length") != strconv.Itoa(len(a.body)) {
+				t.Errorf("%s: %s, Content-Length %q of %d", c, a.word(), a.Header.Get("Content-Length"), len(a.body))
+			}
+		}
+	}
+	if a := r.get(t, addr, "/a", "Accept-Encoding", "identity"); a.body != text || a.Header.Get("Etag") != `"1"` ||
+		a.Header.Get("Vary") != "Accept-Encoding" || a.Header.Get("Content-Encoding") != "" || a.Header.Get("Content-Length") != "20000" {
+		t.Errorf("identity: %d octets, %v", len(a.body), a.Header)
+	}
+	if got := <-accepted; got != "identity" {
+		t.Errorf("the origin was asked for %q", got)
+	}
+	if n := r.origin.requests("/a"); n != 1 {
+		t.Errorf("%d origin requests", n)
+	}
+	if n := metric(t, registry, "nearcast_edge_variants_coded_total"); n != 3 {
+		t.Errorf("coded %v times, want once for each coding", n)
+	}
+}
+
+// TestConditionsOnAVariant: each variant answers to its own tag only, and a HEAD tells what a GET would.
+func TestConditionsOnAVariant(t *testing.T) {
+	r := newRig(t, page(prose(20000)), coding(cdn.Compress{}))
+	r.start(t, "ams-1")
+	addr := r.addr("ams-1")
+	made := r.get(t, addr, "/a", "Accept-Encoding", "gzip")
+	for name, tt := range map[string]struct {
+		method, accept, tag string
+		status              int
+		etag, coding        string
+	}{
+		"coded tag":         {"GET", "gzip", `"1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"weakly":            {"GET", "gzip", `W/"1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"one of several":    {"GET", "gzip", `"0", "1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"by HEAD":           {"HEAD", "gzip", `"1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"not made yet":      {"GET", "br", `"1~br.1"`, 304, `"1~br.1"`, ""},
+		"another coding's":  {"GET", "gzip", `"1~br.1"`, 200, `"1~gzip.1"`, "gzip"},
+		"the identity's":    {"GET", "identity", `"1"`, 304, `"1"`, ""},
+		"coded to identity": {"GET", "identity", `"1~gzip.1"`, 200, `"1"`, ""},
+		"HEAD":              {"HEAD", "gzip", `"0"`, 200, `"1~gzip.1"`, "gzip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := r.ask(t, tt.method, addr, domain, "/a", "Accept-Encoding", tt.accept, "If-None-Match", tt.tag)
+			if a.StatusCode != tt.status || a.Header.Get("Etag") != tt.etag || a.Header.Get("Content-Encoding") != tt.coding {
+				t.Errorf("%s, Etag %s, Content-Encoding %q", a.Status, a.Header.Get("Etag"), a.Header.Get("Content-Encoding"))
+			}
+			if a.Header.Get("Vary") != "Accept-Encoding" {
+				t.Errorf("Vary %q (RFC 9110 section 15.4.5)", a.Header.Get("Vary"))
+			}
+			if tt.method == "HEAD" || tt.status == 304 {
+				if a.body != "" {
+					t.Errorf("a body of %d octets", len(a.body))
+				}
+			}
+			length := a.Header.Get("Content-Length")
+			if length == "20000" && tt.coding != "" || length != "" && tt.coding == "gzip" && tt.method == "GET" && length != strconv.Itoa(len(made.body)) {
+				t.Errorf("Content-Length %s of a variant of %d", length, len(made.body))
+			}
+		})
+	}
+	if n := r.origin.requests("/a"); n != 1 {
+		t.Errorf("%d origin requests", n)
+	}
+}
+
+// TestWhatIsCoded goes through the grounds for and against.
+func TestWhatIsCoded(t *testing.T) {
+	all := cdn.Compress{}
+	for name, tt := range map[string]struct {
+		route       cdn.Compress
+		contentType string
+		size        int
+		extra       string // a field of the response
+		accept      string // "" for none
+		want        string
+	}{
+		"preference of the route":  {all, "text/css", 2000, "", "gzip, zstd, br", "br"},
+		"another preference":       {cdn.Compress{Codings: []string{"gzip", "br"}}, "text/css", 2000, "", "zstd, br, gzip", "gzip"},
+		"weight of the visitor":    {all, "text/css", 2000, "", "gzip, br;q=0.5", "gzip"},
+		"refused":                  {all, "text/css", 2000, "", "gzip;q=0, br;q=0", ""},
+		"anything":                 {all, "text/css", 2000, "", "*", "br"},
+		"an alias":                 {all, "text/css", 2000, "", "x-gzip", "gzip"},
+		"no field":                 {all, "text/css", 2000, "", "", ""},
+		"unknown":                  {all, "text/css", 2000, "", "lzma", ""},
+		"smallest":                 {all, "text/css", 1024, "", "gzip", "gzip"},
+		"too small":                {all, "text/css", 1023, "", "gzip", ""},
+		"smaller by rule":          {cdn.Compress{MinSize: 10}, "text/css", 20, "", "gzip", "gzip"},
+		"a picture":                {all, "image/png", 2000, "", "gzip", ""},
+		"a type by rule":           {cdn.Compress{Types: []string{"image/*"}}, "image/png", 2000, "", "gzip", "gzip"},
+		"not a type by rule":       {cdn.Compress{Types: []string{"image/*"}}, "text/css", 2000, "", "gzip", ""},
+		"type with parameter":      {all, "Application/JSON; charset=utf-8", 2000, "", "gzip", "gzip"},
+		"events":                   {all, "text/event-stream", 2000, "", "gzip", ""},
+		"no-transform (section 7)": {all, "text/css", 2000, "Cache-Control: max-age=60, no-transform", "gzip", ""},
+		"another status":           {all, "text/css", 2000, "Status: 404", "gzip", ""},
+		"not stored":               {all, "text/css", 2000, "Cache-Control: no-store", "gzip", "gzip"},
+		"never twice":              {all, "text/css", 2000, "Content-Encoding: br", "gzip, br", "br"},
+		"no other on top":          {all, "text/css", 2000, "Content-Encoding: compress", "gzip", "compress"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Content-Type", tt.contentType)
+				field, value, _ := strings.Cut(tt.extra, ": ")
+				if field != "" {
+					w.Header().Set(field, value)
+				}
+				w.Header().Set("Content-Length", strconv.Itoa(tt.size))
+				if field == "Status" {
+					w.WriteHeader(http.StatusNotFound)
+				}
+				io.WriteString(w, prose(tt.size))
+			}, coding(tt.route))
+			r.start(t, "ams-1")
+			var fields []string
+			if tt.accept != "" {
+				fields = []string{"Accept-Encoding", tt.accept}
+			}
+			for range 2 {
+				a := r.get(t, r.addr("ams-1"), "/a", fields...)
+				got := a.Header.Values("Content-Encoding")
+				if strings.Join(got, "|") != tt.want {
+					t.Errorf("Content-Encoding %q, want %q; %v", got, tt.want, a.Header)
+				}
+				if strings.HasPrefix(tt.extra, "Content-Encoding") {
+					a.Header.Del("Content-Encoding") // the origin did not really
+				}
+				if plainOf(t, a) != prose(tt.size) {
+					t.Errorf("%d octets that are not the text's %d", len(a.body), tt.size)
+				}
+			}
+		})
+	}
+}
+
+// TestRangesOfAVariant: they count octets of the coded form, and If-Range with the tag of one variant never
+// brings octets of another (RFC 9110 section 13.1.5).
+func TestRangesOfAVariant(t *testing.T) {
+	text := prose(50000)
+	r := newRig(t, page(text), coding(cdn.Compress{}))
+	node := r.start(t, "ams-1")
+	addr := r.addr("ams-1")
+	coded := r.get(t, addr, "/a", "Accept-Encoding", "gzip").body
+	total := "/" + strconv.Itoa(len(coded))
+	for name, tt := range map[string]struct {
+		accept, field, ifRange string
+		status                 int
+		body, contentRange     string
+	}{
+		"first":             {"gzip", "bytes=5-14", "", 206, coded[5:15], "bytes 5-14" + total},
+		"last":              {"gzip", "bytes=-7", "", 206, coded[len(coded)-7:], ""},
+		"own tag":           {"gzip", "bytes=5-14", `"1~gzip.1"`, 206, coded[5:15], "bytes 5-14" + total},
+		"the identity's":    {"gzip", "bytes=5-14", `"1"`, 200, coded, ""},
+		"behind the end":    {"gzip", "bytes=" + strconv.Itoa(len(coded)) + "-", "", 416, "", "bytes *" + total},
+		"of the identity":   {"identity", "bytes=5-14", `"1"`, 206, text[5:15], "bytes 5-14/50000"},
+		"not its tag":       {"identity", "bytes=5-14", `"1~gzip.1"`, 200, text, ""},
+		"not made yet":      {"br", "bytes=5-14", "", 206, text[5:15], "bytes 5-14/50000"},
+		"of an unmade kind": {"br", "bytes=5-14", `"1~br.1"`, 200, text, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fields := []string{"Accept-Encoding", tt.accept, "Range", tt.field}
+			if tt.ifRange != "" {
+				fields = append(fields, "If-Range", tt.ifRange)
+			}
+			a := r.get(t, addr, "/a", fields...)
+			if a.StatusCode != tt.status || a.body != tt.body || tt.contentRange != "" && a.Header.Get("Content-Range") != tt.contentRange {
+				t.Errorf("%s, %d octets, Content-Range %q; %v", a.Status, len(a.body), a.Header.Get("Content-Range"), a.Header)
+			}
+			tag := `"1"`
+			if a.Header.Get("Content-Encoding") != "" {
+				tag = `"1~gzip.1"`
+			}
+			if tt.status != 416 && a.Header.Get("Etag") != tag {
+				t.Errorf("Etag %s with Content-Encoding %q", a.Header.Get("Etag"), a.Header.Get("Content-Encoding"))
+			}
+		})
+	}
+	// A node that has nothing must not make octets of the identity of the rest of a coded download.
+	node.PurgeAll()
+	a := r.get(t, addr, "/a", "Accept-Encoding", "gzip", "Range", "bytes=100-", "If-Range", `"1~gzip.1"`)
+	if a.StatusCode == http.StatusPartialContent && a.body != coded[100:] || plainOf(t, a) != text && a.StatusCode == http.StatusOK {
+		t.Errorf("after a purge: %s with %d octets, %v", a.Status, len(a.body), a.Header)
+	}
+}
+
+// TestReadersOfAllCodingsWhileTheOriginSends: one fetch feeds the readers of every coding, each made once.
+func TestReadersOfAllCodingsWhileTheOriginSends(t *testing.T) {
+	for name, length := range map[string]bool{"length": true, "no length": false} {
+		t.Run(name, func(t *testing.T) {
+			text, half, rest := prose(600_000), make(chan struct{}), make(chan struct{})
+			r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Content-Type", "text/plain")
+				if length {
+					w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+				}
+				io.WriteString(w, text[:len(text)/2])
+				w.(http.Flusher).Flush()
+				close(half)
+				<-rest
+				io.WriteString(w, text[len(text)/2:])
+			}, coding(cdn.Compress{}))
+			registry := prometheus.NewRegistry()
+			r.start(t, "ams-1", into(registry))
+			var readers sync.WaitGroup
+			read := func(c string) {
+				a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", c)
+				if a.err != nil || plainOf(t, a) != text || a.Header.Get("Content-Encoding") != strings.TrimPrefix(c, "identity") {
+					t.Errorf("%s: %v, %d octets, %v", c, a.err, len(a.body), a.Header)
+				}
+			}
+			readers.Go(func() { read("gzip") })
+			<-half
+			for range 5 {
+				for _, c := range []string{"gzip", "br", "zstd", "identity"} {
+					readers.Go(func() { read(c) })
+				}
+			}
+			eventually(t, "all are reading", func() bool { return metric(t, registry, "nearcast_edge_fill_readers") >= 21 })
+			close(rest)
+			readers.Wait()
+			if n, made := r.origin.requests("/a"), metric(t, registry, "nearcast_edge_variants_coded_total"); n != 1 || made != 3 {
+				t.Errorf("%d origin requests, coded %v times; want 1 and 3", n, made)
+			}
+		})
+	}
+}
+
+// TestCodedBodyOfADyingOrigin: when the origin dies half-way no reader can take the coded body for complete, and
+// nothing of it is used again.
+func TestCodedBodyOfADyingOrigin(t *testing.T) {
+	for _, c := range []string{"gzip", "br", "zstd"} {
+		for name, length := range map[string]bool{"length": true, "no length": false} {
+			t.Run(c+" "+name, func(t *testing.T) {
+				text := prose(400_000)
+				var again atomic.Bool
+				r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("Content-Type", "text/plain")
+					if length {
+						w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+					}
+					if again.Load() {
+						io.WriteString(w, text)
+						return
+					}
+					io.WriteString(w, text[:200_000])
+					w.(http.Flusher).Flush()
+					panic(http.ErrAbortHandler)
+				}, coding(cdn.Compress{}))
+				r.start(t, "ams-1")
+				if a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", c); a.err == nil {
+					t.Errorf("%d octets came to a clean end", len(a.body))
+				}
+				again.Store(true)
+				for _, word := range []string{"MISS", "HIT"} {
+					if a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", c); a.word() != word || a.err != nil || plainOf(t, a) != text {
+						t.Errorf("afterwards: %s, %v", a.word(), a.err)
+					}
+				}
+			})
+		}
+	}
+}
