@@ -373,3 +373,138 @@ func TestCodedBodyOfADyingOrigin(t *testing.T) {
 		}
 	}
 }
+
+// TestGzipForAVisitorWithout: an origin that codes whatever it is asked for is undone for those who
+// cannot decode, and left alone for all others.
+func TestGzipForAVisitorWithout(t *testing.T) {
+	text := prose(30000)
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "max-age=60")
+		h.Set("Content-Type", "text/plain")
+		h.Set("Content-Encoding", "gzip")
+		h.Set("Etag", `"z"`)
+		io.WriteString(w, gzipped(text))
+	}, coding(cdn.Compress{}))
+	r.start(t, "ams-1")
+	for i, tt := range []struct{ accept, coding, etag string }{
+		{"identity", "", ""},
+		{"br", "", ""},
+		{"gzip", "gzip", `"z"`},
+		{"br, x-gzip", "gzip", `"z"`},
+		{"gzip;q=0", "", ""},
+	} {
+		a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", tt.accept)
+		if a.err != nil || plainOf(t, a) != text || a.Header.Get("Content-Encoding") != tt.coding {
+			t.Errorf("%s: %v, %d octets, %v", tt.accept, a.err, len(a.body), a.Header)
+		}
+		if etag := a.Header.Get("Etag"); etag != tt.etag || tt.coding == "" && a.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: Etag %s, want %s; Vary %q", tt.accept, etag, tt.etag, a.Header.Get("Vary"))
+		}
+		if hit := a.word() == "HIT"; hit != (i > 0) {
+			t.Errorf("%s: %s", tt.accept, a.word())
+		}
+	}
+}
+
+// TestDecompressionBomb: a body that decodes to a thousand times its size is cut long before its end.
+func TestDecompressionBomb(t *testing.T) {
+	bomb := gzipped(strings.Repeat("\x00", 32*mib))
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Encoding", "gzip")
+		io.WriteString(w, bomb)
+	}, coding(cdn.Compress{}))
+	registry := prometheus.NewRegistry()
+	r.start(t, "ams-1", into(registry))
+	a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", "identity")
+	if limit := 100 * len(bomb); a.err == nil || len(a.body) > limit {
+		t.Errorf("%d octets of a bomb of %d, at most %d wanted; %v", len(a.body), len(bomb), limit, a.err)
+	}
+	if n := metric(t, registry, "nearcast_edge_decoding_refused_total"); n != 1 {
+		t.Errorf("counted %v", n)
+	}
+	if a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", "gzip"); a.body != bomb || a.err != nil {
+		t.Errorf("for a visitor who decodes it: %d octets, %v", len(a.body), a.err)
+	}
+}
+
+// TestVariantGoesWithItsContent: it outlives a validation of its content, but no change and no purge.
+func TestVariantGoesWithItsContent(t *testing.T) {
+	var version atomic.Int64
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		v := strconv.FormatInt(version.Load(), 10)
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Etag", `"`+v+`"`)
+		http.ServeContent(w, req, "", time.Time{}, strings.NewReader(v+prose(5000)))
+	}, coding(cdn.Compress{}))
+	registry := prometheus.NewRegistry()
+	node := r.start(t, "ams-1", into(registry))
+	for _, tt := range []struct {
+		what, word string
+		do         func()
+		coded      float64 // so far
+	}{
+		{"nothing", "MISS", func() {}, 1},
+		{"expiry", "REVALIDATED", func() { r.clock.advance(61 * time.Second) }, 1},
+		{"change", "MISS", func() { version.Add(1); r.clock.advance(61 * time.Second) }, 2},
+		{"purge", "MISS", func() { node.Purge(cdn.Purge{Revision: 1, Targets: []cdn.Target{target("/a")}}) }, 3},
+		{"nothing", "HIT", func() {}, 3},
+	} {
+		tt.do()
+		a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", "gzip")
+		v := strconv.FormatInt(version.Load(), 10)
+		if a.word() != tt.word || plainOf(t, a) != v+prose(5000) || a.Header.Get("Etag") != `"`+v+`~gzip.1"` {
+			t.Errorf("after %s: %s, Etag %s", tt.what, a.word(), a.Header.Get("Etag"))
+		}
+		if n := metric(t, registry, "nearcast_edge_variants_coded_total"); n != tt.coded {
+			t.Errorf("after %s: coded %v times, want %v", tt.what, n, tt.coded)
+		}
+	}
+}
+
+// TestLargeContentIsCoded: one that is stored in slices, some of which are there already, alone and through
+// both tiers, of which only the one that faces the visitor codes.
+func TestLargeContentIsCoded(t *testing.T) {
+	text := prose(3*mib + 12345)
+	for _, node := range []string{"ams-1", "fra-1"} {
+		t.Run(node, func(t *testing.T) {
+			r := newRig(t, page(text), coding(cdn.Compress{}))
+			behind, front := prometheus.NewRegistry(), prometheus.NewRegistry()
+			if node == "fra-1" {
+				r.start(t, "ams-1", into(behind))
+			}
+			s := r.start(t, node, into(front), func(cfg *edge.Config) {
+				cfg.Usable = func(n cdn.NodeName) bool { return n == "ams-1" }
+			})
+			addr := r.addr(node)
+			if a := r.get(t, addr, "/a", "Accept-Encoding", "identity", "Range", "bytes=1500000-1500009"); a.body != text[1500000:1500010] {
+				t.Errorf("a range at first: %s, %d octets", a.Status, len(a.body))
+			}
+			first := r.get(t, addr, "/a", "Accept-Encoding", "gzip")
+			if first.err != nil || first.Header.Get("Content-Encoding") != "gzip" || plainOf(t, first) != text {
+				t.Fatalf("%s, %d octets, %v, %v", first.Status, len(first.body), first.err, first.Header)
+			}
+			a := r.get(t, addr, "/a", "Accept-Encoding", "gzip", "Range", "bytes=1000-50000", "If-Range", first.Header.Get("Etag"))
+			if a.StatusCode != http.StatusPartialContent || a.body != first.body[1000:50001] {
+				t.Errorf("a range of the variant: %s, %d octets", a.Status, len(a.body))
+			}
+			if a := r.get(t, addr, "/a", "Accept-Encoding", "identity"); a.body != text {
+				t.Errorf("the content itself: %s, %d octets", a.Status, len(a.body))
+			}
+			s.PurgeAll()
+			if a := r.get(t, addr, "/a", "Accept-Encoding", "gzip"); a.err != nil || a.body != first.body {
+				t.Errorf("made anew, it is another: %d and %d octets, %v", len(a.body), len(first.body), a.err)
+			}
+			made, others := metric(t, front, "nearcast_edge_variants_coded_total"), 0.0
+			if node == "fra-1" {
+				others = metric(t, behind, "nearcast_edge_variants_coded_total")
+			}
+			if made != 2 || others > 0 {
+				t.Errorf("coded %v times by the node, %v times behind it", made, others)
+			}
+		})
+	}
+}

@@ -28,7 +28,7 @@ func TestWhatTheOriginSees(t *testing.T) {
 		"Cdn-Loop":          {"other, nearcast;node=fra-1, nearcast;node=" + owner},
 		"X-Forwarded-For":   {"127.0.0.1"},
 		"X-Forwarded-Proto": {"http"},
-		"Accept-Encoding":   {"gzip, br"},
+		"Accept-Encoding":   {"br, gzip"},
 		"X-Own":             {"1"},
 		"Cookie":            {"a=b"},
 	}

@@ -88,8 +88,8 @@ func TestNoCache(t *testing.T) {
 		}
 	}
 	r.origin.Close()
-	if a := r.get(t, addr, "/a"); a.StatusCode != http.StatusBadGateway {
-		t.Errorf("the origin is down: %s, want 502 (RFC 9111 section 4.2.4)", a.Status)
+	if a := r.get(t, addr, "/a"); a.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("the origin is down: %s, want 504 (RFC 9111 section 5.2.2.2)", a.Status)
 	}
 }
 

@@ -1,13 +1,15 @@
 package conformance_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 // The document, and the list of what may fail of the outside suites.
@@ -35,7 +37,7 @@ func document(t *testing.T, results map[string]bool) string {
 	var b, without strings.Builder
 	passed, tested := 0, 0
 	section := ""
-	for _, r := range requirements() {
+	for _, r := range bySection() {
 		if r.test == nil {
 			fmt.Fprintf(&without, "| %s | %s | %s | %s |\n", r.section(), r.level, cell(r.text), cell(r.reason))
 			continue
@@ -54,6 +56,20 @@ func document(t *testing.T, results map[string]bool) string {
 	return intro + fmt.Sprintf("%d of %d tested requirements hold.\n\n## Requirements with a test\n", passed, tested) + b.String() +
 		"\n## Not for us, or otherwise on purpose\n\n| section | level | requirement | why there is no test |\n|---|---|---|---|\n" + without.String() +
 		"\n## Outside suites\n\n" + suites(t)
+}
+
+// bySection returns the requirements with those of a section together, the sections in
+// the order in which the tables first come to them.
+func bySection() []requirement {
+	order := map[string]int{}
+	all := requirements()
+	for i, r := range all {
+		if _, ok := order[r.section()]; !ok {
+			order[r.section()] = i
+		}
+	}
+	slices.SortStableFunc(all, func(a, b requirement) int { return cmp.Compare(order[a.section()], order[b.section()]) })
+	return all
 }
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
@@ -100,7 +116,7 @@ func TestDocumentIsUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(withoutResults(document(t, nil)), withoutResults(string(got))); diff != "" {
+	if diff := gocmp.Diff(withoutResults(document(t, nil)), withoutResults(string(got))); diff != "" {
 		t.Errorf("docs/conformance.md is not up to date; write it with go test ./edge/conformance -run TestRequirement -update (-want +got):\n%s", diff)
 	}
 }

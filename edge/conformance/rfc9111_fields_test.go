@@ -128,7 +128,7 @@ func isSecond(e *env, a answer) {
 var requestDirectives = []requirement{
 	{
 		name: "RFC9111/5.2.1/sites", level: may, text: "follow the directives of requests",
-		reason: "a stand-alone edge does, and is tested below; a site's edges do not unless told to, since any visitor could send load to the origin with them",
+		reason: "a stand-alone edge does, which is tested; a site's edges do not unless told to, since any visitor could send load to the origin with them",
 	},
 	{
 		name: "RFC9111/5.2.1.1/max-age", level: may, text: "answer max-age with nothing older",
@@ -257,10 +257,6 @@ var otherFields = []requirement{
 			e.served(a, "v1")
 			e.has(a, "Warning", "")
 		}),
-	},
-	{
-		name: "RFC9111/6/history", level: must, text: "leave history lists to user agents",
-		reason: "for user agents",
 	},
 	{
 		name: "RFC9111/7.3/set-cookie", level: may, text: "store a response with Set-Cookie: it does not inhibit caching",

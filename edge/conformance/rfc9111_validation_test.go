@@ -74,7 +74,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.1/partial", level: may, text: "send Last-Modified in If-Range when it asks for a subrange",
-		reason: "a part is only asked for under a strong entity tag: a date has a resolution of a second",
+		reason: "left open: a strong entity tag is better, and a date is only as good as its second",
 	},
 	{
 		name: "RFC9111/4.3.2/evaluate", level: should, text: "evaluate the conditions of a request against the stored response that answers it",
