@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"nearcast/edge/coding"
 	"nearcast/edge/fill"
@@ -151,12 +152,17 @@ func (x *exchange) sendAsIs(reader *fill.Reader[*head], f *head, c cacheStatus) 
 	}
 }
 
-// forwardReason is the fwd parameter of RFC 9211 section 2.2 for a fill.
+// forwardReason is the fwd parameter of RFC 9211 section 2.2 for a request that the store does not answer.
 func (x *exchange) forwardReason() string {
-	if x.decision.Verdict == httpcache.Revalidate {
+	switch {
+	case x.stored != nil && strings.HasPrefix(x.decision.Reason, "request "):
+		return "request"
+	case x.stored != nil:
 		return "stale"
+	case x.known:
+		return "vary-miss"
 	}
-	return "miss"
+	return "uri-miss"
 }
 
 // sendFailure answers when nothing could be had from upstream: with what is stored, if that
@@ -171,25 +177,24 @@ func (x *exchange) sendFailure(f *head, c cacheStatus) {
 	if x.stored != nil && f.disconnected { // and it must not stand in (RFC 9111 section 5.2.2.2)
 		status = http.StatusGatewayTimeout
 	}
-	x.failUpstream(f.err, status, c)
+	x.failUpstream(f.err, status, detail)
 }
 
 // failUpstream reports an upstream's failure to a visitor in a text and in Proxy-Status, and to another
-// node in a field as well, so that it can use its own stale copy.
-func (x *exchange) failUpstream(err error, status int, c cacheStatus) {
-	h := make(http.Header)
-	x.stamp(h, wordMiss, c)
-	maps.Copy(x.w.Header(), h)
+// node in a field as well, so that it can use its own stale copy. It has no Cache-Status: that is for responses of
+// an origin (RFC 9211 section 2).
+func (x *exchange) failUpstream(err error, status int, detail string) {
+	x.rec.cache = wordMiss
 	if x.hop.node != "" {
 		x.w.Header().Set(errorField, kindOf(err))
 	}
-	member := proxyStatus(x.s.name, proxyError(err), "")
+	member := proxyStatus(x.s.name, proxyError(err), detail)
 	if behind, ok := errors.AsType[*remoteError](err); ok && behind.proxyStatus != "" {
 		member = behind.proxyStatus + ", " + receivedStatus(x.s.name, behind.status)
 	}
 	x.w.Header().Set("Proxy-Status", member)
 	x.s.log.Debug("no answer from upstream", "url", x.rec.url, "error", err)
-	x.fail(status, "the origin could not be reached: "+c.detail)
+	x.fail(status, "the origin could not be reached: "+detail)
 }
 
 // failOwn answers with a failure that lies with this node or the request; kind is of RFC 9209 section 2.3.
@@ -200,9 +205,7 @@ func (x *exchange) failOwn(status int, kind, text string) {
 
 // failAbsent answers a request that wants what is stored or nothing (RFC 9111 section 5.2.1.7).
 func (x *exchange) failAbsent() {
-	h := make(http.Header)
-	x.stamp(h, wordMiss, cacheStatus{fwd: "request", detail: x.decision.Reason})
-	maps.Copy(x.w.Header(), h)
+	x.rec.cache = wordMiss
 	x.fail(http.StatusGatewayTimeout, "nothing fresh is stored, and the request has only-if-cached")
 }
 
@@ -214,6 +217,8 @@ func (x *exchange) fail(status int, text string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Cache", x.rec.cache)
+	appendMember(h, "Via", "1.1 "+x.s.name)
 	x.head(status)
 	if x.r.Method != http.MethodHead {
 		x.write([]byte(body))

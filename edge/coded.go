@@ -93,7 +93,7 @@ func (x *exchange) sendVariant(src *source, v variant, shared bool, word string,
 	}
 	key := store.CodedKey(o.ID, string(v.coding))
 	if v.encode {
-		if made := x.s.store.Get(store.Lookup{Key: key}); made != nil {
+		if made, _ := x.s.store.Get(store.Lookup{Key: key}); made != nil {
 			coded.Body, coded.Length = made.Body, made.Length
 			x.sendFrom(x.from(coded), v.header, o.Response, word, c)
 			return true

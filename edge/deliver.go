@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strconv"
+	"strings"
 	"time"
 
 	"nearcast/edge/httpcache"
@@ -190,7 +191,7 @@ func trailer(resp *http.Response) http.Header {
 	}
 	t := httpcache.EndToEnd(resp.Trailer)
 	for name := range t {
-		if headOnly(name) {
+		if headOnly(name) || strings.HasPrefix(name, "Nearcast-") {
 			delete(t, name)
 		}
 	}

@@ -47,8 +47,8 @@ func TestFailingOrigin(t *testing.T) {
 		t.Errorf("disconnected (RFC 9111 section 4.2.4): %s %q", a.Status, a.body)
 	}
 	for path, want := range map[string]int{"/strict": http.StatusGatewayTimeout, "/never-seen": http.StatusBadGateway} {
-		if a := r.get(t, r.addr("fra-1"), path); a.StatusCode != want || a.status() == "" {
-			t.Errorf("%s: %s, Cache-Status %q; want %d", path, a.Status, a.status(), want)
+		if a := r.get(t, r.addr("fra-1"), path); a.StatusCode != want || a.Header.Get("Proxy-Status") == "" {
+			t.Errorf("%s: %s, Proxy-Status %q; want %d", path, a.Status, a.Header.Get("Proxy-Status"), want)
 		}
 	}
 }
@@ -73,8 +73,9 @@ func TestNothingButAFailure(t *testing.T) {
 			for _, method := range []string{"GET", "HEAD", "POST"} {
 				for _, node := range []string{"ams-1", "fra-1"} {
 					a := r.ask(t, method, r.addr(node), domain, "/a")
-					if a.StatusCode != tt.status || !strings.Contains(a.status(), node+"; fwd=") || !strings.Contains(a.status(), `detail="`+tt.detail+`"`) {
-						t.Errorf("%s at %s: %s, %s", method, node, a.Status, a.status())
+					proxy := a.Header.Get("Proxy-Status")
+					if a.StatusCode != tt.status || !strings.Contains(proxy, "ams-") || !strings.Contains(proxy, node+"; ") || !strings.Contains(proxy, `details="`+tt.detail+`"`) || a.status() != "" {
+						t.Errorf("%s at %s: %s, Proxy-Status %q, Cache-Status %q", method, node, a.Status, proxy, a.status())
 					}
 					if method != "HEAD" && !strings.Contains(a.body, tt.detail) || a.Header.Get("Nearcast-Error") != "" {
 						t.Errorf("%s at %s: %q, %v", method, node, a.body, a.Header)

@@ -66,7 +66,7 @@ func TestWhatTheVisitorSees(t *testing.T) {
 			}
 		}
 	}
-	if first.status() != `theirs; hit, ams-1; fwd=miss; fwd-status=200; stored` {
+	if first.status() != `theirs; hit, ams-1; fwd=uri-miss; fwd-status=200; stored` {
 		t.Errorf("first: Cache-Status %q", first.status())
 	}
 	if !strings.HasPrefix(again.status(), "ams-1; hit; ttl=") || again.Header.Get("X-Personal") != "" {

@@ -93,14 +93,14 @@ func (x *exchange) passFailed(err error, c cacheStatus) {
 	if x.r.Context().Err() != nil {
 		x.abort(err)
 	}
-	var status int
-	c.detail, status = failure(err)
+	detail, status := failure(err)
 	if x.method == http.MethodHead && x.decision.Verdict != httpcache.Pass && x.stored != nil &&
 		x.standsIn(x.s.now(), x.stored, true) {
+		c.detail = detail
 		x.sendStored(x.stored, wordStale, c)
 		return
 	}
-	x.failUpstream(err, status, c)
+	x.failUpstream(err, status, detail)
 }
 
 // relay sends a response's head and copies its body. A body of unknown length may be a stream of events, so
@@ -111,7 +111,7 @@ func (x *exchange) relay(resp *http.Response, h http.Header, c cacheStatus, keep
 	}
 	c.fwdStatus = resp.StatusCode
 	word := wordPass
-	if c.fwd == "miss" || c.fwd == "stale" {
+	if x.decision.Verdict != httpcache.Pass {
 		word = wordMiss
 	}
 	x.stamp(h, word, c)

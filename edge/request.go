@@ -24,6 +24,7 @@ type exchange struct {
 	hop hop // zero unless another node asks
 
 	stored   *store.Object      // what was stored when last looked
+	known    bool               // something was stored of the URL then, for this request or for others
 	decision httpcache.Decision // about stored
 	accept   []string           // the visitor's Accept-Encoding, where the node chooses the coding
 	anew     bool               // the parts that are stored are of no use: ask upstream whatever is stored

@@ -54,7 +54,7 @@ func (x *exchange) caughtUp() bool {
 
 // look takes what is stored and decides about it.
 func (x *exchange) look() {
-	x.stored = x.s.store.Get(x.lookup())
+	x.stored, x.known = x.s.store.Get(x.lookup())
 	if x.stored != nil && x.stored.Doubtful && (x.header["Range"] == nil || x.method != http.MethodGet) {
 		x.stored = nil // nobody knows the whole of it
 	}
@@ -152,7 +152,7 @@ func (x *exchange) accepts(h *head) (at int64, ok bool) {
 // place says where in the body of a fill the answer to this request begins, if it has it.
 func (x *exchange) place(h *head) (at int64, ok bool) {
 	start, end := x.selects(h.object).bounds(h.object)
-	if h.object.Sliced { // the rest can be had elsewhere
+	if _, strong := h.object.Response.StrongValidator(); strong && h.object.Sliced { // the rest can be had elsewhere
 		end = start + 1
 	}
 	if start == h.object.Length { // nothing is wanted

@@ -77,7 +77,7 @@ func joinParts(startA int64, a store.Body, startB int64, b store.Body) (int64, s
 
 // sliceAt returns the stored octets of a content from an offset on, as far as one slice goes.
 func (s *Server) sliceAt(o *store.Object, pos int64) (store.Body, bool) {
-	part := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize)})
+	part, _ := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize)})
 	if part == nil || pos < part.Start || pos >= part.Start+part.Body.Len() {
 		return store.Body{}, false
 	}

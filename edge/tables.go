@@ -79,12 +79,12 @@ func (t *tables) addParent(fleet *cdn.Fleet, pop cdn.POPName, self cdn.NodeName)
 }
 
 // ApplyStandalone makes the node a proxy of one origin, whatever the Host, that adds
-// no rule of its own.
-func (s *Server) ApplyStandalone(o *cdn.Origin) error {
+// no rule but those of the routes.
+func (s *Server) ApplyStandalone(o *cdn.Origin, routes ...cdn.Route) error {
 	if len(o.URLs) == 0 {
 		return cdn.Errorf(cdn.Invalid, "edge.ApplyStandalone", "the origin has no URL")
 	}
-	site := &cdn.Site{Name: "standalone", Origin: *o}
+	site := &cdn.Site{Name: "standalone", Origin: *o, Routes: routes}
 	table, err := rules.Compile(site)
 	if err != nil {
 		return err

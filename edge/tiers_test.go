@@ -44,7 +44,7 @@ func TestThroughBothTiers(t *testing.T) {
 	l1, _ := r.chain(t)
 	a := r.get(t, r.addr("fra-1"), "/a")
 	owner := l1.Explain(cdn.Question{Target: cdn.Target{Scheme: "http", Domain: domain, Path: "/a"}}).Next
-	if a.word() != "MISS" || a.body != "body of /a" || !strings.HasPrefix(a.status(), owner+"; fwd=miss") || !strings.Contains(a.status(), ", fra-1; fwd=miss") {
+	if a.word() != "MISS" || a.body != "body of /a" || !strings.HasPrefix(a.status(), owner+"; fwd=uri-miss") || !strings.Contains(a.status(), ", fra-1; fwd=uri-miss") {
 		t.Errorf("first: %s %q, Cache-Status %q", a.word(), a.body, a.status())
 	}
 	if via := a.Header.Get("Via"); via != "1.1 "+owner+", 1.1 fra-1" {

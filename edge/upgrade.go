@@ -56,7 +56,7 @@ func (x *exchange) upgrade(protocol string) {
 	}
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), protocol) {
-		x.failUpstream(errors.New("the upstream changed to another protocol than was asked for"), http.StatusBadGateway, c)
+		x.failUpstream(errors.New("the upstream changed to another protocol than was asked for"), http.StatusBadGateway, "another protocol")
 		return
 	}
 	c.fwdStatus = resp.StatusCode

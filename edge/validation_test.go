@@ -54,7 +54,7 @@ func TestChangedContent(t *testing.T) {
 		method, word, body string
 		status             string // in Cache-Status
 	}{
-		{0, "GET", "MISS", `version "0"`, "fwd=miss; fwd-status=200; stored"},
+		{0, "GET", "MISS", `version "0"`, "fwd=uri-miss; fwd-status=200; stored"},
 		{0, "GET", "REVALIDATED", `version "0"`, "fwd=stale; fwd-status=304; ttl=60; stored"},
 		{0, "HEAD", "REVALIDATED", "", "fwd=stale; fwd-status=304; ttl=60; stored"},
 		{1, "GET", "MISS", `version "1"`, "fwd=stale; fwd-status=200; stored"},

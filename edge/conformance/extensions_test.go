@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"net/http"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -11,7 +10,7 @@ import (
 var rfc5861 = []requirement{
 	{
 		name: "RFC5861/3/serve", level: may, text: "serve a stale response within stale-while-revalidate",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=10, stale-while-revalidate=20"), ok("Cache-Control: max-age=60"))
 			e.get()
 			e.advance(29 * time.Second)
@@ -22,7 +21,7 @@ var rfc5861 = []requirement{
 	},
 	{
 		name: "RFC5861/3/revalidate", level: should, text: "then ask the origin, without making the client wait",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			release := make(chan struct{})
 			e.replies(ok("Cache-Control: max-age=10, stale-while-revalidate=20"), does(func(w http.ResponseWriter, _ *http.Request) {
 				<-release
@@ -40,7 +39,7 @@ var rfc5861 = []requirement{
 	},
 	{
 		name: "RFC5861/3/once", level: should, text: "not ask once for every client that it serves so",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			release := make(chan struct{})
 			e.replies(ok("Cache-Control: max-age=10, stale-while-revalidate=20"), does(func(w http.ResponseWriter, _ *http.Request) {
 				<-release
@@ -63,13 +62,13 @@ var rfc5861 = []requirement{
 	},
 	{
 		name: "RFC5861/3/forbidden", level: mustNot, text: "serve stale by it what must be revalidated (RFC 9111 section 4.2.4)",
-		test: each([]string{"must-revalidate, max-age=10", "proxy-revalidate, max-age=10", "no-cache, max-age=10"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"must-revalidate, max-age=10", "proxy-revalidate, max-age=10", "no-cache, max-age=10"}, func(v string) func(*env) {
 			return staleAt(11*time.Second, ok("Cache-Control: "+v+", stale-while-revalidate=100"))
 		}),
 	},
 	{
 		name: "RFC5861/4/serve", level: may, text: "serve a stale response within stale-if-error when the origin fails with 500, 502, 503 or 504",
-		test: each([]int{500, 502, 503, 504}, func(status int) func(*testing.T, *env) {
+		test: each([]int{500, 502, 503, 504}, func(status int) func(*env) {
 			return failing(ok("Cache-Control: max-age=10, stale-if-error=20"), 29*time.Second, code(status), isFirst)
 		}),
 	},
@@ -82,7 +81,7 @@ var rfc5861 = []requirement{
 	},
 	{
 		name: "RFC5861/4/other-status", level: mustNot, text: "take another status for an error",
-		test: each([]int{400, 404, 410, 501}, func(status int) func(*testing.T, *env) {
+		test: each([]int{400, 404, 410, 501}, func(status int) func(*env) {
 			return failing(ok("Cache-Control: max-age=10, stale-if-error=20"), 15*time.Second, code(status), func(e *env, a answer) { e.status(a, status) })
 		}),
 	},
@@ -100,7 +99,7 @@ var rfc5861 = []requirement{
 	},
 	{
 		name: "RFC5861/4/request", level: may, text: "heed stale-if-error in a request",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=10"), code(503))
 			e.get()
 			e.advance(29 * time.Second)
@@ -127,7 +126,7 @@ var rfc8246 = []requirement{
 	},
 	{
 		name: "RFC8246/2.1/skip", level: should, text: "not validate a fresh immutable response because the client's request is conditional",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60, immutable", `ETag: "1"`))
 			e.get()
 			e.status(e.get(`If-None-Match: "1"`, "Cache-Control: max-age=0"), http.StatusNotModified)
@@ -136,7 +135,7 @@ var rfc8246 = []requirement{
 	},
 	{
 		name: "RFC8246/2.1/no-cache", level: should, text: "validate it all the same for a client's no-cache",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60, immutable", `ETag: "1"`), notModified(`ETag: "1"`))
 			e.get()
 			e.served(e.get("Cache-Control: no-cache"), "v1")
@@ -153,7 +152,7 @@ var rfc8246 = []requirement{
 var rfc8586 = []requirement{
 	{
 		name: "RFC8586/2/add", level: should, text: "add itself to CDN-Loop in every request that it forwards",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			for _, method := range []string{"GET", "POST", "BREW"} {
 				e.ask(method, "/a")
 				if got := e.last().field("CDN-Loop"); got == "" {
@@ -164,7 +163,7 @@ var rfc8586 = []requirement{
 	},
 	{
 		name: "RFC8586/2/keep", level: mustNot, text: "remove or change what others have written there",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get(`CDN-Loop: foo123.foocdn.example, barcdn.example; trace="abcdef"`, `CDN-Loop: AnotherCDN; abc=123; def="456"`)
 			if got, want := e.last().field("CDN-Loop"), `foo123.foocdn.example, barcdn.example; trace="abcdef", AnotherCDN; abc=123; def="456", `; !strings.HasPrefix(got, want) {
 				e.t.Errorf("the origin was sent %q, want %q and one more", got, want)
@@ -173,7 +172,7 @@ var rfc8586 = []requirement{
 	},
 	{
 		name: "RFC8586/2/connection", level: mustNot, text: "let a client remove the field by naming it in Connection",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get("CDN-Loop: other.example", "Connection: CDN-Loop")
 			if got := e.last().field("CDN-Loop"); got == "" {
 				e.t.Error("the origin was sent no CDN-Loop")
@@ -182,7 +181,7 @@ var rfc8586 = []requirement{
 	},
 	{
 		name: "RFC8586/2/syntax", level: must, text: "write a host or a token there, with parameters",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			id, _, _ := strings.Cut(e.last().field("CDN-Loop"), ";")
 			if id = strings.TrimSpace(id); id == "" || strings.ContainsAny(id, " \t\"(),/<=>?@[\\]{}") {
@@ -192,7 +191,7 @@ var rfc8586 = []requirement{
 	},
 	{
 		name: "RFC8586/2/detect", level: should, text: "end a request that has been here before",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			mine := e.last().field("CDN-Loop")
 			a := e.ask(http.MethodGet, "/b", "CDN-Loop: other.example, "+mine+", third.example")
@@ -202,7 +201,7 @@ var rfc8586 = []requirement{
 	},
 	{
 		name: "RFC8586/2/others", level: mustNot, text: "end a request because others are named there",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.served(e.get("CDN-Loop: nearcast.example, edge; node=other, x"), "v1")
 		},
 	},
@@ -212,7 +211,7 @@ var rfc8586 = []requirement{
 var rfc9209 = []requirement{
 	{
 		name: "RFC9209/2/generated", level: may, text: "say with Proxy-Status that a response is its own, and why",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.alone()
 			e.disconnect()
 			a := e.get()
@@ -224,7 +223,7 @@ var rfc9209 = []requirement{
 	},
 	{
 		name: "RFC9209/2/append", level: should, text: "keep members of others, and add its own after them",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Proxy-Status: origin-proxy; error=http_request_error"))
 			if v := e.get().field("Proxy-Status"); !strings.HasPrefix(v, "origin-proxy; error=http_request_error") {
 				e.t.Errorf("Proxy-Status: %q", v)
@@ -233,7 +232,7 @@ var rfc9209 = []requirement{
 	},
 	{
 		name: "RFC9209/2.1.1/error", level: must, text: "choose an error type whose recommended status is the one sent",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(hangup())
 			a := e.get()
 			v := a.field("Proxy-Status")

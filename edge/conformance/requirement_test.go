@@ -33,7 +33,7 @@ type requirement struct {
 	// text completes "A shared cache MUST ...", in our own words.
 	text string
 	// test proves it. Nil if reason is given.
-	test func(*testing.T, *env)
+	test func(*env)
 	// reason says why there is no test: the sentence is for somebody else, or the
 	// edge deviates from it on purpose.
 	reason string
@@ -68,7 +68,7 @@ func TestRequirement(t *testing.T) {
 		}
 		t.Run(r.name, func(t *testing.T) {
 			defer func() { results[r.name] = !t.Failed() }()
-			r.test(t, newEnv(t))
+			r.test(newEnv(t))
 		})
 	}
 	if *update {

@@ -6,13 +6,12 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
-	"testing"
 	"time"
 )
 
 // onFresh: a response is stored and fresh; each set of fields gets a status from the store.
-func onFresh(r reply, statuses map[string]int) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func onFresh(r reply, statuses map[string]int) func(*env) {
+	return func(e *env) {
 		e.replies(r)
 		e.get()
 		for lines, want := range statuses {
@@ -21,7 +20,7 @@ func onFresh(r reply, statuses map[string]int) func(*testing.T, *env) {
 				fields = strings.Split(lines, "\n")
 			}
 			if a := e.get(fields...); a.StatusCode != want {
-				t.Errorf("%s: %s, want %d", lines, a.Status, want)
+				e.t.Errorf("%s: %s, want %d", lines, a.Status, want)
 			}
 		}
 		e.asked(1)
@@ -61,7 +60,7 @@ var conditions = []requirement{
 	},
 	{
 		name: "RFC9110/13.1.3/method", level: must, text: "ignore If-Modified-Since with methods other than GET and HEAD",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`, "Last-Modified: "+lastModified))
 			e.get()
 			e.status(e.ask(http.MethodHead, "/a", "If-Modified-Since: "+lastModified), http.StatusNotModified)
@@ -88,9 +87,9 @@ var conditions = []requirement{
 		test: both(
 			onFresh(partialOrigin(`W/"1"`), map[string]int{"Range: bytes=0-1\nIf-Range: W/\"1\"": 200, "Range: bytes=0-1\nIf-Range: \"1\"": 200}),
 			onFresh(partialOrigin(`"1"`), map[string]int{"Range: bytes=0-1\nIf-Range: W/\"1\"": 200}),
-			func(t *testing.T, e *env) { // a date that is a second old is weak (section 8.8.2.2)
+			func(e *env) { // a date that is a second old is weak (section 8.8.2.2)
 				now := e.date(0)
-				onFresh(partialOrigin(`"1"`, "Last-Modified: "+now), map[string]int{"Range: bytes=0-1\nIf-Range: " + now: 200})(t, e)
+				onFresh(partialOrigin(`"1"`, "Last-Modified: "+now), map[string]int{"Range: bytes=0-1\nIf-Range: " + now: 200})(e)
 			},
 		),
 	},
@@ -100,7 +99,7 @@ var conditions = []requirement{
 	},
 	{
 		name: "RFC9110/13.2.1/status", level: must, text: "ignore conditions if the response without them would be neither 2xx nor 412",
-		test: each([]int{404, 410, 301}, func(status int) func(*testing.T, *env) {
+		test: each([]int{404, 410, 301}, func(status int) func(*env) {
 			return onFresh(code(status, "Cache-Control: max-age=60", `ETag: "1"`, "Last-Modified: "+lastModified), map[string]int{
 				`If-None-Match: "1"`: status, "If-Modified-Since: " + lastModified: status, "If-None-Match: *": status, "Range: bytes=0-0": status,
 			})
@@ -108,7 +107,7 @@ var conditions = []requirement{
 	},
 	{
 		name: "RFC9110/13.2.1/methods", level: must, text: "ignore conditions on methods that are not about a representation",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`))
 			e.get()
 			e.status(e.ask(http.MethodOptions, "/a", `If-None-Match: "1"`), http.StatusOK)
@@ -127,7 +126,7 @@ var conditions = []requirement{
 	},
 	{
 		name: "RFC9110/15.4.5/fields", level: must, text: "send with a 304 those of Content-Location, Date, ETag, Vary, Cache-Control and Expires that a 200 would have",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			want := map[string]string{"Content-Location": "/b", "Date": e.date(0), "ETag": `"1"`, "Vary": "X-One", "Cache-Control": "max-age=60", "Expires": "Thu, 01 Jan 2099 00:00:00 GMT"}
 			var fields []string
 			for name, value := range want {
@@ -144,7 +143,7 @@ var conditions = []requirement{
 	},
 	{
 		name: "RFC9110/15.4.5/metadata", level: shouldNot, text: "send other fields about the representation with a 304",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`, "Content-Type: x/y", "Content-Language: de", "Content-Encoding: br"))
 			e.get()
 			a := e.get(`If-None-Match: "1"`)
@@ -156,7 +155,7 @@ var conditions = []requirement{
 	},
 	{
 		name: "RFC9110/15.4.5/age", level: must, text: "send Age with a 304 from the store (RFC 9111 section 4)",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`))
 			e.get()
 			e.advance(7 * time.Second)
@@ -185,7 +184,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.1.2/forms", level: must, text: "understand first-last, first- and -length, and cut what is beyond the end",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			all := content()
@@ -199,7 +198,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.1.2/large", level: must, text: "anticipate numbers that overflow its integers",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			const huge = "99999999999999999999999"
@@ -213,7 +212,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.1.2/suffix", level: must, text: "serve all for a suffix longer than the content",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			a := e.get("Range: bytes=-1000")
@@ -230,7 +229,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.2/method", level: must, text: "ignore Range with methods other than GET",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			a := e.ask(http.MethodHead, "/a", "Range: bytes=0-1")
@@ -252,14 +251,14 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.2/miss", level: should, text: "answer a range of what is not stored with that range",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.partOf(e.get("Range: bytes=10-19"), content()[10:20], "bytes 10-19/100")
 		},
 	},
 	{
 		name: "RFC9110/14.2/origin-without", level: must, text: "bear an origin that answers a range with all of it",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`).with(content()))
 			a := e.get("Range: bytes=10-19")
 			if a.StatusCode == http.StatusPartialContent {
@@ -272,7 +271,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.2/many", level: may, text: "ignore or refuse a Range of many small or overlapping ranges",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			a := e.get("Range: bytes=" + strings.Repeat("0-,", 1000) + "0-")
@@ -283,8 +282,8 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.4/foreign", level: must, text: "not combine a 206 whose Content-Range is invalid or in another unit, and forward it",
-		test: each([]string{"lines 0-1/9", "bytes 5-2/100", "bytes 0-9/5", "bytes a-b/c", ""}, func(v string) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]string{"lines 0-1/9", "bytes 5-2/100", "bytes 0-9/5", "bytes a-b/c", ""}, func(v string) func(*env) {
+			return func(e *env) {
 				e.replies(code(http.StatusPartialContent, "Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: "+v), withETag(`"1"`).with("whole"))
 				e.get("Range: bytes=0-1")
 				e.served(e.get(), "whole")
@@ -293,7 +292,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.4/other-range", level: mustNot, text: "take a 206 for the range that it asked for without looking at its Content-Range",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(code(http.StatusPartialContent, "Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: bytes 50-59/100").with(content()[50:60]), partialOrigin(`"1"`))
 			if a := e.get("Range: bytes=10-19"); a.StatusCode == http.StatusPartialContent && a.field("Content-Range") == "bytes 10-19/100" && a.body != content()[10:20] {
 				e.t.Errorf("%q as bytes 10 to 19", a.body)
@@ -303,7 +302,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/15.3.7/fields", level: must, text: "send with a 206 those of Date, Cache-Control, ETag, Expires, Content-Location and Vary that a 200 would have",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`, "Expires: Thu, 01 Jan 2099 00:00:00 GMT", "Content-Location: /b", "Vary: X-One"))
 			e.get()
 			a := e.get("Range: bytes=0-1")
@@ -314,7 +313,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/15.3.7.1/length", level: must, text: "send with a single part a Content-Range, and the Content-Length of the part",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			a := e.get("Range: bytes=10-19")
@@ -324,7 +323,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/15.3.7.2/multipart", level: must, text: "give each of several parts its Content-Range, and the whole none, if it serves several at all",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`, "Content-Type: text/x"))
 			e.get()
 			a := e.get("Range: bytes=0-1,50-59")
@@ -336,24 +335,24 @@ var ranges = []requirement{
 			e.has(a, "Content-Range", "")
 			_, params, err := mime.ParseMediaType(a.field("Content-Type"))
 			if err != nil {
-				t.Fatal(err)
+				e.t.Fatal(err)
 			}
 			r := multipart.NewReader(strings.NewReader(a.body), params["boundary"])
 			for _, want := range []struct{ at, body string }{{"bytes 0-1/100", content()[:2]}, {"bytes 50-59/100", content()[50:60]}} {
 				p, err := r.NextRawPart()
 				if err != nil {
-					t.Fatal(err)
+					e.t.Fatal(err)
 				}
 				body, err := io.ReadAll(p)
 				if err != nil || string(body) != want.body || p.Header.Get("Content-Range") != want.at || p.Header.Get("Content-Type") != "text/x" {
-					t.Errorf("part %q %v (%v), want %q at %s", body, p.Header, err, want.body, want.at)
+					e.t.Errorf("part %q %v (%v), want %q at %s", body, p.Header, err, want.body, want.at)
 				}
 			}
 		},
 	},
 	{
 		name: "RFC9110/15.3.7.2/single", level: mustNot, text: "answer a request for one range with several parts",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`, "Content-Type: text/x"))
 			e.get()
 			e.has(e.get("Range: bytes=0-1"), "Content-Type", "text/x")
@@ -361,7 +360,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/15.3.7.3/length", level: mustNot, text: "combine parts that give different lengths of the whole",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			part := func(contentRange, body string) reply {
 				return code(http.StatusPartialContent, "Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: "+contentRange).with(body)
 			}
@@ -374,7 +373,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/15.5.17/length", level: should, text: "say in a 416 how long the content is",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			e.has(e.get("Range: bytes=100-"), "Content-Range", "bytes */100")
@@ -382,7 +381,7 @@ var ranges = []requirement{
 	},
 	{
 		name: "RFC9110/14.3/accept-ranges", level: may, text: "say that ranges are served",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`))
 			e.get()
 			if v := e.get().field("Accept-Ranges"); v != "" && v != "bytes" {

@@ -3,14 +3,13 @@ package conformance_test
 import (
 	"net/http"
 	"strings"
-	"testing"
 	"time"
 )
 
 // withheld: a directive names fields; they are in no answer that comes from the store
 // unless the origin has said so again, and the rest of the response is.
-func withheld(directive string, hidden []string, kept map[string]string) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func withheld(directive string, hidden []string, kept map[string]string) func(*env) {
+	return func(e *env) {
 		e.replies(ok("Cache-Control: max-age=60, "+directive, "X-One: 1", "X-Two: 2", "Set-Cookie: a=b", "X-Kept: k"))
 		e.has(e.get(), "X-One", "1")
 		a := e.get()
@@ -33,7 +32,7 @@ var responseDirectives = []requirement{
 	{
 		name: "RFC9111/5.2.2.2/must-revalidate", level: mustNot, text: "reuse a stale response with must-revalidate before it is validated",
 		test: both(
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.replies(ok("Cache-Control: max-age=60, must-revalidate, stale-while-revalidate=600", `ETag: "1"`), notModified(`ETag: "1"`, "Cache-Control: max-age=60, must-revalidate"))
 				e.get()
 				e.advance(61 * time.Second)
@@ -70,7 +69,7 @@ var responseDirectives = []requirement{
 	{
 		name: "RFC9111/5.2.2.4/no-cache", level: mustNot, text: "reuse a response with no-cache unless its validation succeeds",
 		test: both(
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.replies(ok("Cache-Control: no-cache", `ETag: "1"`), notModified(`ETag: "1"`), withETag(`"2"`))
 				e.get()
 				e.served(e.get(), "v1")
@@ -90,7 +89,7 @@ var responseDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.2.4/token", level: should, text: "understand a single field without quotes, too",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60, no-cache=x-one", "X-One: 1"))
 			e.get()
 			if a := e.get(); a.body == "v1" {
@@ -104,7 +103,7 @@ var responseDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.2.6/no-transform", level: mustNot, text: "transform content that says no-transform",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			body := strings.Repeat("compressible ", 1000)
 			e.replies(ok("Cache-Control: max-age=60, no-transform", "Content-Type: text/html", `ETag: "1"`).with(body))
 			for range 2 {
@@ -135,14 +134,14 @@ var responseDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.2.9/public", level: may, text: "store a response with public whose status is not cacheable by heuristics",
-		test: func(t *testing.T, e *env) {
-			stored(code(403, "Cache-Control: public", "Last-Modified: "+e.date(-1000*time.Hour)))(t, e)
+		test: func(e *env) {
+			stored(code(403, "Cache-Control: public", "Last-Modified: "+e.date(-1000*time.Hour)))(e)
 		},
 	},
 	{
 		name: "RFC9111/5.2.2.9/heuristic", level: may, text: "give a response with public and no lifetime a heuristic one",
-		test: func(t *testing.T, e *env) {
-			freshAt(50*time.Minute, ok("Cache-Control: public", "Last-Modified: "+e.date(-10*time.Hour)))(t, e)
+		test: func(e *env) {
+			freshAt(50*time.Minute, ok("Cache-Control: public", "Last-Modified: "+e.date(-10*time.Hour)))(e)
 		},
 	},
 	{

@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"net/http"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -11,8 +10,8 @@ import (
 var ageField = []requirement{
 	{
 		name: "RFC9111/5.1/list", level: should, text: "use the first member of an Age that is a list",
-		test: each([]reply{ok("Cache-Control: max-age=60", "Age: 20, 50"), ok("Cache-Control: max-age=60", "Age: 20", "Age: 50")}, func(r reply) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]reply{ok("Cache-Control: max-age=60", "Age: 20, 50"), ok("Cache-Control: max-age=60", "Age: 20", "Age: 50")}, func(r reply) func(*env) {
+			return func(e *env) {
 				e.replies(r)
 				e.get()
 				e.has(e.get(), "Age", "20")
@@ -21,8 +20,8 @@ var ageField = []requirement{
 	},
 	{
 		name: "RFC9111/5.1/invalid", level: should, text: "ignore an Age that is not a number of seconds",
-		test: each([]string{"-20", "a", "20a", "1.5", "\"20\""}, func(v string) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]string{"-20", "a", "20a", "1.5", "\"20\""}, func(v string) func(*env) {
+			return func(e *env) {
 				e.replies(ok("Cache-Control: max-age=60", "Age: "+v))
 				e.get()
 				e.has(e.get(), "Age", "0")
@@ -32,11 +31,11 @@ var ageField = []requirement{
 	},
 	{
 		name: "RFC9111/5.1/not-validated", level: mustNot, text: "send an Age with a response that the origin generated for this request",
-		test: func(_ *testing.T, e *env) { e.has(e.get(), "Age", "") },
+		test: func(e *env) { e.has(e.get(), "Age", "") },
 	},
 	{
 		name: "RFC9111/5.1/number", level: must, text: "send an Age that is one non-negative whole number",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Age: 10"))
 			e.get()
 			e.clock.offset.Add(int64(1500 * time.Millisecond))
@@ -55,7 +54,7 @@ var ageField = []requirement{
 var cacheControl = []requirement{
 	{
 		name: "RFC9111/5.2/pass-response", level: must, text: "pass on all directives of a response",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			const v = `max-age=60, s-maxage=90, x-unknown="a, b", community=UCI`
 			e.replies(ok("Cache-Control: " + v))
 			e.has(e.get(), "Cache-Control", v)
@@ -65,7 +64,7 @@ var cacheControl = []requirement{
 	},
 	{
 		name: "RFC9111/5.2/pass-request", level: must, text: "pass on all directives of a request that it forwards",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			const v = "max-age=5, x-unknown=1, min-fresh=2"
 			e.get("Cache-Control: " + v)
 			e.sent(e.last(), "Cache-Control", v)
@@ -84,7 +83,7 @@ var cacheControl = []requirement{
 		test: both(
 			lifetime(60*time.Second, ok(`Cache-Control: max-age="60"`)),
 			lifetime(60*time.Second, ok(`Cache-Control: s-maxage="60"`)),
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.replies(ok("Cache-Control: max-age=60, private=x-one", "X-One: 1", "X-Two: 2"))
 				e.get()
 				a := e.get()
@@ -109,8 +108,8 @@ var cacheControl = []requirement{
 }
 
 // onStored: a response is stored and d old when a request with a field comes.
-func onStored(r reply, d time.Duration, field string, check func(*env, answer)) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func onStored(r reply, d time.Duration, field string, check func(*env, answer)) func(*env) {
+	return func(e *env) {
 		e.replies(r)
 		e.get()
 		e.advance(d)
@@ -156,7 +155,7 @@ var requestDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.1.2/prohibited", level: mustNot, text: "let max-stale override a response that forbids being served stale",
-		test: each([]string{"max-age=60, must-revalidate", "max-age=60, proxy-revalidate", "s-maxage=60", "max-age=60, no-cache"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"max-age=60, must-revalidate", "max-age=60, proxy-revalidate", "s-maxage=60", "max-age=60, no-cache"}, func(v string) func(*env) {
 			return onStored(ok("Cache-Control: "+v), 70*time.Second, "Cache-Control: max-stale", isSecond)
 		}),
 	},
@@ -171,7 +170,7 @@ var requestDirectives = []requirement{
 		name: "RFC9111/5.2.1.4/no-cache", level: may, text: "validate what it answers no-cache with",
 		test: both(
 			onStored(ok("Cache-Control: max-age=60"), 0, "Cache-Control: no-cache", isSecond),
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.replies(withETag(`"1"`), notModified(`ETag: "1"`, "Cache-Control: max-age=60"))
 				e.get()
 				e.served(e.get("Cache-Control: no-cache"), "v1")
@@ -181,7 +180,7 @@ var requestDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.1.5/no-store", level: mustNot, text: "store a response to a request with no-store",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.served(e.get("Cache-Control: no-store"), "v1")
 			e.served(e.get(), "v2")
 			e.served(e.get(), "v2")
@@ -189,7 +188,7 @@ var requestDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.1.5/stored", level: may, text: "answer such a request with what is stored already",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			a := e.get("Cache-Control: no-store")
 			if a.body != "v1" && a.body != "v2" {
@@ -200,7 +199,7 @@ var requestDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.1.6/no-transform", level: should, text: "not transform the content for a request with no-transform",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Content-Type: text/html").with(strings.Repeat("compressible ", 1000)))
 			for range 2 {
 				a := e.get("Cache-Control: no-transform", "Accept-Encoding: gzip, br, zstd")
@@ -211,7 +210,7 @@ var requestDirectives = []requirement{
 	},
 	{
 		name: "RFC9111/5.2.1.7/only-if-cached", level: should, text: "answer only-if-cached from the store or with 504",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.status(e.get("Cache-Control: only-if-cached"), http.StatusGatewayTimeout)
 			e.asked(0)
 			e.get()
@@ -227,15 +226,15 @@ var requestDirectives = []requirement{
 var otherFields = []requirement{
 	{
 		name: "RFC9111/5.3/invalid", level: must, text: "take an invalid Expires, such as 0, for one in the past",
-		test: each([]string{"0", "-1", "now", "Thu, 99 Foo 2099 00:00:00 GMT", "2099-01-01T00:00:00Z", "Thu, 01 Jan 2099 00:00 GMT", "4070908800", ""}, func(v string) func(*testing.T, *env) {
-			return func(t *testing.T, e *env) {
-				staleAt(0, ok("Expires: "+v, "Last-Modified: "+e.date(-10000*time.Hour), `ETag: "1"`))(t, e)
+		test: each([]string{"0", "-1", "now", "Thu, 99 Foo 2099 00:00:00 GMT", "2099-01-01T00:00:00Z", "Thu, 01 Jan 2099 00:00 GMT", "4070908800", ""}, func(v string) func(*env) {
+			return func(e *env) {
+				staleAt(0, ok("Expires: "+v, "Last-Modified: "+e.date(-10000*time.Hour), `ETag: "1"`))(e)
 			}
 		}),
 	},
 	{
 		name: "RFC9111/5.3/max-age", level: must, text: "ignore Expires beside max-age, and beside s-maxage",
-		test: each([]string{"max-age=60", "s-maxage=60", "max-age=60, s-maxage=60"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"max-age=60", "s-maxage=60", "max-age=60, s-maxage=60"}, func(v string) func(*env) {
 			return lifetime(60*time.Second, ok("Cache-Control: "+v, "Expires: 0"))
 		}),
 	},

@@ -3,14 +3,13 @@ package conformance_test
 import (
 	"net/http"
 	"strings"
-	"testing"
 	"time"
 )
 
 // expires makes a test with an Expires that is d away, in some form.
-func expires(d time.Duration, form func(time.Time) string, test func(reply) func(*testing.T, *env)) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
-		test(ok("Expires: "+form(e.clock.now().Add(d).UTC()), `ETag: "1"`))(t, e)
+func expires(d time.Duration, form func(time.Time) string, test func(reply) func(*env)) func(*env) {
+	return func(e *env) {
+		test(ok("Expires: "+form(e.clock.now().Add(d).UTC()), `ETag: "1"`))(e)
 	}
 }
 
@@ -25,8 +24,8 @@ var freshness = []requirement{
 	{
 		name: "RFC9111/4.2/date-case", level: should, text: "match dates whatever their case",
 		test: both(
-			expires(time.Hour, func(t time.Time) string { return strings.ToLower(t.Format(http.TimeFormat)) }, func(r reply) func(*testing.T, *env) { return stored(r) }),
-			expires(time.Hour, func(t time.Time) string { return strings.ToUpper(t.Format(http.TimeFormat)) }, func(r reply) func(*testing.T, *env) { return stored(r) }),
+			expires(time.Hour, func(t time.Time) string { return strings.ToLower(t.Format(http.TimeFormat)) }, func(r reply) func(*env) { return stored(r) }),
+			expires(time.Hour, func(t time.Time) string { return strings.ToUpper(t.Format(http.TimeFormat)) }, func(r reply) func(*env) { return stored(r) }),
 		),
 	},
 	{
@@ -36,20 +35,20 @@ var freshness = []requirement{
 	{
 		name: "RFC9111/4.2/time-zone", level: mustNot, text: "let the local time zone influence ages and expiry (every test of this table has a clock that is half past five away from GMT)",
 		test: both(
-			expires(time.Hour, layout(http.TimeFormat), func(r reply) func(*testing.T, *env) { return lifetime(time.Hour, r) }),
-			expires(-time.Hour, layout(http.TimeFormat), func(r reply) func(*testing.T, *env) { return staleAt(0, r) }),
+			expires(time.Hour, layout(http.TimeFormat), func(r reply) func(*env) { return lifetime(time.Hour, r) }),
+			expires(-time.Hour, layout(http.TimeFormat), func(r reply) func(*env) { return staleAt(0, r) }),
 		),
 	},
 	{
 		name: "RFC9111/4.2/zone-names", level: should, text: "take a date with another zone than GMT for invalid",
-		test: each([]string{"UTC", "EST", "+0000", "CET"}, func(zone string) func(*testing.T, *env) {
-			return expires(20*time.Hour, layout("Mon, 02 Jan 2006 15:04:05 "+zone), func(r reply) func(*testing.T, *env) { return staleAt(0, r) })
+		test: each([]string{"UTC", "EST", "+0000", "CET"}, func(zone string) func(*env) {
+			return expires(20*time.Hour, layout("Mon, 02 Jan 2006 15:04:05 "+zone), func(r reply) func(*env) { return staleAt(0, r) })
 		}),
 	},
 	{
 		name: "RFC9111/4.2/date-forms", level: must, text: "accept all three forms of an HTTP-date (RFC 9110 section 5.6.7)",
-		test: each([]string{http.TimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC}, func(l string) func(*testing.T, *env) {
-			return expires(time.Hour, layout(l), func(r reply) func(*testing.T, *env) { return lifetime(time.Hour, r) })
+		test: each([]string{http.TimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC}, func(l string) func(*env) {
+			return expires(time.Hour, layout(l), func(r reply) func(*env) { return lifetime(time.Hour, r) })
 		}),
 	},
 	{
@@ -57,7 +56,7 @@ var freshness = []requirement{
 		test: both(
 			lifetime(100*time.Second, ok("Cache-Control: max-age=10, s-maxage=100")),
 			lifetime(10*time.Second, ok("Cache-Control: s-maxage=10, max-age=100")),
-			expires(-time.Hour, layout(http.TimeFormat), func(r reply) func(*testing.T, *env) {
+			expires(-time.Hour, layout(http.TimeFormat), func(r reply) func(*env) {
 				r.fields = append(r.fields, "Cache-Control: s-maxage=100")
 				return lifetime(100*time.Second, r)
 			}),
@@ -66,11 +65,11 @@ var freshness = []requirement{
 	{
 		name: "RFC9111/4.2.1/max-age", level: must, text: "use max-age before Expires",
 		test: both(
-			expires(-time.Hour, layout(http.TimeFormat), func(r reply) func(*testing.T, *env) {
+			expires(-time.Hour, layout(http.TimeFormat), func(r reply) func(*env) {
 				r.fields = append(r.fields, "Cache-Control: max-age=100")
 				return lifetime(100*time.Second, r)
 			}),
-			expires(time.Hour, layout(http.TimeFormat), func(r reply) func(*testing.T, *env) {
+			expires(time.Hour, layout(http.TimeFormat), func(r reply) func(*env) {
 				r.fields = append(r.fields, "Cache-Control: max-age=100")
 				return lifetime(100*time.Second, r)
 			}),
@@ -78,14 +77,14 @@ var freshness = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.1/expires", level: must, text: "else use Expires less Date",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			// The origin's clock is ahead by an hour: only the difference counts.
-			lifetime(100*time.Second, ok("Date: "+e.date(time.Hour), "Expires: "+e.date(time.Hour+100*time.Second)))(t, e)
+			lifetime(100*time.Second, ok("Date: "+e.date(time.Hour), "Expires: "+e.date(time.Hour+100*time.Second)))(e)
 		},
 	},
 	{
 		name: "RFC9111/4.2.1/no-date", level: must, text: "use the time of receipt where there is no Date",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			r := octets("HTTP/1.1 200 OK\nExpires: " + e.date(100*time.Second) + "\nContent-Length: 2\n\nv1")
 			e.replies(r, ok())
 			e.served(e.get(), "v1")
@@ -101,8 +100,8 @@ var freshness = []requirement{
 			staleAt(20*time.Second, ok("Cache-Control: max-age=10, max-age=100")),
 			staleAt(20*time.Second, ok("Cache-Control: max-age=10", "Cache-Control: max-age=100")),
 			staleAt(100*time.Second, ok("Cache-Control: max-age=100, max-age=1000")),
-			func(t *testing.T, e *env) {
-				staleAt(20*time.Second, ok("Expires: "+e.date(10*time.Second), "Expires: "+e.date(time.Hour)))(t, e)
+			func(e *env) {
+				staleAt(20*time.Second, ok("Expires: "+e.date(10*time.Second), "Expires: "+e.date(time.Hour)))(e)
 			},
 		),
 	},
@@ -116,15 +115,15 @@ var freshness = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.1/invalid", level: should, text: "take a response whose freshness is invalid for stale",
-		test: each([]string{"max-age=a", "max-age=-1", "max-age=1.5", "max-age=", "max-age", "max-age='100'", "max-age=100a", "max-age=0x10", "s-maxage=x, max-age=100"}, func(v string) func(*testing.T, *env) {
-			return func(t *testing.T, e *env) {
-				staleAt(11*time.Second, ok("Cache-Control: "+v, "Last-Modified: "+e.date(-10000*time.Hour), `ETag: "1"`))(t, e)
+		test: each([]string{"max-age=a", "max-age=-1", "max-age=1.5", "max-age=", "max-age", "max-age='100'", "max-age=100a", "max-age=0x10", "s-maxage=x, max-age=100"}, func(v string) func(*env) {
+			return func(e *env) {
+				staleAt(11*time.Second, ok("Cache-Control: "+v, "Last-Modified: "+e.date(-10000*time.Hour), `ETag: "1"`))(e)
 			}
 		}),
 	},
 	{
 		name: "RFC9111/4.2.2/explicit", level: mustNot, text: "use heuristics where there is an explicit expiry",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			old := "Last-Modified: " + e.date(-10000*time.Hour)
 			both(
 				staleAt(10*time.Second, ok("Cache-Control: max-age=10", old)),
@@ -132,30 +131,30 @@ var freshness = []requirement{
 				staleAt(0, ok("Expires: "+e.date(-time.Hour), old)),
 				staleAt(10*time.Second, ok("Cache-Control: s-maxage=10", old)),
 				staleAt(0, ok("Expires: 0", old)),
-			)(t, e)
+			)(e)
 		},
 	},
 	{
 		name: "RFC9111/4.2.2/assign", level: may, text: "assign a heuristic lifetime where there is none",
-		test: func(t *testing.T, e *env) {
-			freshAt(50*time.Minute, ok("Last-Modified: "+e.date(-10*time.Hour)))(t, e)
+		test: func(e *env) {
+			freshAt(50*time.Minute, ok("Last-Modified: "+e.date(-10*time.Hour)))(e)
 		},
 	},
 	{
 		name: "RFC9111/4.2.2/fraction", level: should, text: "assign no more than a fraction of the time since Last-Modified, such as a tenth",
-		test: func(t *testing.T, e *env) {
-			staleAt(61*time.Minute, ok("Last-Modified: "+e.date(-10*time.Hour)))(t, e)
+		test: func(e *env) {
+			staleAt(61*time.Minute, ok("Last-Modified: "+e.date(-10*time.Hour)))(e)
 		},
 	},
 	{
 		name: "RFC9111/4.2.2/future", level: mustNot, text: "assign a lifetime by a Last-Modified that is not in the past",
-		test: func(t *testing.T, e *env) {
-			staleAt(time.Second, ok("Last-Modified: "+e.date(10*time.Hour)))(t, e)
+		test: func(e *env) {
+			staleAt(time.Second, ok("Last-Modified: "+e.date(10*time.Hour)))(e)
 		},
 	},
 	{
 		name: "RFC9111/4.2.2/query", level: may, text: "do so for URIs with a query too",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Last-Modified: " + e.date(-1000*time.Hour)))
 			e.ask(http.MethodGet, "/a?b")
 			e.served(e.ask(http.MethodGet, "/a?b"), "v1")
@@ -175,20 +174,20 @@ var ages = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.3/apparent", level: must, text: "count the time since Date where no cache has told it",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			both(
 				staleAt(30*time.Second, ok("Cache-Control: max-age=60", "Date: "+e.date(-30*time.Second))),
-				func(_ *testing.T, e *env) {
+				func(e *env) {
 					e.replies(ok("Cache-Control: max-age=60", "Date: "+e.date(-30*time.Second)))
 					e.get()
 					e.has(e.get(), "Age", "30")
 				},
-			)(t, e)
+			)(e)
 		},
 	},
 	{
 		name: "RFC9111/4.2.3/greater", level: must, text: "use the greater of the two ways to tell the age",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Date: "+e.date(-30*time.Second), "Age: 10"))
 			e.get()
 			e.has(e.get(), "Age", "30")
@@ -196,7 +195,7 @@ var ages = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.3/future-date", level: must, text: "take a Date in the future for an age of zero",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Date: "+e.date(time.Hour)))
 			e.get()
 			e.advance(5 * time.Second)
@@ -205,7 +204,7 @@ var ages = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.3/response-delay", level: must, text: "count Age from the time of the request, not of its answer",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(does(func(w http.ResponseWriter, _ *http.Request) {
 				e.advance(20 * time.Second)
 				w.Header().Set("Date", e.date(0))
@@ -218,7 +217,7 @@ var ages = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.3/resident", level: must, text: "add the time in the store, counted from the latest validation",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "1"`, "Cache-Control: max-age=60"))
 			e.get()
 			e.advance(61 * time.Second)
@@ -235,7 +234,7 @@ var ages = []requirement{
 var stale = []requirement{
 	{
 		name: "RFC9111/4.2.4/prohibited", level: mustNot, text: "serve stale what a directive forbids: must-revalidate, proxy-revalidate, s-maxage, no-cache",
-		test: each([]string{"max-age=10, must-revalidate", "max-age=10, proxy-revalidate", "s-maxage=10", "max-age=10, no-cache", "max-age=10, must-revalidate, stale-if-error=1000"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"max-age=10, must-revalidate", "max-age=10, proxy-revalidate", "s-maxage=10", "max-age=10, no-cache", "max-age=10, must-revalidate, stale-if-error=1000"}, func(v string) func(*env) {
 			return unreachable(ok("Cache-Control: "+v, `ETag: "1"`), 11*time.Second, isError)
 		}),
 	},

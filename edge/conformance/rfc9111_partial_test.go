@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"fmt"
 	"net/http"
-	"testing"
 	"time"
 )
 
@@ -11,11 +10,11 @@ import (
 var partial = []requirement{
 	{
 		name: "RFC9111/3.3/incomplete", level: mustNot, text: "answer with an incomplete response, unless the request is for a range that is wholly in it",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			all := content()
 			e.replies(octets("HTTP/1.1 200 OK\nCache-Control: max-age=60\nETag: \"1\"\nContent-Length: 100\n\n"+all[:30]), partialOrigin(`"1"`))
 			if a, err := e.tryGet(); err == nil && a.err == nil && a.StatusCode == http.StatusOK && len(a.body) < len(all) {
-				t.Errorf("%d of 100 octets as a whole response\n%s", len(a.body), e.history(a))
+				e.t.Errorf("%d of 100 octets as a whole response\n%s", len(a.body), e.history(a))
 			}
 			e.served(e.get(), all)
 			e.served(e.get(), all)
@@ -23,17 +22,17 @@ var partial = []requirement{
 	},
 	{
 		name: "RFC9111/3.3/incomplete-chunked", level: mustNot, text: "take a chunked response whose last chunk is missing for a complete one (RFC 9112 section 8)",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(octets("HTTP/1.1 200 OK\nCache-Control: max-age=60\nTransfer-Encoding: chunked\n\n2\nv1\n"), ok("Cache-Control: max-age=60"))
 			if a, err := e.tryGet(); err == nil && a.err == nil && a.StatusCode == http.StatusOK {
-				t.Errorf("%q as a whole response\n%s", a.body, e.history(a))
+				e.t.Errorf("%q as a whole response\n%s", a.body, e.history(a))
 			}
 			e.served(e.get(), "v2")
 		},
 	},
 	{
 		name: "RFC9111/3.3/marked", level: mustNot, text: "send a part to a client without marking it as a 206",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			a := e.get("Range: bytes=10-19")
 			e.status(a, http.StatusPartialContent)
@@ -43,14 +42,14 @@ var partial = []requirement{
 	},
 	{
 		name: "RFC9111/3.3/store-partial", level: may, text: "store a 206 and answer ranges that are wholly in it",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get("Range: bytes=10-29")
 			n := len(e.origin.requests())
 			for spec, want := range map[string]string{"bytes=10-29": content()[10:30], "bytes=12-15": content()[12:16]} {
 				a := e.get("Range: " + spec)
 				if a.StatusCode != http.StatusPartialContent || a.body != want {
-					t.Errorf("%s: %s %q, want 206 %q", spec, a.Status, a.body, want)
+					e.t.Errorf("%s: %s %q, want 206 %q", spec, a.Status, a.body, want)
 				}
 			}
 			e.asked(n)
@@ -58,7 +57,7 @@ var partial = []requirement{
 	},
 	{
 		name: "RFC9111/3.3/units", level: mustNot, text: "store incomplete or partial responses in range units that it does not understand",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(code(http.StatusPartialContent, "Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: lines 0-1/9"))
 			e.get("Range: lines=0-1")
 			e.get("Range: lines=0-1")
@@ -67,7 +66,7 @@ var partial = []requirement{
 	},
 	{
 		name: "RFC9111/3.3/complete", level: may, text: "complete an incomplete response by asking for the rest",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get("Range: bytes=0-49")
 			e.served(e.get(), content())
@@ -76,12 +75,12 @@ var partial = []requirement{
 	},
 	{
 		name: "RFC9111/3.4/combine", level: may, text: "combine parts that share one strong validator, and reuse them",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			for from := 0; from < 100; from += 25 {
 				a := e.get(fmt.Sprintf("Range: bytes=%d-%d", from, from+24))
 				if a.body != content()[from:from+25] {
-					t.Errorf("from %d: %s %q", from, a.Status, a.body)
+					e.t.Errorf("from %d: %s %q", from, a.Status, a.body)
 				}
 			}
 			e.disconnect()
@@ -98,7 +97,7 @@ var partial = []requirement{
 	},
 	{
 		name: "RFC9111/3.4/none", level: mustNot, text: "combine parts that have no validator",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			part := func(from, to int, of string) reply {
 				return code(http.StatusPartialContent, "Cache-Control: max-age=60", fmt.Sprintf("Content-Range: bytes %d-%d/100", from, to)).with(of[from : to+1])
 			}
@@ -113,7 +112,7 @@ var partial = []requirement{
 	},
 	{
 		name: "RFC9111/3.4/update", level: must, text: "update the stored fields with those of the part that it combines",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`, "X-Part: 1"))
 			e.get("Range: bytes=0-49")
 			e.then(partialOrigin(`"1"`, "X-Part: 2"))
@@ -136,8 +135,8 @@ func (e *env) tryGet() (answer, error) {
 }
 
 // differentVersions: the first half is of one version and the second of another.
-func differentVersions(first, second string) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func differentVersions(first, second string) func(*env) {
+	return func(e *env) {
 		other := fmt.Sprintf("%0100d", 7)
 		e.replies(partialOrigin(first))
 		e.get("Range: bytes=0-49")
@@ -160,7 +159,7 @@ func differentVersions(first, second string) func(*testing.T, *env) {
 			return
 		}
 		if a.body != other[50:] && a.body != other {
-			t.Errorf("the second half is %s %q", a.Status, a.body)
+			e.t.Errorf("the second half is %s %q", a.Status, a.body)
 		}
 		e.served(e.get(), other)
 	}
@@ -170,11 +169,11 @@ func differentVersions(first, second string) func(*testing.T, *env) {
 var authenticated = []requirement{
 	{
 		name: "RFC9111/3.5/not-reused", level: mustNot, text: "reuse a response to a request with Authorization, unless the response allows it",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.get("Authorization: Basic YTpi")
 			e.served(e.get("Authorization: Basic YTpi"), "v2")
 			e.served(e.get(), "v3")
-			e = newEnv(t)
+			e = newEnv(e.t)
 			e.replies(ok("Cache-Control: max-age=60, no-transform, immutable"))
 			e.get("Authorization: Basic YTpi")
 			e.served(e.get(), "v2")
@@ -182,8 +181,8 @@ var authenticated = []requirement{
 	},
 	{
 		name: "RFC9111/3.5/allowed", level: may, text: "reuse such a response if it says public, s-maxage or must-revalidate",
-		test: each([]string{"public, max-age=60", "s-maxage=60", "must-revalidate, max-age=60"}, func(v string) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]string{"public, max-age=60", "s-maxage=60", "must-revalidate, max-age=60"}, func(v string) func(*env) {
+			return func(e *env) {
 				e.replies(ok("Cache-Control: " + v))
 				e.get("Authorization: Basic YTpi")
 				e.served(e.get(), "v1")
@@ -192,8 +191,8 @@ var authenticated = []requirement{
 	},
 	{
 		name: "RFC9111/3.5/conforms", level: must, text: "then do what that directive asks: with s-maxage or must-revalidate, validate once stale",
-		test: each([]string{"s-maxage=60", "must-revalidate, max-age=60"}, func(v string) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]string{"s-maxage=60", "must-revalidate, max-age=60"}, func(v string) func(*env) {
+			return func(e *env) {
 				e.replies(ok("Cache-Control: " + v))
 				e.get("Authorization: Basic YTpi")
 				e.disconnect()
@@ -204,7 +203,7 @@ var authenticated = []requirement{
 	},
 	{
 		name: "RFC9111/3.5/stored-before", level: may, text: "answer a request with Authorization from a response that was stored for a request without",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			a := e.get("Authorization: Basic YTpi")
 			if a.body != "v1" && a.body != "v2" {

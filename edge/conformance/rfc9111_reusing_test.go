@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -12,7 +11,7 @@ import (
 var reusing = []requirement{
 	{
 		name: "RFC9111/4/uri", level: mustNot, text: "reuse a response for another target URI",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.served(e.ask(http.MethodGet, "/a/b"), "v1")
 			for i, path := range []string{"/a%2Fb", "/a/b/", "/a/b?", "/a//b", "/a;b"} {
 				if a := e.ask(http.MethodGet, path); a.StatusCode == http.StatusOK && path != "/a/b?" && a.body == "v1" {
@@ -23,19 +22,19 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/head-from-get", level: may, text: "answer HEAD from a response to GET",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			a := e.ask(http.MethodHead, "/a")
 			e.status(a, http.StatusOK)
 			if a.body != "" || a.ContentLength != 2 {
-				t.Errorf("body %q, Content-Length %d", a.body, a.ContentLength)
+				e.t.Errorf("body %q, Content-Length %d", a.body, a.ContentLength)
 			}
 			e.asked(1)
 		},
 	},
 	{
 		name: "RFC9111/4/get-from-head", level: mustNot, text: "answer GET from a response to HEAD",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.ask(http.MethodHead, "/a")
 			a := e.get()
 			if a.StatusCode != http.StatusOK || a.body == "" {
@@ -45,7 +44,7 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/no-cache", level: mustNot, text: "reuse a response with no-cache without validating it",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: no-cache, max-age=60", `ETag: "1"`), notModified(`ETag: "1"`, "Cache-Control: no-cache, max-age=60"), ok())
 			e.get()
 			e.served(e.get(), "v1")
@@ -58,7 +57,7 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/age", level: must, text: "send an Age equal to the current age with a response that it reuses without validation",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			for i, d := range []time.Duration{0, 7 * time.Second, 30 * time.Second} {
 				e.advance(d)
@@ -69,7 +68,7 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/age-replaced", level: must, text: "replace an Age that came with the response",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Age: 20"))
 			e.get()
 			e.advance(10 * time.Second)
@@ -79,8 +78,8 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/write-through", level: must, text: "forward a request with an unsafe or unknown method, and answer it only then",
-		test: each([]string{"POST", "PUT", "DELETE", "PATCH", "BREW", "M-SEARCH"}, func(method string) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]string{"POST", "PUT", "DELETE", "PATCH", "BREW", "M-SEARCH"}, func(method string) func(*env) {
+			return func(e *env) {
 				e.get()
 				e.served(e.ask(method, "/a"), "v2")
 				if got := e.last().Method; got != method {
@@ -93,7 +92,7 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/collapse", level: may, text: "answer several requests with the response to one",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			started, release := make(chan struct{}), make(chan struct{})
 			var once sync.Once
 			e.replies(does(func(w http.ResponseWriter, _ *http.Request) {
@@ -104,7 +103,7 @@ var reusing = []requirement{
 			}))
 			for a := range concurrently(e, 8, started, release) {
 				if a.body != "shared" {
-					t.Errorf("got %q", a.body)
+					e.t.Errorf("got %q", a.body)
 				}
 			}
 			e.asked(1)
@@ -112,7 +111,7 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/collapse-private", level: must, text: "forward each of several requests if the response to the first may not be reused",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			started, release := make(chan struct{}), make(chan struct{})
 			var mu sync.Mutex
 			n := 0
@@ -131,7 +130,7 @@ var reusing = []requirement{
 			seen := map[string]bool{}
 			for a := range concurrently(e, 8, started, release) {
 				if seen[a.body] {
-					t.Errorf("%q was given to two", a.body)
+					e.t.Errorf("%q was given to two", a.body)
 				}
 				seen[a.body] = true
 			}
@@ -140,7 +139,7 @@ var reusing = []requirement{
 	},
 	{
 		name: "RFC9111/4/most-recent", level: must, text: "use the most recent by Date of several stored responses that suit",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=600", "Vary: Accept-Language"), ok("Cache-Control: max-age=600", "Vary: X-Other"))
 			e.get("Accept-Language: de")
 			e.advance(10 * time.Second)
@@ -183,7 +182,7 @@ func concurrently(e *env, n int, started <-chan struct{}, release chan<- struct{
 var varying = []requirement{
 	{
 		name: "RFC9111/4.1/mismatch", level: mustNot, text: "reuse a response if a request field that its Vary names has another value",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-One, X-Two"))
 			e.served(e.get("X-One: 1", "X-Two: 2"), "v1")
 			e.served(e.get("X-One: 1", "X-Two: 3"), "v2")
@@ -193,7 +192,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/lines", level: must, text: "heed every line of Vary, whatever the case of the names",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: x-one", "Vary: X-TWO"))
 			e.served(e.get("X-One: 1", "X-Two: 2"), "v1")
 			e.served(e.get("X-One: 1", "X-Two: 3"), "v2")
@@ -203,7 +202,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/absent", level: must, text: "let an absent field match only an absent one",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-One"))
 			e.served(e.get(), "v1")
 			e.served(e.get("X-One: 1"), "v2")
@@ -212,7 +211,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/empty", level: must, text: "tell an empty field from an absent one",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-One"))
 			e.served(e.get(), "v1")
 			_, body := e.rawGet("/a", "X-One:")
@@ -223,7 +222,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/star", level: mustNot, text: "reuse a response whose Vary has the member *",
-		test: each([]string{"Vary: *", "Vary: X-One, *", "Vary: *, X-One"}, func(line string) func(*testing.T, *env) {
+		test: each([]string{"Vary: *", "Vary: X-One, *", "Vary: *, X-One"}, func(line string) func(*env) {
 			return staleAt(0, ok("Cache-Control: max-age=60", line), "X-One: 1")
 		}),
 	},
@@ -233,7 +232,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/whitespace", level: may, text: "match fields that differ in optional whitespace or in how they are spread over lines",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: Accept-Language"))
 			e.served(e.get("Accept-Language: en, de"), "v1")
 			e.served(e.get("Accept-Language: en", "Accept-Language: de"), "v1")
@@ -243,7 +242,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/order", level: mustNot, text: "match fields that differ in more than that: the order of members counts unless the field is known to be without order",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-List"))
 			e.served(e.get("X-List: a, b"), "v1")
 			e.served(e.get("X-List: b, a"), "v2")
@@ -252,7 +251,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/variants", level: may, text: "keep several responses of one URI",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-One"))
 			for i, v := range []string{"1", "2", "3", "1", "2", "3"} {
 				e.served(e.get("X-One: "+v), fmt.Sprint("v", i%3+1))
@@ -262,7 +261,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/without-vary", level: should, text: "prefer a stored response with Vary to one that forgets it, if both suit",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=600", "Vary: Accept-Language"), ok("Cache-Control: max-age=600"))
 			e.served(e.get("Accept-Language: de"), "v1")
 			e.advance(time.Second)
@@ -273,7 +272,7 @@ var varying = []requirement{
 	},
 	{
 		name: "RFC9111/4.1/authority", level: mustNot, text: "match a request for another host by its fields",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-One"))
 			e.served(e.get("X-One: 1"), "v1")
 			e.served(e.get("X-One: 1", "Host: other.example"), "v2")

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -13,13 +12,13 @@ import (
 var storing = []requirement{
 	{
 		name: "RFC9111/1.2.2/overflow", level: must, text: "take a number of seconds that is too great to be held for 2^31, or the greatest that it can hold",
-		test: each([]string{"2147483648", "9223372036854775808", "99999999999999999999999"}, func(n string) func(*testing.T, *env) {
+		test: each([]string{"2147483648", "9223372036854775808", "99999999999999999999999"}, func(n string) func(*env) {
 			return freshAt(20*365*24*time.Hour, ok("Cache-Control: max-age="+n))
 		}),
 	},
 	{
 		name: "RFC9111/2/key-uri", level: must, text: "tell responses apart by at least the method and the target URI, its query included",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			for i, path := range []string{"/a", "/b", "/a?x", "/a?x=1", "/A"} {
 				e.served(e.ask(http.MethodGet, path), fmt.Sprint("v", i+1))
 			}
@@ -29,7 +28,7 @@ var storing = []requirement{
 	},
 	{
 		name: "RFC9111/3/method", level: mustNot, text: "store a response unless it understands the request method",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.ask("BREW", "/a")
 			e.ask("BREW", "/a")
 			e.asked(2)
@@ -38,7 +37,7 @@ var storing = []requirement{
 	},
 	{
 		name: "RFC9111/3/options", level: mustNot, text: "store a response to a method whose definition does not allow it, such as OPTIONS (RFC 9110 section 9.3.7)",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.ask(http.MethodOptions, "/a")
 			e.ask(http.MethodOptions, "/a")
 			e.asked(2)
@@ -46,7 +45,7 @@ var storing = []requirement{
 	},
 	{
 		name: "RFC9111/3/final", level: mustNot, text: "store a response that is not final",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(does(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Link", "</early>; rel=preload")
 				w.Header().Set("Cache-Control", "max-age=60")
@@ -63,7 +62,7 @@ var storing = []requirement{
 	},
 	{
 		name: "RFC9111/3/status-304", level: mustNot, text: "store a 304 that it did not ask for as if it were the content",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(notModified("Cache-Control: max-age=60", `ETag: "1"`), ok("Cache-Control: max-age=60", `ETag: "1"`))
 			e.get(`If-None-Match: "1"`)
 			a := e.get()
@@ -74,7 +73,7 @@ var storing = []requirement{
 	},
 	{
 		name: "RFC9111/3/status-206-unit", level: mustNot, text: "store a 206 whose range unit it does not understand",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(code(http.StatusPartialContent, "Cache-Control: max-age=60", "Content-Range: lines 0-1/9", `ETag: "1"`), ok())
 			e.get("Range: lines=0-1")
 			e.served(e.get(), "v2")
@@ -86,45 +85,45 @@ var storing = []requirement{
 	},
 	{
 		name: "RFC9111/3/no-store", level: mustNot, text: "store a response with no-store",
-		test: each([]string{"no-store", "no-store, max-age=60", "max-age=60, No-Store", "max-age=60, public, no-store"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"no-store", "no-store, max-age=60", "max-age=60, No-Store", "max-age=60, public, no-store"}, func(v string) func(*env) {
 			return notStored(ok("Cache-Control: " + v))
 		}),
 	},
 	{
 		name: "RFC9111/3/private", level: mustNot, text: "store a response with private that does not name fields",
-		test: each([]string{"private", "private, max-age=60", "max-age=60, Private", "private, s-maxage=60"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"private", "private, max-age=60", "max-age=60, Private", "private, s-maxage=60"}, func(v string) func(*env) {
 			return notStored(ok("Cache-Control: " + v))
 		}),
 	},
 	{
 		name: "RFC9111/3/grounds", level: mustNot, text: "store a response that has neither explicit freshness nor public nor a status that is cacheable by heuristics",
-		test: each([]int{201, 202, 302, 307, 400, 401, 403, 500, 502, 503, 504, 599}, func(status int) func(*testing.T, *env) {
-			return func(t *testing.T, e *env) {
-				notStored(code(status, "Last-Modified: "+e.date(-1000*time.Hour)))(t, e)
+		test: each([]int{201, 202, 302, 307, 400, 401, 403, 500, 502, 503, 504, 599}, func(status int) func(*env) {
+			return func(e *env) {
+				notStored(code(status, "Last-Modified: "+e.date(-1000*time.Hour)))(e)
 			}
 		}),
 	},
 	{
 		name: "RFC9111/3/explicit", level: may, text: "store any understood final response that has max-age, s-maxage or Expires",
-		test: each([]int{200, 203, 204, 299, 300, 301, 302, 303, 307, 308, 400, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504}, func(status int) func(*testing.T, *env) {
+		test: each([]int{200, 203, 204, 299, 300, 301, 302, 303, 307, 308, 400, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504}, func(status int) func(*env) {
 			return both(
 				stored(code(status, "Cache-Control: max-age=60")),
 				stored(code(status, "Cache-Control: s-maxage=60")),
-				func(t *testing.T, e *env) { stored(code(status, "Expires: "+e.date(time.Minute)))(t, e) },
+				func(e *env) { stored(code(status, "Expires: "+e.date(time.Minute)))(e) },
 			)
 		}),
 	},
 	{
 		name: "RFC9111/3/heuristic", level: may, text: "store a response of a status that is cacheable by heuristics (RFC 9110 section 15.1) without explicit freshness",
-		test: each([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}, func(status int) func(*testing.T, *env) {
-			return func(t *testing.T, e *env) {
-				stored(code(status, "Last-Modified: "+e.date(-1000*time.Hour)))(t, e)
+		test: each([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}, func(status int) func(*env) {
+			return func(e *env) {
+				stored(code(status, "Last-Modified: "+e.date(-1000*time.Hour)))(e)
 			}
 		}),
 	},
 	{
 		name: "RFC9111/3/understood", level: mustNot, text: "treat a status code as understood that it merely passes on: an unknown one is stored by explicit freshness alone",
-		test: func(t *testing.T, e *env) { notStored(code(299, "Last-Modified: "+e.date(-1000*time.Hour)))(t, e) },
+		test: func(e *env) { notStored(code(299, "Last-Modified: "+e.date(-1000*time.Hour)))(e) },
 	},
 }
 
@@ -132,7 +131,7 @@ var storing = []requirement{
 var storedFields = []requirement{
 	{
 		name: "RFC9111/3.1/all", level: must, text: "keep every field of a response that it stores, those that it does not know included",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "X-Unknown: 1", "X-Twice: a", "X-Twice: b, c", "Content-Language: de", "Set-Cookie: a=b", "Warning: 199 - x", "Pragma: x"))
 			for range 2 {
 				a := e.get()
@@ -140,7 +139,7 @@ var storedFields = []requirement{
 					e.has(a, name, want)
 				}
 				if lines := a.Header.Values("X-Twice"); !slices.Equal(lines, []string{"a", "b, c"}) {
-					t.Errorf("X-Twice came as %q", lines)
+					e.t.Errorf("X-Twice came as %q", lines)
 				}
 			}
 			e.asked(1)
@@ -148,7 +147,7 @@ var storedFields = []requirement{
 	},
 	{
 		name: "RFC9111/3.1/connection", level: must, text: "leave out Connection, the fields that it names, and the other fields of one hop",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Connection: X-Hop, x-other", "X-Hop: 1", "X-Other: 1", "Keep-Alive: timeout=1", "Proxy-Connection: keep-alive", "Upgrade: x"))
 			for range 2 {
 				a := e.get()
@@ -161,7 +160,7 @@ var storedFields = []requirement{
 	},
 	{
 		name: "RFC9111/3.1/proxy", level: mustNot, text: "store fields that are about a proxy: Proxy-Authenticate, Proxy-Authentication-Info, Proxy-Authorization",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Proxy-Authenticate: Basic", "Proxy-Authentication-Info: x=1", "Proxy-Authorization: x"))
 			e.get()
 			a := e.get()
@@ -173,7 +172,7 @@ var storedFields = []requirement{
 	},
 	{
 		name: "RFC9111/3.1/trailers", level: mustNot, text: "combine trailer fields with header fields",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(octets("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nCache-Control: max-age=60\nTrailer: X-Late\n\n2\nv1\n0\nX-Late: 1\nCache-Control: no-store\n\n"))
 			for range 2 {
 				a := e.get()
@@ -191,7 +190,7 @@ var storedFields = []requirement{
 	},
 	{
 		name: "RFC9111/3.2/content-length", level: must, text: "not update Content-Length",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), octets("HTTP/1.1 304 Not Modified\nETag: \"1\"\nCache-Control: max-age=60\nContent-Length: 4711\n\n"))
 			e.get()
 			e.advance(61 * time.Second)
@@ -199,7 +198,7 @@ var storedFields = []requirement{
 				a := e.get()
 				e.served(a, "v1")
 				if a.ContentLength != 2 {
-					t.Errorf("Content-Length %d, want that of the stored content\n%s", a.ContentLength, e.history(a))
+					e.t.Errorf("Content-Length %d, want that of the stored content\n%s", a.ContentLength, e.history(a))
 				}
 			}
 			e.asked(2)
@@ -212,7 +211,7 @@ var storedFields = []requirement{
 	},
 	{
 		name: "RFC9111/3.2/processed", level: may, text: "omit fields from updates that it needs to keep in step with what it has stored, such as Content-Encoding of coded content",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", `ETag: "1"`, "Content-Encoding: br").with("coded"),
 				notModified("Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: bytes 0-1/2"))
 			e.get()
@@ -228,8 +227,8 @@ var storedFields = []requirement{
 }
 
 // updates: a 304 with more fields makes of a stored response what is wanted.
-func updates(fields []string, want map[string]string) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func updates(fields []string, want map[string]string) func(*env) {
+	return func(e *env) {
 		fields = append([]string{"HTTP/1.1 304 Not Modified", `ETag: "1"`, "Date: " + e.date(61*time.Second)}, fields...)
 		e.replies(ok("Cache-Control: max-age=60", `ETag: "1"`, "X-Changed: 1", "X-Set: a", "X-Set: b", "X-Kept: 1", "Content-Language: de", "Content-Type: text/plain"),
 			octets(strings.Join(fields, "\n")+"\n\n")) // net/http's server would drop some of them

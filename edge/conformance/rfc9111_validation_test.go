@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -12,8 +11,8 @@ const lastModified = "Sat, 01 Jan 2000 00:00:00 GMT"
 
 // revalidated: a stored response is stale and is asked for again; the test looks at what
 // the origin is asked.
-func revalidated(first reply, check func(*env, seen), request ...string) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func revalidated(first reply, check func(*env, seen), request ...string) func(*env) {
+	return func(e *env) {
 		e.replies(first, code(http.StatusOK, "Cache-Control: max-age=60"))
 		e.get(request...)
 		e.advance(61 * time.Second)
@@ -35,7 +34,7 @@ func (e *env) sent(s seen, name, want string) {
 var validating = []requirement{
 	{
 		name: "RFC9111/4.3.1/entity-tag", level: must, text: "send the entity tag of the response that it validates",
-		test: each([]string{`"1"`, `W/"1"`, `"a,b"`}, func(tag string) func(*testing.T, *env) {
+		test: each([]string{`"1"`, `W/"1"`, `"a,b"`}, func(tag string) func(*env) {
 			return revalidated(withETag(tag), func(e *env, s seen) { e.sent(s, "If-None-Match", tag) })
 		}),
 	},
@@ -62,7 +61,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.1/vary", level: must, text: "copy the fields that Vary names into a validation of its own accord",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=10, stale-while-revalidate=100", `ETag: "1"`, "Vary: Accept-Language"), notModified(`ETag: "1"`, "Cache-Control: max-age=10"))
 			e.get("Accept-Language: de")
 			e.advance(11 * time.Second)
@@ -78,7 +77,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/evaluate", level: should, text: "evaluate the conditions of a request against the stored response that answers it",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`, "Last-Modified: "+lastModified))
 			e.get()
 			for line, status := range map[string]int{
@@ -94,7 +93,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/origin-conditions", level: mustNot, text: "evaluate If-Match and If-Unmodified-Since, which are for the origin",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`, "Last-Modified: "+lastModified))
 			e.get()
 			for _, line := range []string{`If-Match: "2"`, "If-Unmodified-Since: Fri, 31 Dec 1999 23:59:59 GMT"} {
@@ -106,7 +105,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/other-methods", level: mustNot, text: "evaluate the conditions of a request that a stored response cannot answer",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`))
 			e.get()
 			for _, line := range []string{`If-None-Match: "1"`, "If-None-Match: *", `If-Match: "2"`} {
@@ -118,7 +117,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/nothing-stored", level: mustNot, text: "answer by the conditions of a request for what it has not stored: the origin's answer decides",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: no-store", `ETag: "2"`))
 			e.served(e.get(`If-None-Match: "1"`), "v1")
 			e.replies(notModified(`ETag: "1"`))
@@ -127,7 +126,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/precedence", level: must, text: "let If-None-Match take precedence over If-Modified-Since",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`, "Last-Modified: "+lastModified))
 			e.get()
 			e.status(e.get(`If-None-Match: "2"`, "If-Modified-Since: "+lastModified), http.StatusOK)
@@ -137,7 +136,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/date", level: should, text: "evaluate If-Modified-Since against Date where there is no Last-Modified",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			since := e.date(0)
 			before := e.date(-time.Hour)
@@ -149,7 +148,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/if-range", level: must, text: "evaluate If-Range if it serves ranges",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			e.status(e.get("Range: bytes=0-3", `If-Range: "1"`), http.StatusPartialContent)
@@ -159,7 +158,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/union", level: must, text: "answer 200 with the stored response when a 304 names an entity tag that the client did not",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "1"`, "Cache-Control: max-age=60"))
 			e.get()
 			e.advance(61 * time.Second)
@@ -169,7 +168,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/client-tag", level: must, text: "answer 304 when the entity tag that was confirmed is the client's",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "1"`, "Cache-Control: max-age=60"))
 			e.get()
 			e.advance(61 * time.Second)
@@ -180,7 +179,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/union-partial", level: mustNot, text: "put the tag of a stored part into the union, unless the part has all that is asked for",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get("Range: bytes=0-9")
 			e.get(`If-None-Match: "0"`)
@@ -194,7 +193,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.3/not-modified", level: must, text: "reuse the stored response upon a 304",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "1"`))
 			e.get()
 			e.advance(61 * time.Second)
@@ -205,7 +204,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.3/full", level: must, text: "answer with a full response that a validation brings",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), withETag(`"2"`))
 			e.get()
 			e.advance(61 * time.Second)
@@ -223,7 +222,7 @@ var validating = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.3/constraints", level: mustNot, text: "keep a full response that may not be stored",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), ok("Cache-Control: no-store"), ok())
 			e.get()
 			e.advance(61 * time.Second)
@@ -244,7 +243,7 @@ func newAfter(e *env) answer {
 var freshening = []requirement{
 	{
 		name: "RFC9111/4.3.4/strong", level: mustNot, text: "update anything by a 304 whose strong validator no stored response has",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "2"`, "Cache-Control: max-age=600", "X-New: 1"), withETag(`"2"`))
 			e.get()
 			e.advance(61 * time.Second)
@@ -258,7 +257,7 @@ var freshening = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.4/weak", level: must, text: "update the most recent response that a weak validator names",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`W/"1"`), notModified(`ETag: W/"1"`, "Cache-Control: max-age=60", "X-New: 1"))
 			e.get()
 			e.advance(61 * time.Second)
@@ -272,7 +271,7 @@ var freshening = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.4/last-modified", level: must, text: "update by a 304 to a request that had nothing but Last-Modified",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Last-Modified: "+lastModified), notModified("Last-Modified: "+lastModified, "Cache-Control: max-age=60", "X-New: 1"))
 			e.get()
 			e.advance(61 * time.Second)
@@ -294,7 +293,7 @@ var freshening = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.4/variant", level: mustNot, text: "update a response of another variant, unless the validator is its own",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			vary := "Vary: X-One"
 			e.replies(withETag(`"1"`, vary), withETag(`"2"`, vary), notModified(`ETag: "2"`, vary, "Cache-Control: max-age=60", "X-New: 1"))
 			e.get("X-One: 1")
@@ -330,8 +329,8 @@ func headOrigin(tag, body string, more ...string) reply {
 }
 
 // headAfter: a GET is stored and stale, a HEAD follows, then a GET.
-func headAfter(first, then reply, check func(*env)) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func headAfter(first, then reply, check func(*env)) func(*env) {
+	return func(e *env) {
 		e.replies(first, then)
 		e.get()
 		e.advance(61 * time.Second)
@@ -358,7 +357,7 @@ var head = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.5/validator-fresh", level: should, text: "do so for a fresh response too, when a HEAD went to the origin",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(headOrigin(`"1"`, "old."), headOrigin(`"2"`, "new."))
 			e.get()
 			e.ask(http.MethodHead, "/a", "Cache-Control: no-cache")
@@ -393,8 +392,8 @@ var head = []requirement{
 }
 
 // invalidates: an unsafe request that is answered so makes the stored response unusable.
-func invalidates(method string, r reply, want string) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func invalidates(method string, r reply, want string) func(*env) {
+	return func(e *env) {
 		e.replies(ok("Cache-Control: max-age=60"), r, ok("Cache-Control: max-age=60"))
 		e.get()
 		e.ask(method, "/a")
@@ -409,13 +408,13 @@ var unsafe = []string{"POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "BREW"}
 var invalidating = []requirement{
 	{
 		name: "RFC9111/4.4/target", level: must, text: "invalidate the target URI upon a 2xx or 3xx answer to an unsafe or unknown method",
-		test: each(unsafe, func(method string) func(*testing.T, *env) {
+		test: each(unsafe, func(method string) func(*env) {
 			return both(invalidates(method, code(200), "v3"), invalidates(method, code(204), "v3"), invalidates(method, code(303, "Location: /b"), "v3"))
 		}),
 	},
 	{
 		name: "RFC9111/4.4/all-variants", level: must, text: "invalidate all stored responses of that URI",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-One"))
 			e.get("X-One: 1")
 			e.get("X-One: 2")
@@ -426,14 +425,14 @@ var invalidating = []requirement{
 	},
 	{
 		name: "RFC9111/4.4/error", level: may, text: "keep the stored response upon an error",
-		test: each([]int{400, 404, 500, 503}, func(status int) func(*testing.T, *env) {
+		test: each([]int{400, 404, 500, 503}, func(status int) func(*env) {
 			return both(invalidates("POST", code(status), "v1"), invalidates("BREW", code(status), "v1"))
 		}),
 	},
 	{
 		name: "RFC9111/4.4/location", level: may, text: "invalidate the URIs of Location and Content-Location",
-		test: each([]string{"Location: /b", "Content-Location: /b", "Location: http://" + domain + "/b"}, func(line string) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]string{"Location: /b", "Content-Location: /b", "Location: http://" + domain + "/b"}, func(line string) func(*env) {
+			return func(e *env) {
 				e.ask(http.MethodGet, "/b")
 				e.then(code(201, line))
 				e.ask(http.MethodPost, "/a")
@@ -444,8 +443,8 @@ var invalidating = []requirement{
 	},
 	{
 		name: "RFC9111/4.4/other-origin", level: mustNot, text: "invalidate a URI of another origin",
-		test: each([]string{"Location: http://other.example/b", "Content-Location: http://other.example/b", "Location: //other.example/b"}, func(line string) func(*testing.T, *env) {
-			return func(_ *testing.T, e *env) {
+		test: each([]string{"Location: http://other.example/b", "Content-Location: http://other.example/b", "Location: //other.example/b"}, func(line string) func(*env) {
+			return func(e *env) {
 				e.ask(http.MethodGet, "/b", "Host: other.example")
 				e.then(code(201, line))
 				e.ask(http.MethodPost, "/a")
@@ -455,13 +454,13 @@ var invalidating = []requirement{
 	},
 	{
 		name: "RFC9111/4.4/safe", level: mustNot, text: "invalidate by a safe method",
-		test: each([]string{"HEAD", "OPTIONS"}, func(method string) func(*testing.T, *env) {
+		test: each([]string{"HEAD", "OPTIONS"}, func(method string) func(*env) {
 			return invalidates(method, code(200), "v1")
 		}),
 	},
 	{
 		name: "RFC9111/4.4/in-flight", level: must, text: "not store afterwards what the origin said before the change",
-		test: func(t *testing.T, e *env) {
+		test: func(e *env) {
 			started, release := make(chan struct{}), make(chan struct{})
 			e.replies(does(func(w http.ResponseWriter, _ *http.Request) {
 				close(started)
@@ -479,7 +478,7 @@ var invalidating = []requirement{
 			e.ask(http.MethodPost, "/a")
 			close(release)
 			if err := <-done; err != nil {
-				t.Fatal(err)
+				e.t.Fatal(err)
 			}
 			e.served(e.get(), "v3")
 		},

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -70,7 +69,7 @@ func (e *env) says(a answer, pairs ...string) {
 var rfc9211 = []requirement{
 	{
 		name: "RFC9211/2/local", level: shouldNot, text: "add itself to a response of its own making that is based on no stored response",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			head := e.raw("GET / HTTP/1.1\r\nHost: bad host\r\nConnection: close\r\n\r\n")
 			if strings.Contains(strings.ToLower(head), "\ncache-status:") {
 				e.t.Errorf("a refused request got %q", head)
@@ -83,7 +82,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2/preserve", level: should, text: "keep the members that are there, and add its own at the end",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", `Cache-Status: "Origin Cache"; hit; ttl=5`, "Cache-Status: second; fwd=miss"))
 			members := e.cacheStatus(e.get())
 			if len(members) != 3 || members[0].id != `"Origin Cache"` || members[1].id != "second" {
@@ -93,7 +92,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2/identifier", level: must, text: "name itself with a string or a token",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			for _, a := range []answer{e.get(), e.get(), e.ask(http.MethodPost, "/a")} {
 				if len(e.cacheStatus(a)) != 1 {
 					e.t.Errorf("Cache-Status: %q, want one member", a.field("Cache-Status"))
@@ -103,7 +102,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.1/hit", level: must, text: "say hit of a response from the store that did not go forward, a 304 or 206 included",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get()
 			for _, fields := range [][]string{nil, {`If-None-Match: "1"`}, {"Range: bytes=0-3"}} {
@@ -114,7 +113,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.1/not-hit", level: mustNot, text: "say hit of a response that went forward to be validated",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "1"`))
 			e.says(e.get(), "hit", "")
 			e.advance(61 * time.Second)
@@ -123,7 +122,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.1/exclusive", level: must, text: "say either hit or fwd",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			for _, a := range []answer{e.get(), e.get(), e.ask(http.MethodPost, "/a")} {
 				if p := e.mine(a); (p["hit"] == "") == (p["fwd"] == "") {
 					e.t.Errorf("Cache-Status: %q", a.field("Cache-Status"))
@@ -133,11 +132,11 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.2/miss", level: should, text: "say the most specific reason that it knows: uri-miss for a URI of which nothing is stored",
-		test: func(_ *testing.T, e *env) { e.says(e.get(), "fwd", "uri-miss") },
+		test: func(e *env) { e.says(e.get(), "fwd", "uri-miss") },
 	},
 	{
 		name: "RFC9211/2.2/vary-miss", level: should, text: "say vary-miss where another variant is stored",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: X-One"))
 			e.get("X-One: 1")
 			e.says(e.get("X-One: 2"), "fwd", "vary-miss")
@@ -145,7 +144,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.2/stale", level: should, text: "say stale where the stored response was",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			e.advance(61 * time.Second)
 			e.says(e.get(), "fwd", "stale")
@@ -153,18 +152,18 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.2/method", level: should, text: "say method of a request whose method has to be forwarded",
-		test: func(_ *testing.T, e *env) { e.says(e.ask(http.MethodPost, "/a"), "fwd", "method") },
+		test: func(e *env) { e.says(e.ask(http.MethodPost, "/a"), "fwd", "method") },
 	},
 	{
 		name: "RFC9211/2.2/request", level: should, text: "say request where a fresh response is stored and the request does not want it",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.get()
 			e.says(e.get("Cache-Control: no-cache"), "fwd", "request")
 		},
 	},
 	{
 		name: "RFC9211/2.2/partial", level: should, text: "say partial where a part is stored and more was asked for",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.get("Range: bytes=0-9")
 			if a := e.get(); e.mine(a)["hit"] == "" {
@@ -174,7 +173,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.3/fwd-status", level: should, text: "say the status of the next hop where it is not the one sent",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "1"`))
 			e.get()
 			e.advance(61 * time.Second)
@@ -186,7 +185,7 @@ var rfc9211 = []requirement{
 	{
 		name: "RFC9211/2.4/ttl", level: must, text: "say in ttl what is left of the lifetime, negative once stale",
 		test: both(
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.get()
 				e.advance(20 * time.Second)
 				e.says(e.get(), "ttl", "40")
@@ -200,7 +199,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.5/stored", level: must, text: "say stored only of what it has stored",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60"), ok("Cache-Control: no-store"))
 			e.says(e.ask(http.MethodGet, "/a"), "stored", "?1")
 			if v := e.mine(e.ask(http.MethodGet, "/b"))["stored"]; v == "?1" {
@@ -210,7 +209,7 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.6/collapsed", level: must, text: "say collapsed only of a request that was answered with another's response",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			if v := e.mine(e.get())["collapsed"]; v == "?1" {
 				e.t.Error("collapsed, of the only request")
 			}
@@ -222,14 +221,14 @@ var rfc9211 = []requirement{
 	},
 	{
 		name: "RFC9211/2.8/detail", level: may, text: "give details of its own in detail",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: no-store"))
 			e.cacheStatus(e.get()) // whatever it says is well-formed
 		},
 	},
 	{
 		name: "RFC9211/2/stored-response", level: mustNot, text: "repeat what other caches said of another exchange, in a response from the store",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Cache-Status: other; fwd=miss; stored"))
 			e.get()
 			members := e.cacheStatus(e.get())
@@ -244,13 +243,13 @@ var rfc9211 = []requirement{
 var rfc9213 = []requirement{
 	{
 		name: "RFC9213/2.1/ignored", level: must, text: "ignore a targeted field that is empty or cannot be parsed",
-		test: each([]string{"", "max-age=100,", "max-age=100 no-store", `max-age="`, "Max-Age=100", "max-age=100;", "=100", "max-age = 100", "no store"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{"", "max-age=100,", "max-age=100 no-store", `max-age="`, "Max-Age=100", "max-age=100;", "=100", "max-age = 100", "no store"}, func(v string) func(*env) {
 			return lifetime(10*time.Second, ok("Cache-Control: max-age=10", "CDN-Cache-Control: "+v))
 		}),
 	},
 	{
 		name: "RFC9213/2.1/types", level: shouldNot, text: "use a value of another type than the directive's",
-		test: each([]string{`max-age="100"`, "max-age=100.5", "max-age=a", "max-age", "max-age=-1"}, func(v string) func(*testing.T, *env) {
+		test: each([]string{`max-age="100"`, "max-age=100.5", "max-age=a", "max-age", "max-age=-1"}, func(v string) func(*env) {
 			return staleAt(11*time.Second, ok("Cache-Control: max-age=10", "CDN-Cache-Control: "+v))
 		}),
 	},
@@ -269,8 +268,8 @@ var rfc9213 = []requirement{
 			lifetime(100*time.Second, ok("Cache-Control: no-store", "CDN-Cache-Control: max-age=100")),
 			lifetime(10*time.Second, ok("Cache-Control: s-maxage=100", "CDN-Cache-Control: max-age=10")),
 			lifetime(100*time.Second, ok("Expires: 0", "CDN-Cache-Control: max-age=100")),
-			func(t *testing.T, e *env) {
-				notStored(code(403, "Cache-Control: max-age=100", "Expires: "+e.date(time.Hour), "CDN-Cache-Control: none"))(t, e)
+			func(e *env) {
+				notStored(code(403, "Cache-Control: max-age=100", "Expires: "+e.date(time.Hour), "CDN-Cache-Control: none"))(e)
 			},
 			stored(ok("Cache-Control: private", "CDN-Cache-Control: max-age=100")),
 		),
@@ -285,7 +284,7 @@ var rfc9213 = []requirement{
 	},
 	{
 		name: "RFC9213/2.2/passed", level: must, text: "pass on targeted fields that are not on its list",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=10", "Other-Cache-Control: no-store"))
 			e.has(e.get(), "Other-Cache-Control", "no-store")
 			e.has(e.get(), "Other-Cache-Control", "no-store")
@@ -306,7 +305,7 @@ var rfc9213 = []requirement{
 		test: both(
 			lifetime(100*time.Second, ok("CDN-Cache-Control: max-age=10, s-maxage=100")),
 			failing(ok("CDN-Cache-Control: max-age=10, stale-if-error=100"), 11*time.Second, code(503), isFirst),
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.replies(ok("CDN-Cache-Control: max-age=10, stale-while-revalidate=100"))
 				e.get()
 				e.advance(11 * time.Second)
@@ -322,12 +321,12 @@ var rfc9213 = []requirement{
 	{
 		name: "RFC9213/2.2/authorization", level: must, text: "judge by the targeted field whether a response to a request with Authorization may be shared",
 		test: both(
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.replies(ok("Cache-Control: public, max-age=60", "CDN-Cache-Control: max-age=60"))
 				e.get("Authorization: x")
 				e.served(e.get(), "v2")
 			},
-			func(_ *testing.T, e *env) {
+			func(e *env) {
 				e.replies(ok("Cache-Control: max-age=60", "CDN-Cache-Control: public, max-age=60"))
 				e.get("Authorization: x")
 				e.served(e.get(), "v1")
@@ -340,7 +339,7 @@ var rfc9213 = []requirement{
 	},
 	{
 		name: "RFC9213/3/forward", level: may, text: "remove CDN-Cache-Control, or forward it for CDNs downstream",
-		test: func(_ *testing.T, e *env) {
+		test: func(e *env) {
 			e.replies(ok("Cache-Control: max-age=10", "CDN-Cache-Control: max-age=100"))
 			first, second := e.get(), e.get()
 			if first.field("CDN-Cache-Control") != second.field("CDN-Cache-Control") {
@@ -352,8 +351,8 @@ var rfc9213 = []requirement{
 }
 
 // withheldBy: a field's directive names X-One, which is then not in the second answer.
-func withheldBy(line string) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func withheldBy(line string) func(*env) {
+	return func(e *env) {
 		e.replies(ok(line, "X-One: 1"))
 		e.get()
 		a := e.get()

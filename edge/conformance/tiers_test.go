@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"testing"
 	"time"
 
 	"nearcast/cdn"
@@ -44,10 +43,10 @@ func (e *env) chain() {
 
 // throughTiers runs a test before two tiers, with a hit at the second: another host's
 // request is not it, so the first tier is made to forget by a second edge's view.
-func throughTiers(test func(*testing.T, *env)) func(*testing.T, *env) {
-	return func(t *testing.T, e *env) {
+func throughTiers(test func(*env)) func(*env) {
+	return func(e *env) {
 		e.chain()
-		test(t, e)
+		test(e)
 	}
 }
 
@@ -55,7 +54,7 @@ func throughTiers(test func(*testing.T, *env)) func(*testing.T, *env) {
 var tiers = []requirement{
 	{
 		name: "RFC9111/4.2.3/tiers-age", level: must, text: "tell one age through two tiers: the time since the origin made the response",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.has(e.get(), "Age", "")
 			e.advance(20 * time.Second)
 			e.has(e.get(), "Age", "20")
@@ -68,7 +67,7 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC9111/4.2.3/tiers-origin-age", level: must, text: "count the Age of the origin's own cache through two tiers once",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Age: 30"))
 			e.get()
 			e.advance(10 * time.Second)
@@ -80,30 +79,30 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC9211/2/tiers", level: must, text: "give every tier that has handled a request one member, the nearest to the origin first",
-		test: throughTiers(func(t *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			members := e.cacheStatus(e.get())
 			if len(members) != 2 || members[0].id != "ams-1" || members[1].id != "fra-1" || members[0].params["fwd"] == "" || members[1].params["fwd"] == "" {
-				t.Errorf("%v, want ams-1 and fra-1, both forwarding", members)
+				e.t.Errorf("%v, want ams-1 and fra-1, both forwarding", members)
 			}
 			members = e.cacheStatus(e.get())
 			if len(members) != 1 || members[0].id != "fra-1" || members[0].params["hit"] == "" {
-				t.Errorf("%v, want a hit at fra-1 alone", members)
+				e.t.Errorf("%v, want a hit at fra-1 alone", members)
 			}
 		}),
 	},
 	{
 		name: "RFC9110/7.6.3/tiers", level: must, text: "name every tier in Via, both ways",
-		test: throughTiers(func(t *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			a := e.get()
 			if got := e.last().field("Via"); got != "1.1 fra-1, 1.1 ams-1" {
-				t.Errorf("the origin was sent Via: %q", got)
+				e.t.Errorf("the origin was sent Via: %q", got)
 			}
 			e.has(a, "Via", "1.1 ams-1, 1.1 fra-1")
 		}),
 	},
 	{
 		name: "RFC9111/4.1/tiers", level: must, text: "select by Vary as one cache does, and pass Vary on as it came",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.replies(ok("Cache-Control: max-age=60", "Vary: Accept-Language"))
 			for i, lang := range []string{"de", "en", "de", "en"} {
 				a := e.get("Accept-Language: " + lang)
@@ -115,7 +114,7 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.4/tiers", level: must, text: "renew both tiers by one 304 of the origin",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.replies(withETag(`"1"`), notModified(`ETag: "1"`, "Cache-Control: max-age=60", "X-New: 1"))
 			e.get()
 			e.advance(61 * time.Second)
@@ -133,7 +132,7 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.2/tiers", level: must, text: "answer a visitor's conditions with 304 wherever the response is",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.replies(withETag(`"1"`))
 			e.status(e.get(`If-None-Match: "1"`), http.StatusNotModified)
 			e.status(e.get(`If-None-Match: "1"`), http.StatusNotModified)
@@ -144,7 +143,7 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC9111/4.3.3/tiers", level: must, text: "replace the response in both tiers by a new one",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.replies(withETag(`"1"`), withETag(`"2"`))
 			e.get()
 			e.advance(61 * time.Second)
@@ -155,7 +154,7 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC9111/4.4/tiers", level: must, text: "invalidate in both tiers by an unsafe request",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.get()
 			e.ask(http.MethodPost, "/a")
 			e.served(e.get(), "v3")
@@ -174,7 +173,7 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC9110/14.2/tiers", level: should, text: "serve ranges through two tiers",
-		test: throughTiers(func(_ *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.replies(partialOrigin(`"1"`))
 			e.partOf(e.get("Range: bytes=10-19"), content()[10:20], "bytes 10-19/100")
 			e.served(e.get(), content())
@@ -187,18 +186,18 @@ var tiers = []requirement{
 	},
 	{
 		name: "RFC8586/2/tiers", level: must, text: "tell a request that passes both tiers from one that loops",
-		test: throughTiers(func(t *testing.T, e *env) {
+		test: throughTiers(func(e *env) {
 			e.served(e.get(), "v1")
 			if n := len(strings.Split(e.last().field("CDN-Loop"), ",")); n < 1 {
-				t.Errorf("CDN-Loop: %q", e.last().field("CDN-Loop"))
+				e.t.Errorf("CDN-Loop: %q", e.last().field("CDN-Loop"))
 			}
 		}),
 	},
 }
 
 // lifetime2 is lifetime for one environment: used before d, and not at it.
-func lifetime2(d time.Duration) func(*testing.T, *env) {
-	return func(_ *testing.T, e *env) {
+func lifetime2(d time.Duration) func(*env) {
+	return func(e *env) {
 		e.replies(ok("Cache-Control: max-age=10", "CDN-Cache-Control: max-age=100"))
 		e.get()
 		e.advance(d - time.Second)

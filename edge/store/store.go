@@ -83,9 +83,10 @@ func (l Lookup) Selects(o *Object) bool {
 
 // Store is a set of objects. All methods may be called at any time from any goroutine.
 type Store interface { //nolint:interfacebloat // a cache of variants needs each of the eight
-	// Get returns the newest object that is looked for and counts the use, or returns nil.
-	Get(l Lookup) *Object
-	// Peek is Get without counting.
+	// Get returns the object that is looked for and counts the use, or returns nil. If several suit it is the
+	// one that [httpcache.Select] prefers. known says whether anything is stored of the key and variant.
+	Get(l Lookup) (o *Object, known bool)
+	// Peek is Get without counting and known.
 	Peek(l Lookup) *Object
 	// Put stores o in place of the object of its key and variant that fields, those of the request
 	// that brought it, select. It may refuse, and reports whether it did not. When

@@ -90,33 +90,54 @@ func (s *Store) hash(key cdn.CacheKey) uint64 { return maphash.Comparable(s.seed
 func (s *Store) shard(hash uint64) *shard { return &s.shards[hash%shards] }
 
 // Get implements [store.Store].
-func (s *Store) Get(l store.Lookup) *store.Object {
-	e := s.find(l)
+func (s *Store) Get(l store.Lookup) (o *store.Object, known bool) {
+	e, known := s.find(l)
 	if e == nil {
-		return nil
+		return nil, known
 	}
 	e.use()
-	return s.load(e)
+	return s.load(e), known
 }
 
 // Peek implements [store.Store].
 func (s *Store) Peek(l store.Lookup) *store.Object {
-	if e := s.find(l); e != nil {
+	if e, _ := s.find(l); e != nil {
 		return s.load(e)
 	}
 	return nil
 }
 
-func (s *Store) find(l store.Lookup) *entry {
+func (s *Store) find(l store.Lookup) (e *entry, known bool) {
 	sh := s.shard(s.hash(l.Key))
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	for _, e := range sh.keys[l.Key] {
-		if l.Selects(e.object.Load()) {
-			return e
+	entries := sh.keys[l.Key]
+	if len(entries) == 1 {
+		o := entries[0].object.Load()
+		if o.Variant != l.Variant {
+			return nil, false
+		}
+		if o.Response.Matches(l.Fields) {
+			return entries[0], true
+		}
+		return nil, true
+	}
+	return choose(entries, l)
+}
+
+// choose finds the entry among several.
+func choose(entries []*entry, l store.Lookup) (e *entry, known bool) {
+	var same []*entry
+	var responses []*httpcache.Response
+	for _, e := range entries {
+		if o := e.object.Load(); o.Variant == l.Variant {
+			same, responses = append(same, e), append(responses, o.Response)
 		}
 	}
-	return nil
+	if i := httpcache.Select(responses, l.Fields); i >= 0 {
+		return same[i], true
+	}
+	return nil, len(same) > 0
 }
 
 // load joins an entry's head and body. An entry without a body is one that has
