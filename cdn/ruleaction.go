@@ -1,7 +1,5 @@
 package cdn
 
-import "strings"
-
 // Rewrite gives a request another path at the origin. The cache key keeps the visitor's.
 type Rewrite struct {
 	// Regexp is matched with the path in normal form; if it does not match, nothing is
@@ -96,32 +94,4 @@ func (c *Compress) Threshold() Size {
 		return 1 << 10
 	}
 	return c.MinSize
-}
-
-// Compressible reports whether a Content-Type, parameters or not, is one of Types.
-func (c *Compress) Compressible(contentType string) bool {
-	media, _, _ := strings.Cut(contentType, ";")
-	media = asciiLower(strings.Trim(media, " \t"))
-	if len(c.Types) == 0 {
-		return shrinks(media)
-	}
-	for _, t := range c.Types {
-		if major, ok := strings.CutSuffix(t, "*"); t == media || ok && strings.HasPrefix(media, major) {
-			return true
-		}
-	}
-	return false
-}
-
-// shrinks lists the media types whose content is usually not packed already.
-func shrinks(media string) bool {
-	if strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml") {
-		return true
-	}
-	switch media {
-	case "application/json", "application/javascript", "application/xml", "application/wasm", "application/x-javascript",
-		"application/vnd.ms-fontobject", "font/ttf", "font/otf", "image/bmp", "image/x-icon":
-		return true
-	}
-	return false
 }

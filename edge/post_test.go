@@ -188,7 +188,7 @@ func TestFatGet(t *testing.T) {
 				}, cdn.Route{Match: cdn.Match{PathPrefix: "/pass"}, Bypass: true})
 				r.chain(t)
 				r.get(t, r.addr(node), "/stored")
-				before := r.origin.total
+				before := r.origin.all()
 				for _, tt := range []struct{ request, want string }{
 					{"GET /miss", `[GET /miss 0 <nil> ""]`},
 					{"GET /pass", `[GET /pass 0 <nil> ""]`},
@@ -208,8 +208,8 @@ func TestFatGet(t *testing.T) {
 						t.Errorf("%s: %d answers\n%s", line, n, got)
 					}
 				}
-				if n := r.origin.requests("/evil"); n != 0 || r.origin.total-before != 5 {
-					t.Errorf("the origin saw %d requests, /evil %d times", r.origin.total-before, n)
+				if n := r.origin.requests("/evil"); n != 0 || r.origin.all()-before != 5 {
+					t.Errorf("the origin saw %d requests, /evil %d times", r.origin.all()-before, n)
 				}
 			})
 		}
@@ -241,7 +241,7 @@ func TestLargeFatGet(t *testing.T) {
 		t.Errorf("%d %q", p.status, p.body)
 	}
 	conn.Close()
-	if n := r.origin.requests("/evil"); n != 0 || r.origin.total != 1 {
-		t.Errorf("the origin saw %d requests, /evil %d times", r.origin.total, n)
+	if n := r.origin.requests("/evil"); n != 0 || r.origin.all() != 1 {
+		t.Errorf("the origin saw %d requests, /evil %d times", r.origin.all(), n)
 	}
 }

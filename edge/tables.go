@@ -34,17 +34,12 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	fleet := &snapshot.Fleet
 	t := &tables{
 		routes: routes, rules: make(map[*cdn.Site]*rules.Table), countries: rules.CompileCountries(fleet),
-		addrs: make(map[cdn.NodeName]string), codings: make(map[*cdn.Route]coding.Policy),
+		codings: make(map[*cdn.Route]coding.Policy), addrs: make(map[cdn.NodeName]string),
 	}
 	for i := range snapshot.Sites {
 		site := &snapshot.Sites[i]
-		if t.rules[site], err = rules.Compile(site); err != nil {
+		if err := t.addSite(site); err != nil {
 			return err
-		}
-		for j := range site.Routes {
-			if c := site.Routes[j].Compress; c != nil {
-				t.codings[&site.Routes[j]] = codingPolicy(c)
-			}
 		}
 	}
 	self := fleet.Node(s.cfg.Node)
@@ -85,11 +80,26 @@ func (s *Server) ApplyStandalone(o *cdn.Origin, routes ...cdn.Route) error {
 		return cdn.Errorf(cdn.Invalid, "edge.ApplyStandalone", "the origin has no URL")
 	}
 	site := &cdn.Site{Name: "standalone", Origin: *o, Routes: routes}
-	table, err := rules.Compile(site)
-	if err != nil {
+	t := &tables{
+		routes: route.Single(site), rules: make(map[*cdn.Site]*rules.Table), codings: make(map[*cdn.Route]coding.Policy),
+		standalone: true,
+	}
+	if err := t.addSite(site); err != nil {
 		return err
 	}
-	s.tables.Store(&tables{routes: route.Single(site), rules: map[*cdn.Site]*rules.Table{site: table}, standalone: true})
+	s.tables.Store(t)
+	return nil
+}
+
+func (t *tables) addSite(site *cdn.Site) (err error) {
+	if t.rules[site], err = rules.Compile(site); err != nil {
+		return err
+	}
+	for i := range site.Routes {
+		if c := site.Routes[i].Compress; c != nil {
+			t.codings[&site.Routes[i]] = codingPolicy(c)
+		}
+	}
 	return nil
 }
 

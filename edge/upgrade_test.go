@@ -164,8 +164,8 @@ func TestNoTunnelBefore101(t *testing.T) {
 				}
 				at += i
 			}
-			if n := strings.Count(got, "HTTP/1.1 "); n != 3 || r.origin.requests("/secret") != 0 || r.origin.total != 2 {
-				t.Errorf("%d answers, %d requests at the origin:\n%s", n, r.origin.total, got)
+			if n := strings.Count(got, "HTTP/1.1 "); n != 3 || r.origin.requests("/secret") != 0 || r.origin.all() != 2 {
+				t.Errorf("%d answers, %d requests at the origin:\n%s", n, r.origin.all(), got)
 			}
 		})
 	}

@@ -26,6 +26,7 @@ type edgeFlags struct {
 	accessLog string
 	gossip    string
 	join      string
+	obey      bool
 }
 
 func newEdge() *cobra.Command {
@@ -47,6 +48,7 @@ front of one origin that obeys the origin's headers and adds no rule of its own;
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "", "`ADDR` that visitors connect to, host:port")
 	flags.StringVar(&f.origin, "origin", "", "stand alone in front of the origin at `URL`")
+	flags.BoolVar(&f.obey, "obey-request-cache-control", false, "stand alone and let visitors' Cache-Control force validation; it lets any of them send load to the origin")
 	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored bodies may fill, as a `SIZE`")
 	flags.StringVar(&f.accessLog, "access-log", "", "`FILE` that gets a line of JSON for each request; none if empty")
 	flags.StringVar(&f.gossip, "gossip", "", "`ADDR` of this node in the gossip pool, IP:port")
@@ -95,7 +97,8 @@ func runStandalone(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) 
 	if err != nil {
 		return err
 	}
-	if err := server.ApplyStandalone(&cdn.Origin{URLs: []string{site}}); err != nil {
+	rule := cdn.Route{ObeyRequestCacheControl: f.obey}
+	if err := server.ApplyStandalone(&cdn.Origin{URLs: []string{site}}, rule); err != nil {
 		return err
 	}
 	return r.runAll(ctx, f.admin, server.Ready, server.Run)

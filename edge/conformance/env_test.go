@@ -92,14 +92,14 @@ func (e *env) run(cfg edge.Config, apply func(*edge.Server) error) *edge.Server 
 	return s
 }
 
-// alone starts a stand-alone edge, if none has been started.
+// alone starts a stand-alone edge that obeys its visitors' Cache-Control, if none has been started.
 func (e *env) alone() {
 	e.t.Helper()
 	if e.addr != "" {
 		return
 	}
 	s := e.run(edge.Config{Addr: "127.0.0.1:0"}, func(s *edge.Server) error {
-		return s.ApplyStandalone(&cdn.Origin{URLs: []string{e.origin.url}})
+		return s.ApplyStandalone(&cdn.Origin{URLs: []string{e.origin.url}}, cdn.Route{ObeyRequestCacheControl: true})
 	})
 	e.addr = s.Addr().String()
 }

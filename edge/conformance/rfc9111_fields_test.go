@@ -127,7 +127,7 @@ func isSecond(e *env, a answer) {
 var requestDirectives = []requirement{
 	{
 		name: "RFC9111/5.2.1/sites", level: may, text: "follow the directives of requests",
-		reason: "a stand-alone edge does, which is tested; a site's edges do not unless told to, since any visitor could send load to the origin with them",
+		reason: "off unless a route has obey_request_cache_control, with which all tests of this page are run: any visitor could send load to the origin",
 	},
 	{
 		name: "RFC9111/5.2.1.1/max-age", level: may, text: "answer max-age with nothing older",

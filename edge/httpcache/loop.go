@@ -26,19 +26,10 @@ func (c CDNInfo) Parameter(name string) string {
 	return ""
 }
 
-// ParseCDNLoop returns the identifiers of the CDNs that a request has come through, by the
+// ParseCDNInfos returns the CDNs that a request has come through, by the
 // lines of its CDN-Loop. ok is false if a member is malformed; it is left out, the
 // others count all the same: anybody can send the field, and a mistake of one CDN must not
 // hide another one.
-func ParseCDNLoop(lines []string) (ids []string, ok bool) {
-	infos, ok := ParseCDNInfos(lines)
-	for _, info := range infos {
-		ids = append(ids, info.ID)
-	}
-	return ids, ok
-}
-
-// ParseCDNInfos is [ParseCDNLoop] with the parameters.
 func ParseCDNInfos(lines []string) (infos []CDNInfo, ok bool) {
 	ok = true
 	for m := range members(lines) {

@@ -28,10 +28,14 @@ var loopTests = []struct {
 	{"malformed", []string{"a b, c, d; =x, e; f=, g/h, i:x, [x], [::1]x, [::1, j;k"}, []string{"c"}, false},
 }
 
-func TestParseCDNLoop(t *testing.T) {
+func TestParseCDNInfosIDs(t *testing.T) {
 	for _, tt := range loopTests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := httpcache.ParseCDNLoop(tt.lines)
+			infos, ok := httpcache.ParseCDNInfos(tt.lines)
+			var got []string
+			for _, info := range infos {
+				got = append(got, info.ID)
+			}
 			if diff := cmp.Diff(tt.want, got); diff != "" || ok != tt.ok {
 				t.Errorf("ok %v, want %v (-want +got):\n%s", ok, tt.ok, diff)
 			}

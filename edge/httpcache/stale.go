@@ -50,7 +50,7 @@ func AfterErrorFor(now time.Time, req Request, r *Response, p Policy, disconnect
 		window = max(window, advice.StaleIfError.Value)
 	}
 	staleness := r.Age(now) - r.Lifetime(p)
-	if staleness <= 0 || staleness < window {
+	if staleness < 0 || staleness < window {
 		return true
 	}
 	refused := advice.NoCache || (advice.MaxAge.Valid || advice.MinFresh.Valid) && !advice.MaxStale.Valid

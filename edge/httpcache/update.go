@@ -9,8 +9,9 @@ import (
 )
 
 // Refresh returns the response as a 304 leaves it (section 3.2): the new fields
-// replace the stored ones, except those that describe the stored body. Which
-// responses a 304 is about is for [SelectForUpdate] to say.
+// replace the stored ones, except those that describe the stored body. The origin was asked about this response
+// alone, so that the 304 is about it, even if its entity tag is another one: that is a slip of the origin
+// then, and the stored tag stays.
 func (r *Response) Refresh(notModified http.Header, requestTime, responseTime time.Time) *Response {
 	h := maps.Clone(r.Header)
 	h.Del("Age")  // the validated response is as old as the 304 says, not as the stored one was
@@ -64,46 +65,6 @@ func (r *Response) RefreshFromHead(
 		}
 	}
 	return r.Refresh(head, requestTime, responseTime), true
-}
-
-// SelectForUpdate says which of the stored responses whose validators were sent a 304 is
-// about, as indexes (section 4.3.4). stored are those that could have been chosen for the
-// request. If there is only one, it is that one: the origin was asked about nothing else, so
-// that a 304 with another validator, or none, is a slip of the origin and not about
-// another version.
-func SelectForUpdate(stored []*Response, notModified http.Header, responseTime time.Time) []int {
-	if len(stored) == 1 {
-		return []int{0}
-	}
-	update := NewResponse(Request{}, http.StatusNotModified, notModified, responseTime, responseTime)
-	var selected []int
-	if strong, ok := update.StrongValidator(); ok {
-		for i, r := range stored {
-			if own, ok := r.StrongValidator(); ok && own == strong {
-				selected = append(selected, i)
-			}
-		}
-		return selected
-	}
-	newest := -1
-	for i, r := range stored {
-		if update.hasValidator() && update.weaklyEqual(r) && (newest < 0 || r.newer(stored[newest])) {
-			newest = i
-		}
-	}
-	if newest >= 0 {
-		selected = append(selected, newest)
-	}
-	return selected
-}
-
-// weaklyEqual reports whether two responses have the same entity tag by weak comparison (RFC
-// 9110 section 8.8.3.2) or, if r has none, the same modification date.
-func (r *Response) weaklyEqual(other *Response) bool {
-	if tag := r.Header.Get("Etag"); tag != "" {
-		return opaqueTag(tag) == opaqueTag(other.Header.Get("Etag"))
-	}
-	return r.Header.Get("Last-Modified") == other.Header.Get("Last-Modified")
 }
 
 // newer reports whether r is more recent than other by Date and, if those are equal, by

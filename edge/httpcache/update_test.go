@@ -63,47 +63,6 @@ func TestRefreshDirectives(t *testing.T) {
 	}
 }
 
-// TestSelectForUpdate: RFC 9111 section 4.3.4.
-func TestSelectForUpdate(t *testing.T) {
-	dated := func(seconds int, lines ...string) *httpcache.Response {
-		return response(200, append(lines, "Date: "+date(seconds))...)
-	}
-	stored := []*httpcache.Response{
-		dated(0, `ETag: "a"`),
-		dated(5, `ETag: W/"b"`),
-		dated(9, `ETag: W/"b"`),
-		dated(7, `ETag: "a"`),
-		dated(1, "Last-Modified: "+date(-100)),
-		dated(2),
-	}
-	tests := []struct {
-		name   string
-		lines  []string
-		stored []*httpcache.Response
-		want   []int
-	}{
-		{"strong", []string{`ETag: "a"`}, stored, []int{0, 3}},
-		{"strangers", []string{`ETag: "c"`}, stored, nil},
-		{"weak", []string{`ETag: W/"b"`}, stored, []int{2}},
-		{"weakofstrong", []string{`ETag: W/"a"`}, stored, []int{3}},
-		{"weakstranger", []string{`ETag: W/"c"`}, stored, nil},
-		{"date", []string{"Last-Modified: " + date(-100)}, stored, []int{4}},
-		{"youngdate", []string{"Last-Modified: " + date(20)}, stored, nil},
-		{"none", nil, stored, nil},
-		{"alone", nil, stored[:1], []int{0}},
-		{"aloneother", []string{`ETag: "c"`}, stored[:1], []int{0}},
-		{"nobody", []string{`ETag: "a"`}, nil, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := httpcache.SelectForUpdate(tt.stored, header(append(tt.lines, "Date: "+date(20))...), after(20))
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 // TestRefreshFromHead: RFC 9111 section 4.3.5.
 func TestRefreshFromHead(t *testing.T) {
 	stored := response(200, `ETag: "a"`, "Last-Modified: "+date(-100), "Content-Length: 5", "Cache-Control: max-age=5", "X: old")

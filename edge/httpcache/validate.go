@@ -56,28 +56,14 @@ func isStrongTag(tag string) bool {
 
 // Validate sets the conditional fields that ask an origin whether the stored
 // response still holds (section 4.3.1), and reports whether there were any to set.
-func (r *Response) Validate(h http.Header) bool { return ValidateAny([]*Response{r}, h) }
-
-// ValidateAny sets the conditional fields that ask which of the stored responses of one URI
-// holds (section 4.3.1): the entity tags of all of them, and the modification date if there is
-// one response alone. It reports whether there were any to set. [SelectForUpdate] reads the answer.
-func ValidateAny(stored []*Response, h http.Header) bool {
-	var list []string
-	for _, r := range stored {
-		if tag := r.Header.Get("Etag"); tag != "" {
-			list = append(list, tag)
-		}
+func (r *Response) Validate(h http.Header) bool {
+	if tag := r.Header.Get("Etag"); tag != "" {
+		h.Set("If-None-Match", tag)
 	}
-	if len(list) > 0 {
-		h.Set("If-None-Match", strings.Join(list, ", "))
-	}
-	if len(stored) != 1 {
-		return len(list) > 0
-	}
-	if modified := stored[0].Header.Get("Last-Modified"); modified != "" {
+	if modified := r.Header.Get("Last-Modified"); modified != "" {
 		h.Set("If-Modified-Since", modified)
 	}
-	return stored[0].hasValidator()
+	return r.hasValidator()
 }
 
 func (r *Response) hasValidator() bool {

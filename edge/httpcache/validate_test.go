@@ -117,23 +117,6 @@ func TestRangeApplies(t *testing.T) {
 	}
 }
 
-// TestValidateAny: RFC 9111 section 4.3.1 for several stored responses.
-func TestValidateAny(t *testing.T) {
-	a, b := response(200, `ETag: "a"`, "Last-Modified: "+date(-5)), response(200, `ETag: W/"b"`)
-	dated := response(200, "Last-Modified: "+date(-5))
-	h := header()
-	if !httpcache.ValidateAny([]*httpcache.Response{a, dated, b}, h) {
-		t.Error("ValidateAny() found no validator")
-	}
-	if diff := cmp.Diff(header(`If-None-Match: "a", W/"b"`), h); diff != "" {
-		t.Errorf("conditions (-want +got):\n%s", diff)
-	}
-	h = header()
-	if httpcache.ValidateAny([]*httpcache.Response{dated, dated}, h) || httpcache.ValidateAny(nil, h) || len(h) > 0 {
-		t.Errorf("several dates and no tag, and nothing at all, give %v", h)
-	}
-}
-
 // TestStrongValidator: RFC 9110 sections 8.8.1, 8.8.2.2 and 13.1.5.
 func TestStrongValidator(t *testing.T) {
 	tests := []struct {

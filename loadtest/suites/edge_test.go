@@ -1,0 +1,71 @@
+package suites_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"nearcast/loadtest/labtest"
+)
+
+// edge is a running stand-alone edge of the built program.
+type edge struct {
+	addr       string // where it serves
+	originPort int    // where it looks for its origin, on 127.0.0.1; nobody listens there yet
+}
+
+// startEdge runs the program until the test ends.
+func startEdge(t *testing.T) edge {
+	t.Helper()
+	e := edge{addr: fmt.Sprint("127.0.0.1:", freePort(t)), originPort: freePort(t)}
+	admin, dir := fmt.Sprint("127.0.0.1:", freePort(t)), t.TempDir()
+	errs, err := os.Create(filepath.Join(dir, "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(labtest.Program(t), "edge", "--listen", e.addr,
+		"--origin", fmt.Sprint("http://127.0.0.1:", e.originPort), "--dir", dir, "--admin", admin)
+	cmd.Stderr = errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait() // killed: its error says no more
+		errs.Close()
+		if text, err := os.ReadFile(errs.Name()); err == nil && t.Failed() {
+			t.Logf("the edge said:\n%s", text[max(0, len(text)-2000):])
+		}
+	})
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	labtest.Eventually(t, 10*time.Second, "the edge is ready", func() bool {
+		resp, err := client.Get("http://" + admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return e
+}
+
+// freePort returns a port below the range that the system gives to clients, so that none
+// of them is on it when its owner comes.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 10000 + rand.IntN(22000)
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port in 100 attempts")
+	return 0
+}
