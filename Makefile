@@ -22,7 +22,7 @@ export CGO_ENABLED := 0
 
 .PHONY: help
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## build bin/nearcast
@@ -45,18 +45,27 @@ check-fmt:
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
 
 # Debian's names of what the tests call: a C compiler for the race detector, dig and
-# curl for the tour of the README.
+# curl for the tour of the README, Python and Node.js for the outside suites.
 .PHONY: test-deps
 test-deps:
 	@missing=; \
 	command -v gcc  >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v dig  >/dev/null || missing="$$missing bind9-dnsutils"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	if [ -d "$$NEARCAST_SHARED/suites" ]; then \
+		command -v python3 >/dev/null || missing="$$missing python3"; \
+		command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	fi; \
 	if [ -n "$$missing" ]; then \
 		echo "installing:$$missing"; \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
+
+.PHONY: conformance
+conformance: build ## run the conformance tests, the outside suites and a million steps beside the reference model
+	$(GO) test -count=1 ./edge/conformance ./loadtest/suites
+	$(GO) test -count=1 ./edge/conformance/model -steps=1000000
 
 .PHONY: loadtest
 loadtest: build $(BIN)/k6 ## run the k6 smoke test against the CDN that `make up` started
