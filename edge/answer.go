@@ -70,7 +70,13 @@ func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
 	if own && h.object != nil {
 		at, ok = x.place(h)
 	}
-	if own && h.object == nil || ok && reader.StartAt(at) {
+	switch {
+	case h.err != nil: // and what is stored cannot stand in: it is not all there
+		x.rec.upstream = h.upstream
+		detail, status := failure(h.err)
+		x.failUpstream(h.err, status, detail)
+		return
+	case ok && reader.StartAt(at):
 		x.sendFill(reader, h, own)
 		return
 	}
@@ -111,6 +117,12 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 	c.fwdStatus, c.stored, c.detail = f.status, f.storing, f.reason
 	at, ok := x.place(f)
 	if own && (!ok || o.Doubtful || !reader.StartAt(at)) {
+		if sel := x.selects(o); f.partial() && sel.status == http.StatusOK && !x.whole && o.Length >= 0 {
+			// The origin has not looked at the condition on the range, which is not met.
+			x.stored, x.anew, x.whole = nil, true, true
+			x.forward()
+			return
+		}
 		x.sendAsIs(reader, f, c)
 		return
 	}
@@ -135,13 +147,18 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 	sel := x.selects(o)
 	if x.begin(src, sel, h) {
 		x.send(src, sel)
-		x.sendTrailer(f.trailer)
+		if t := f.trailer.Load(); t != nil && sel.ranges == nil { // it is of the whole
+			x.sendTrailer(*t)
+		}
 	}
 }
 
 // sendAsIs passes on a partial response that the node cannot make sense of, to the one who asked for it.
 func (x *exchange) sendAsIs(reader *fill.Reader[*head], f *head, c cacheStatus) {
 	h := maps.Clone(f.header)
+	if x.variantOf(f.object).applies {
+		h = coding.HeadIdentity(h)
+	}
 	x.stamp(h, wordMiss, c)
 	whole := &store.Object{Response: f.object.Response, Length: f.length}
 	src := x.from(whole)

@@ -25,14 +25,14 @@ type arrival struct {
 // take streams the response to the fill's readers, and stores what may be stored of it.
 func (a *arrival) take(ctx context.Context, revision cdn.Revision, f *fill.Fill[*head]) {
 	h := a.head
-	known := a.identify(revision)
+	known := a.identify(revision) && !a.gone
 	verdict := httpcache.Assess(a.s.now(), a.cacheRequest(), h.object.Response, a.policyOf(h.object.Response))
 	fits := known && (h.object.Sliced || h.length <= a.s.maxBody)
 	if h.reason = verdict.Reason; !fits && h.reason == "" {
 		h.reason = "too large"
 	}
 	h.storing, h.shared = verdict.Store && fits, verdict.Share && fits
-	if !serverError(h.status) {
+	if !serverError(h.status) && !requestFault(h.status) {
 		a.s.remember(a.sharing(), h.shared, verdict.Personal)
 	}
 	if !h.storing || h.object.Sliced {
@@ -44,6 +44,9 @@ func (a *arrival) take(ctx context.Context, revision cdn.Revision, f *fill.Fill[
 	a.stream(ctx, f)
 }
 
+// maxContent bounds what a content may claim to be, in octets, well below where sums of offsets overflow.
+const maxContent = 1 << 60
+
 // identify finds out which content the response is, or is a part of. It reports false if that
 // cannot be said, so that it is of no use to anybody but the one who asked.
 func (a *arrival) identify(revision cdn.Revision) bool {
@@ -53,7 +56,7 @@ func (a *arrival) identify(revision cdn.Revision) bool {
 	if h.partial() {
 		return a.identifyPart(revision)
 	}
-	h.object.Sliced = h.status == http.StatusOK && h.length > store.SliceSize && resumable(r)
+	h.object.Sliced = h.status == http.StatusOK && h.length > store.SliceSize && h.length <= maxContent && resumable(r)
 	return true
 }
 
@@ -61,7 +64,7 @@ func (a *arrival) identify(revision cdn.Revision) bool {
 func (a *arrival) identifyPart(revision cdn.Revision) bool {
 	h := a.head
 	part, size, ok := httpcache.ParseContentRange(h.header.Get("Content-Range"))
-	if !ok || size < 0 {
+	if !ok || size < 0 || size > maxContent {
 		return false
 	}
 	o := h.object
@@ -99,6 +102,16 @@ func acceptsRanges(h http.Header) bool {
 		if strings.EqualFold(strings.TrimSpace(unit), "bytes") {
 			return true
 		}
+	}
+	return false
+}
+
+// requestFault lists the statuses that say something of one request, and nothing of the next.
+func requestFault(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
+		http.StatusRequestedRangeNotSatisfiable, http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge:
+		return true
 	}
 	return false
 }

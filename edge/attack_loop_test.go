@@ -45,7 +45,7 @@ func TestAttackDeadOriginOfPartlyStoredContent(t *testing.T) {
 			r := newRig(t, source.ServeHTTP)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			m := mortal{dead: new(atomic.Bool), tries: new(atomic.Int64), limit: 2000000000, over: cancel}
+			m := mortal{dead: new(atomic.Bool), tries: new(atomic.Int64), limit: 200, over: cancel}
 			_, addr := r.startAlone(t, func(cfg *edge.Config) {
 				m.Origin = cfg.Origin
 				cfg.Origin = m

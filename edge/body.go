@@ -42,7 +42,8 @@ func (b *body) Read(p []byte) (int, error) {
 			return n, nil
 		case b.head.length < 0 || b.pos >= b.head.length:
 			if errors.Is(err, io.EOF) {
-				b.head.trailer = trailer(b.resp)
+				t := trailer(b.resp)
+				b.head.trailer.Store(&t)
 			}
 			return n, err
 		case n > 0:

@@ -16,7 +16,9 @@ func dropClaims(method string, h http.Header, plan *rules.Plan) {
 	keyed := plan.Rule.CacheKey.Headers
 	safe := method == http.MethodGet || method == http.MethodHead
 	for name := range h {
-		if isClaim(name, safe) && !slices.Contains(keyed, name) {
+		// Some servers make no difference between the two.
+		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		if isClaim(plain, safe) && !slices.Contains(keyed, name) {
 			delete(h, name)
 		}
 	}
@@ -28,13 +30,15 @@ var claimPrefixes = [...]string{ //nolint:gochecknoglobals // constant
 	"X-Server-Name", "X-Backend", "X-Path-", "X-Base-Url", "X-Azure-", "X-Appengine-", "X-Ms-Proxy", "X-Wap-", "Forwarded", "Cf-", "Fastly-",
 	"Akamai-", "X-Akamai-", "X-Amz-Website", "X-Amz-Cf-", "Cloudfront-", "Front-End-Https", "True-Client", "Client-Ip",
 	"Wl-Proxy-", "Proxy-Host", "Proxy-Url", "Proxy-Request", "Base-Url", "Http-Url", "Http-Host", "Request-Uri", "Real-Ip", "Redirect",
-	"Remote-", "Nearcast-",
+	"Remote-", "Nearcast-", "Proxy-Client", "Http-Client", "Http-X-Forward", "Cluster-Client", "X-True-", "X-Source-Ip", "X-Custom-Ip",
+	"X-Envoy-", "X-Arr-", "X-Script-Name", "Script-Name", "X-Accel-", "X-Sendfile", "X-Invoke-", "X-Matched-Path", "X-Now-Route",
+	"X-Middleware-",
 }
 
 // isClaim reports whether a field claims what the node itself knows. That of another method has its use, but
 // not where the method is one whose response is stored.
 func isClaim(name string, safe bool) bool {
-	if safe && (strings.HasPrefix(name, "X-Http-Method") || strings.HasPrefix(name, "X-Method")) {
+	if safe && claimsMethod(name) {
 		return true
 	}
 	switch name {
@@ -47,6 +51,22 @@ func isClaim(name string, safe bool) bool {
 		}
 	}
 	return false
+}
+
+func claimsMethod(name string) bool {
+	return strings.HasPrefix(name, "X-Http-Method") || strings.HasPrefix(name, "X-Method")
+}
+
+// mayAnswerGET reports whether the answer to a POST may be stored for later GETs: not if the request says anything that
+// is in no key of theirs.
+func (x *exchange) mayAnswerGET() bool {
+	for name := range x.header {
+		if claimsMethod(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
+			return false
+		}
+	}
+	get := x.tables.rules[x.site].Request(rules.Request{Method: http.MethodGet, Target: x.target, Header: x.header, Country: x.tables.country(x.client)})
+	return get.Key == x.key && get.Variant == x.plan.Variant && get.Origin == x.plan.Origin && len(get.Rule.CacheKey.Cookies) == 0
 }
 
 // country returns the visitor's country, or "".

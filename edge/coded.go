@@ -44,7 +44,7 @@ type variant struct {
 func (x *exchange) variantOf(o *store.Object) variant {
 	policy, ok := x.tables.codings[x.plan.Rule]
 	r := o.Response
-	if !ok || x.hop.node != "" || o.Doubtful {
+	if !ok || x.hop.node != "" || o.Doubtful || x.untouchable(r) {
 		return variant{}
 	}
 	if own := r.Header["Content-Encoding"]; len(own) == 1 && r.Status == http.StatusOK {
@@ -54,11 +54,16 @@ func (x *exchange) variantOf(o *store.Object) variant {
 		}
 		return variant{}
 	}
-	if !policy.Eligible(r.Status, r.Header, o.Length) || httpcache.ParseRequestDirectives(x.header).NoTransform {
+	if !policy.Eligible(r.Status, r.Header, o.Length) {
 		return variant{}
 	}
 	c := coding.Negotiate(x.accept, policy.Codings)
 	return variant{coding: c, encode: c != coding.Identity, applies: true, header: coding.Head(r.Header, c)}
+}
+
+// untouchable reports whether the origin or the visitor forbids to change the coding (RFC 9110 section 7.7).
+func (x *exchange) untouchable(r *httpcache.Response) bool {
+	return coding.NoTransform(r.Header) || httpcache.ParseRequestDirectives(x.header).NoTransform
 }
 
 func hasRange(x *exchange) bool { return x.method == http.MethodGet && x.header["Range"] != nil }

@@ -63,7 +63,11 @@ func (sel *selection) bounds(o *store.Object) (start, end int64) {
 func wantedSpan(field string) fill.Span {
 	const unknown = math.MaxInt64 - 1
 	ranges, verdict := httpcache.ParseRanges(field, unknown)
-	if verdict != httpcache.RangePartial {
+	switch verdict {
+	case httpcache.RangePartial:
+	case httpcache.RangeUnsatisfiable:
+		return fill.Span{End: 1} // enough to learn how long the content is
+	default:
 		return fill.Whole()
 	}
 	first := ranges[0]

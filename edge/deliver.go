@@ -11,11 +11,15 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 )
+
+// errInterimFlood is that an upstream says much and answers nothing.
+var errInterimFlood = errors.New("too many interim responses")
 
 // begin sends the head of an answer and reports whether a body is to follow. h is the exchange's to change.
 func (x *exchange) begin(src *source, sel *selection, h http.Header) (body bool) {
@@ -156,18 +160,29 @@ func (x *exchange) sendInterim(status int, h http.Header) {
 	}
 	own := x.w.Header()
 	before := maps.Clone(own)
-	maps.Copy(own, httpcache.EndToEnd(h))
+	for name, values := range httpcache.EndToEnd(h) {
+		if !strings.HasPrefix(name, "Nearcast-") {
+			own[name] = values
+		}
+	}
 	x.w.WriteHeader(status)
 	clear(own)
 	maps.Copy(own, before)
 }
 
+// maxInterim bounds the interim responses to one request.
+const maxInterim = 16
+
 // withInterim returns a context under which said is called for each interim response to a request, but
 // 100, which is between two connections, and 101, which is final. It is called before the request's RoundTrip
-// returns.
+// returns. A request that gets too many of them fails.
 func withInterim(ctx context.Context, said func(status int, h http.Header)) context.Context {
+	var count atomic.Int64 // one request may be tried at several upstreams
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			if count.Add(1) > maxInterim {
+				return errInterimFlood
+			}
 			if code > http.StatusSwitchingProtocols {
 				said(code, http.Header(header).Clone())
 			}

@@ -84,7 +84,9 @@ type Server struct {
 	metrics  *metrics
 	records  *recorder
 	parents  *http.Transport
+	begun    revision // the newest purge that is being applied
 	applied  revision
+	purges   purges
 	lastID   atomic.Uint64   // of a content
 	forgets  atomic.Uint64   // how often something stored was forgotten
 	closing  context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests

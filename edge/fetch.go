@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"nearcast/cdn"
@@ -29,19 +30,21 @@ type head struct {
 	err error
 	// disconnected: err is that the upstream could not be reached at all.
 	disconnected bool
+	// suspect: err may be due to this very request: upstream was reached, and gave no valid answer.
+	suspect bool
 	// renewed is the stored object that a 304 has validated; there is no body.
 	renewed *store.Object
 	// object is what came, without its content, in the form for those who did not ask for it. If
 	// a part came, it is in the form of the whole.
 	object *store.Object
 
-	status  int         // as it came
-	header  http.Header // as it came, for the one who asked
-	trailer http.Header // set before the end of the body is known
-	from    int64       // where in the content the body begins
-	length  int64       // of the body; -1 if not known
-	storing bool        // it will be stored if it arrives whole
-	shared  bool        // those who waited may have it
+	status  int                         // as it came
+	header  http.Header                 // as it came, for the one who asked
+	trailer atomic.Pointer[http.Header] // set before the end of the body is known; nil if there is none
+	from    int64                       // where in the content the body begins
+	length  int64                       // of the body; -1 if not known
+	storing bool                        // it will be stored if it arrives whole
+	shared  bool                        // those who waited may have it
 	reason  string
 }
 
@@ -66,6 +69,9 @@ type errand struct {
 	span fill.Span
 	// missing: base is fresh, and span is what it lacks.
 	missing bool
+	// gone: base is not stored any more. Whoever reads it may have the rest, but nothing of the answer is
+	// stored, lest what has been purged comes back.
+	gone    bool
 	ifRange string // the visitor's condition on its range
 }
 
@@ -126,7 +132,7 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 	hinting := withInterim(ctx, func(status int, h http.Header) { f.Hint(&head{interim: status, header: h}) })
 	resp, upstream, err := s.ask(hinting, e.query, http.MethodGet, fields, nil, 0)
 	if err != nil {
-		f.Fail(&head{upstream: upstream, err: err, disconnected: true, shared: true})
+		f.Fail(&head{upstream: upstream, err: err, disconnected: true, suspect: suspicious(err), shared: true})
 		return
 	}
 	defer func() { resp.Body.Close() }() //nolint:errcheck // read to its end, or given up
@@ -140,9 +146,9 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 		s.store.Delete(e.key)
 		resp.Body.Close() //nolint:errcheck // a short text that nobody reads
 		s.fetchFrom(ctx, &errand{query: e.query, span: fill.Whole()}, revision, f)
-	case resp.StatusCode == http.StatusPartialContent && e.span == fill.Whole():
-		// A part that nobody asked for (RFC 9110 section 15.3.7): of what, is anybody's guess.
-		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
+	case resp.StatusCode == http.StatusNotModified, resp.StatusCode == http.StatusPartialContent && e.span == fill.Whole():
+		// Nobody asked for that (RFC 9110 sections 15.3.7 and 15.4.5): what it is about is anybody's guess.
+		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), suspect: true, shared: true})
 	case e.base != nil && !e.missing && serverError(resp.StatusCode) && e.standsIn(arrived, e.base, false):
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), shared: true})
 	default:
@@ -151,6 +157,12 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 		}}
 		a.take(ctx, revision, f)
 	}
+}
+
+// suspicious reports whether another request might fare better.
+func suspicious(err error) bool {
+	kind := proxyError(err)
+	return kind == "connection_terminated" || kind == "http_protocol_error"
 }
 
 // serverError lists the failures that a stale response may stand in for (RFC 5861

@@ -7,7 +7,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/cdn"
 )
@@ -25,7 +28,10 @@ func (o hinting) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h.Set("Connection", "X-Hop")
 		w.WriteHeader(http.StatusEarlyHints)
 	}
-	<-o.answers
+	select {
+	case <-o.answers:
+	case <-req.Context().Done():
+	}
 	for _, name := range []string{"Link", "X-Hop", "Connection"} {
 		h.Del(name)
 	}
@@ -116,24 +122,45 @@ func TestEarlyHintsAreNotForAll(t *testing.T) {
 	}
 }
 
-// TestEarlyHintsForThoseWhoWait: a request that joins another's fill hears what was said before it came.
-func TestEarlyHintsForThoseWhoWait(t *testing.T) {
-	o := newHinting()
-	r := newRig(t, o.ServeHTTP)
-	r.start(t, "ams-1")
-	request := "GET /a HTTP/1.1\r\nHost: " + domain + "\r\nConnection: close\r\n\r\n"
-	_, first := dialled(t, r.addr("ams-1"), request)
-	expectHints(t, first, http.MethodGet)
-	_, second := dialled(t, r.addr("ams-1"), request)
-	expectHints(t, second, http.MethodGet)
-	o.answers <- struct{}{}
-	for _, in := range []*bufio.Reader{first, second} {
-		if p := readReply(t, in, http.MethodGet); p.status != http.StatusOK || p.body != "body of /a" {
-			t.Errorf("%d %q", p.status, p.body)
-		}
-	}
-	if n := r.origin.requests("/a"); n != 1 {
-		t.Errorf("%d origin requests", n)
+// TestEarlyHintsAreForTheOneWhoAsked: a request that waits for another's answer hears nothing of it before it is known that
+// the answer is for both. What was hinted to the first, a cookie perhaps, is the first's own.
+func TestEarlyHintsAreForTheOneWhoAsked(t *testing.T) {
+	for _, control := range []string{"max-age=60", "no-store"} {
+		t.Run(control, func(t *testing.T) {
+			var asks atomic.Int64
+			answers := make(chan struct{}, 2)
+			r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+				w.Header().Set("Set-Cookie", fmt.Sprint("session=", asks.Add(1)))
+				w.WriteHeader(http.StatusEarlyHints)
+				select {
+				case <-answers:
+				case <-req.Context().Done():
+				}
+				w.Header().Del("Set-Cookie")
+				w.Header().Set("Cache-Control", control)
+				io.WriteString(w, "body")
+			})
+			registry := prometheus.NewRegistry()
+			r.start(t, "ams-1", into(registry))
+			request := "GET /a HTTP/1.1\r\nHost: " + domain + "\r\nConnection: close\r\n\r\n"
+			_, first := dialled(t, r.addr("ams-1"), request)
+			if p := readReply(t, first, http.MethodGet); p.status != http.StatusEarlyHints || p.header.Get("Set-Cookie") != "session=1" {
+				t.Errorf("the first was told %d %v", p.status, p.header)
+			}
+			_, second := dialled(t, r.addr("ams-1"), request)
+			eventually(t, "the second waits", func() bool { return metric(t, registry, "nearcast_edge_fill_readers") == 2 })
+			answers <- struct{}{}
+			answers <- struct{}{}
+			for i, in := range []*bufio.Reader{first, second} {
+				rest, err := io.ReadAll(in)
+				if !strings.HasSuffix(string(rest), "\r\n\r\nbody") || strings.Contains(string(rest), "session=1") || err != nil {
+					t.Errorf("visitor %d: %v\n%s", i+1, err, rest)
+				}
+			}
+			if n := asks.Load(); (n == 1) != (control == "max-age=60") {
+				t.Errorf("%d origin requests", n)
+			}
+		})
 	}
 }
 
@@ -154,6 +181,32 @@ func TestFloodOfHints(t *testing.T) {
 	final := strings.LastIndex(got, "HTTP/1.1 ")
 	if n := strings.Count(got, " 103 Early Hints"); n > 100 || !strings.HasPrefix(got[final:], "HTTP/1.1 200 ") && !strings.HasPrefix(got[final:], "HTTP/1.1 502 ") {
 		t.Errorf("%d hints, then %.200s", n, got[final:])
+	}
+}
+
+// TestHintsFrameNothing: an interim response has no content, so that neither a length nor a coding of one may be
+// said of it (RFC 9110 section 8.6), nor what nodes tell each other.
+func TestHintsFrameNothing(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 5\r\nNearcast-Error: timeout\r\n\r\n"+
+			"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+	}, cdn.Route{Match: cdn.Match{PathPrefix: "/pass"}, Bypass: true})
+	r.start(t, "ams-1")
+	for _, path := range []string{"/a", "/pass"} {
+		_, in := dialled(t, r.addr("ams-1"), "GET "+path+" HTTP/1.1\r\nHost: "+domain+"\r\nConnection: close\r\n\r\n")
+		hint := readReply(t, in, http.MethodGet)
+		if hint.status != http.StatusEarlyHints || hint.link != "</a>" || hint.header["Content-Length"] != nil || hint.header["Nearcast-Error"] != nil {
+			t.Errorf("%s: %d %v", path, hint.status, hint.header)
+		}
+		if p := readReply(t, in, http.MethodGet); p.status != http.StatusOK || p.body != "done" {
+			t.Errorf("%s: then %d %q", path, p.status, p.body)
+		}
 	}
 }
 

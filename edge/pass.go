@@ -6,10 +6,12 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/edge/coding"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 )
@@ -21,16 +23,39 @@ const copySize = 32 << 10
 // nothing used. fwd is why, in the words of RFC 9211 section 2.2.
 func (x *exchange) pass(fwd string) {
 	fields := x.outgoing(x.s)
-	if x.accept != nil { // nothing is made of what is passed on
-		fields["Accept-Encoding"] = x.accept
+	if _, codes := x.tables.codings[x.plan.Rule]; codes && x.hop.node == "" {
+		if x.accept != nil { // nothing is made of what is passed on
+			fields["Accept-Encoding"] = x.accept
+		}
+		plainTags(fields)
 	}
 	x.passWith(fwd, fields)
+}
+
+// plainTags replaces the entity tags of variants that this CDN has made by those of the contents, which are the
+// ones that upstream knows.
+func plainTags(fields http.Header) {
+	for _, name := range [...]string{"If-Match", "If-None-Match", "If-Range"} {
+		for i, line := range fields[name] {
+			var tags []string
+			for tag := range strings.SplitSeq(line, ",") {
+				tag = strings.TrimSpace(tag)
+				if plain, _, ok := coding.MatchIdentity(tag); ok {
+					tag = plain
+				}
+				tags = append(tags, tag)
+			}
+			fields[name][i] = strings.Join(tags, ", ")
+		}
+	}
 }
 
 // forwardHead sends a HEAD that the store does not answer upstream as it is, for no body is to be fetched
 // for it; if there is something to validate, with the condition for that.
 func (x *exchange) forwardHead() {
 	fields := x.outgoing(x.s)
+	fields.Del("Range") // it is for GET alone (RFC 9110 section 14.2)
+	fields.Del("If-Range")
 	if x.stored != nil {
 		httpcache.DropConditions(fields)
 		x.stored.Response.Validate(fields)
@@ -55,9 +80,13 @@ func (x *exchange) passWith(fwd string, fields http.Header) {
 		return
 	}
 	r := httpcache.NewResponse(x.cacheRequest(), resp.StatusCode, h, sent, arrived)
-	keep := x.method == http.MethodPost && resp.ContentLength <= x.s.maxBody && httpcache.Assess(arrived, x.cacheRequest(), r, x.policyOf(r)).Store
+	keep := x.method == http.MethodPost && x.accept == nil && x.mayAnswerGET() && resp.ContentLength <= x.s.maxBody && httpcache.Assess(arrived, x.cacheRequest(), r, x.policyOf(r)).Store
 	c.stored = keep
-	x.relay(resp, maps.Clone(h), c, keep, func(body store.Body) {
+	h = maps.Clone(h)
+	if x.method == http.MethodHead && x.decision.Verdict != httpcache.Pass {
+		h = x.headOfVariant(resp, r, h)
+	}
+	x.relay(resp, h, c, keep, func(body store.Body) {
 		o := &store.Object{ID: x.s.newID(), Key: x.key, Variant: x.plan.Variant, Revision: revision, Response: r, Body: body, Length: body.Len()}
 		x.s.fills.Detach(x.key, func() {
 			if x.s.forgets.Load() == forgets {
@@ -65,6 +94,19 @@ func (x *exchange) passWith(fwd string, fields http.Header) {
 			}
 		})
 	})
+}
+
+// headOfVariant returns the header that the answer to a GET would have, of which nothing is stored yet.
+func (x *exchange) headOfVariant(resp *http.Response, r *httpcache.Response, h http.Header) http.Header {
+	v := x.variantOf(&store.Object{Response: r, Length: resp.ContentLength})
+	switch {
+	case v.encode || v.decode:
+		resp.ContentLength = -1
+		return maps.Clone(v.header)
+	case v.applies:
+		return coding.HeadIdentity(h)
+	}
+	return h
 }
 
 // askFor sends the visitor's own request with these fields upstream, and passes interim responses on.
@@ -124,13 +166,16 @@ func (x *exchange) relay(resp *http.Response, h http.Header, c cacheStatus, keep
 	if resp.ContentLength < 0 {
 		x.flush()
 	}
-	kept := &keeper{limit: x.s.maxBody, off: !keep}
+	kept := &keeper{limit: min(x.s.maxBody, maxKeptAnswer), off: !keep}
 	x.copyBody(resp, kept)
 	if !kept.off {
 		whole(store.NewBody(kept.pieces...).Compact())
 	}
 	x.sendTrailer(trailer(resp))
 }
+
+// maxKeptAnswer bounds the answer to a POST that is stored, in octets: they are in no budget while they come.
+const maxKeptAnswer = 256 << 10
 
 // keeper collects a body up to a limit.
 type keeper struct {

@@ -36,6 +36,7 @@ func TestAnswersToPostThatAreStored(t *testing.T) {
 			t.Run(name+" at "+node, func(t *testing.T) {
 				r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT") // a guess at a lifetime is not enough
 					if req.Method == http.MethodPost {
 						w.Header().Set("Cache-Control", tt.control)
 						if tt.location != "" {
@@ -156,6 +157,25 @@ func TestHeadUpdatesWhatIsStored(t *testing.T) {
 	}
 }
 
+// TestHeadDropsWhatItContradicts: what a HEAD has shown to be of the past does not stand in for an origin that fails.
+func TestHeadDropsWhatItContradicts(t *testing.T) {
+	for tag, want := range map[string]int{`"1"`: http.StatusOK, `"2"`: http.StatusBadGateway} {
+		o := newHeaded()
+		r := newRig(t, o.ServeHTTP)
+		r.start(t, "ams-1")
+		r.get(t, r.addr("ams-1"), "/a")
+		r.clock.advance(70 * time.Second)
+		o.etag.Store(tag)
+		o.control.Store("max-age=1")
+		r.ask(t, http.MethodHead, r.addr("ams-1"), domain, "/a")
+		r.clock.advance(10 * time.Second)
+		r.origin.Close()
+		if a := r.get(t, r.addr("ams-1"), "/a"); a.StatusCode != want {
+			t.Errorf("after a HEAD with Etag %s: %s %s, want %d", tag, a.Status, a.word(), want)
+		}
+	}
+}
+
 // TestHeadAloneStoresNothingForGet: there is no content to store.
 func TestHeadAloneStoresNothingForGet(t *testing.T) {
 	r := newRig(t, newHeaded().ServeHTTP)
@@ -243,5 +263,97 @@ func TestLargeFatGet(t *testing.T) {
 	conn.Close()
 	if n := r.origin.requests("/evil"); n != 0 || r.origin.all() != 1 {
 		t.Errorf("the origin saw %d requests, /evil %d times", r.origin.all(), n)
+	}
+}
+
+// TestStoredPostIsSelectedByWhatTheOriginSaw: where the node codes by itself it asks for no coding with a GET, but passes
+// on what a POST says; what comes of that is not for those who said something else (RFC 9111 section 4.1).
+func TestStoredPostIsSelectedByWhatTheOriginSaw(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "max-age=60")
+		h.Set("Content-Location", "/a")
+		h.Set("Content-Type", "text/plain")
+		h.Set("Vary", "Accept-Encoding")
+		if strings.Contains(req.Header.Get("Accept-Encoding"), "deflate") {
+			h.Set("Content-Encoding", "deflate")
+		}
+		io.WriteString(w, prose(2000))
+	}, coding(cdn.Compress{}))
+	r.start(t, "ams-1")
+	r.ask(t, http.MethodPost, r.addr("ams-1"), domain, "/a", "Accept-Encoding", "deflate")
+	if a := r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", "gzip"); a.Header.Get("Content-Encoding") == "deflate" {
+		t.Errorf("%s got %v", a.word(), a.Header)
+	}
+}
+
+// TestTagOfAVariantMeansTheContentToTheOrigin: a visitor who changes what it has got coded names the tag that it was given;
+// the origin knows only its own (RFC 9110 sections 8.8.3.3 and 13.1.1).
+func TestTagOfAVariantMeansTheContentToTheOrigin(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodPut && req.Header.Get("If-Match") != `"1"` {
+			w.WriteHeader(http.StatusPreconditionFailed)
+			return
+		}
+		page(prose(2000))(w, req)
+	}, coding(cdn.Compress{}))
+	r.chain(t)
+	got := r.get(t, r.addr("fra-1"), "/a", "Accept-Encoding", "gzip")
+	if a := r.ask(t, http.MethodPut, r.addr("fra-1"), domain, "/a", "If-Match", got.Header.Get("Etag")); a.StatusCode != http.StatusOK {
+		t.Errorf("PUT with If-Match: %s: %s", got.Header.Get("Etag"), a.Status)
+	}
+}
+
+// TestHeadIsOfTheVariant: a HEAD that goes upstream tells of the same variant as one that does not, or a cache that has the
+// variant would throw it away (RFC 9111 section 4.3.5).
+func TestHeadIsOfTheVariant(t *testing.T) {
+	r := newRig(t, page(prose(2000)), coding(cdn.Compress{}))
+	r.start(t, "ams-1")
+	cold := r.ask(t, http.MethodHead, r.addr("ams-1"), domain, "/a", "Accept-Encoding", "gzip").Header
+	r.get(t, r.addr("ams-1"), "/a", "Accept-Encoding", "gzip")
+	warm := r.ask(t, http.MethodHead, r.addr("ams-1"), domain, "/a", "Accept-Encoding", "gzip").Header
+	for _, name := range []string{"Etag", "Vary", "Content-Encoding"} {
+		if cold.Get(name) != warm.Get(name) {
+			t.Errorf("%s: %q, from the store %q", name, cold.Get(name), warm.Get(name))
+		}
+	}
+}
+
+// TestConditionsOnAVariant: each variant answers to its own tag only, and a HEAD tells what a GET would.
+func TestConditionsOnAVariant(t *testing.T) {
+	r := newRig(t, page(prose(20000)), coding(cdn.Compress{}))
+	r.start(t, "ams-1")
+	addr := r.addr("ams-1")
+	r.get(t, addr, "/a", "Accept-Encoding", "gzip")
+	for name, tt := range map[string]struct {
+		method, accept, tag string
+		status              int
+		etag, coding        string
+	}{
+		"coded tag":         {"GET", "gzip", `"1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"weakly":            {"GET", "gzip", `W/"1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"one of several":    {"GET", "gzip", `"0", "1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"by HEAD":           {"HEAD", "gzip", `"1~gzip.1"`, 304, `"1~gzip.1"`, ""},
+		"not made yet":      {"GET", "br", `"1~br.1"`, 304, `"1~br.1"`, ""},
+		"another coding's":  {"GET", "gzip", `"1~br.1"`, 200, `"1~gzip.1"`, "gzip"},
+		"the identity's":    {"GET", "identity", `"1"`, 304, `"1"`, ""},
+		"coded to identity": {"GET", "identity", `"1~gzip.1"`, 200, `"1"`, ""},
+		"HEAD":              {"HEAD", "gzip", `"0"`, 200, `"1~gzip.1"`, "gzip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := r.ask(t, tt.method, addr, domain, "/a", "Accept-Encoding", tt.accept, "If-None-Match", tt.tag)
+			if a.StatusCode != tt.status || a.Header.Get("Etag") != tt.etag || a.Header.Get("Content-Encoding") != tt.coding {
+				t.Errorf("%s, Etag %s, Content-Encoding %q", a.Status, a.Header.Get("Etag"), a.Header.Get("Content-Encoding"))
+			}
+			if a.Header.Get("Vary") != "Accept-Encoding" {
+				t.Errorf("Vary %q (RFC 9110 section 15.4.5)", a.Header.Get("Vary"))
+			}
+			if tt.coding != "" && a.Header.Get("Content-Length") == "20000" || tt.method == "HEAD" && a.body != "" {
+				t.Errorf("Content-Length %s, %d octets", a.Header.Get("Content-Length"), len(a.body))
+			}
+		})
+	}
+	if n := r.origin.requests("/a"); n != 1 {
+		t.Errorf("%d origin requests", n)
 	}
 }

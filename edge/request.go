@@ -27,6 +27,8 @@ type exchange struct {
 	known    bool               // something was stored of the URL then, for this request or for others
 	decision httpcache.Decision // about stored
 	accept   []string           // the visitor's Accept-Encoding, where the node chooses the coding
+	failures int                // of fills of others, see maxSuspects
+	whole    bool               // a part has come that does not answer: ask for all
 	anew     bool               // the parts that are stored are of no use: ask upstream whatever is stored
 }
 
@@ -88,6 +90,10 @@ func (x *exchange) identify(t *tables) bool {
 		x.fail(http.StatusBadRequest, err.Error())
 		return false
 	}
+	if namesLoop(r.Header["Connection"]) {
+		x.failOwn(http.StatusBadRequest, "http_request_error", "Connection must not name CDN-Loop")
+		return false
+	}
 	header := httpcache.EndToEnd(r.Header)
 	x.query = &query{tables: t, site: site, method: r.Method, header: header, client: clientAddr(r), via: protocol(r)}
 	x.trust(&target)
@@ -106,11 +112,14 @@ func (x *exchange) identify(t *tables) bool {
 // has one content for all.
 func (x *exchange) normaliseAccept() {
 	accept := x.header["Accept-Encoding"]
-	if x.hop.node != "" || x.tables.standalone { // another node has done it; and alone the node changes nothing
+	if x.hop.node != "" { // another node has done it
 		return
 	}
 	if _, codes := x.tables.codings[x.plan.Rule]; codes {
 		x.accept, x.header["Accept-Encoding"] = accept, []string{"identity"}
+		return
+	}
+	if x.tables.standalone { // it changes nothing of its own accord
 		return
 	}
 	delete(x.header, "Accept-Encoding")
@@ -184,6 +193,16 @@ func protocol(r *http.Request) string {
 		return "1.0"
 	}
 	return "1.1"
+}
+
+// namesLoop reports whether Connection would take CDN-Loop off, which nobody may (RFC 8586 section 2).
+func namesLoop(lines []string) bool {
+	for option := range strings.SplitSeq(joinLines(lines), ",") {
+		if strings.EqualFold(strings.TrimSpace(option), "cdn-loop") {
+			return true
+		}
+	}
+	return false
 }
 
 // maxLoop bounds how many nodes of this kind of CDN a request may have come through.

@@ -16,6 +16,10 @@ import (
 // makes its own.
 const maxJoins = 4
 
+// maxSuspects bounds how often a request tries again because the fill that it had joined failed in a way for which
+// the request that started it may be to blame.
+const maxSuspects = 2
+
 // answer decides and does it.
 func (x *exchange) answer() {
 	if !x.caughtUp() {
@@ -55,7 +59,7 @@ func (x *exchange) caughtUp() bool {
 // look takes what is stored and decides about it.
 func (x *exchange) look() {
 	x.stored, x.known = x.s.store.Get(x.lookup())
-	if x.stored != nil && x.stored.Doubtful && (x.header["Range"] == nil || x.method != http.MethodGet) {
+	if x.stored != nil && x.stored.Doubtful && x.wantsWhole() {
 		x.stored = nil // nobody knows the whole of it
 	}
 	var stored *httpcache.Response
@@ -122,7 +126,7 @@ func (x *exchange) errand() errand {
 	e := errand{query: x.query, base: x.stored, span: fill.Whole()}
 	field := x.header.Get("Range")
 	switch {
-	case x.method != http.MethodGet || field == "":
+	case x.method != http.MethodGet || field == "" || x.whole:
 	case x.anew && strings.Contains(field, ","): // the whole has them all
 	case x.stored == nil:
 		e.span, e.ifRange = wantedSpan(field), x.header.Get("If-Range")
@@ -139,14 +143,16 @@ func (x *exchange) accepts(h *head) (at int64, ok bool) {
 	case !h.shared:
 		return 0, false
 	case h.renewed != nil:
-		return 0, x.usable(h.renewed.Response)
+		return 0, x.usable(h.renewed)
 	case h.object != nil:
-		if !x.usable(h.object.Response) {
+		if !x.usable(h.object) {
 			return 0, false
 		}
 		return x.place(h)
 	}
-	return 0, true // a failure is everybody's
+	// A failure is everybody's, unless it may lie with the request of whoever started the fill; but an
+	// origin that fails them all is not asked by each.
+	return 0, !h.suspect || x.failures >= maxSuspects
 }
 
 // place says where in the body of a fill the answer to this request begins, if it has it.
@@ -161,12 +167,16 @@ func (x *exchange) place(h *head) (at int64, ok bool) {
 	return start - h.from, h.brings(start, end)
 }
 
+// wantsWhole reports whether nothing less than a whole content answers the request.
+func (x *exchange) wantsWhole() bool { return x.header["Range"] == nil || x.method != http.MethodGet }
+
 // usable reports whether a response that came for another request may answer this one: what
 // would not be used from the store is not used on its way there either.
-func (x *exchange) usable(r *httpcache.Response) bool {
+func (x *exchange) usable(o *store.Object) bool {
+	r := o.Response
 	switch httpcache.Decide(x.s.now(), x.cacheRequest(), r, x.policyOf(r)).Verdict {
 	case httpcache.Fresh, httpcache.Stale, httpcache.Revalidate:
-		return true
+		return !o.Doubtful || !x.wantsWhole()
 	default:
 		return false
 	}
@@ -190,6 +200,9 @@ func (x *exchange) read(reader *fill.Reader[*head], own bool) (settled, answered
 	h := reader.Head()
 	at, ok := x.accepts(h)
 	if !own && (!ok || !reader.StartAt(at)) {
+		if h.suspect {
+			x.failures++
+		}
 		return h.shared, false
 	}
 	x.sendFill(reader, h, own)
@@ -205,7 +218,11 @@ func (x *exchange) await(reader *fill.Reader[*head], own bool) bool {
 		defer timer.Stop()
 		patience = timer.C
 	}
-	if reader.Wait(x.r.Context(), patience, func(h *head) { x.sendInterim(h.interim, h.header) }) {
+	if reader.Wait(x.r.Context(), patience, func(h *head) {
+		if own { // it may be for nobody else: that is known with the head only
+			x.sendInterim(h.interim, h.header)
+		}
+	}) {
 		return true
 	}
 	if err := x.r.Context().Err(); err != nil {

@@ -169,7 +169,7 @@ func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, ow
 		}
 		if src.await(reader, own) {
 			at, ok := has(reader.Head())
-			if ok && reader.StartAt(at) || own {
+			if ok && (own || reader.Head().shared) && reader.StartAt(at) || own {
 				return reader, reader.Head(), own, nil
 			}
 		}
@@ -187,13 +187,18 @@ func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func
 		ask.Span.End = math.MaxInt64
 	}
 	if shared {
-		ask.Accept = has
+		ask.Accept = func(h *head) (int64, bool) {
+			at, ok := has(h)
+			return at, ok && h.shared
+		}
 	}
 	return src.s.fills.Join(src.q.key, ask, func() fill.Run[*head] {
 		if _, _, missing := src.s.missing(o, pos, pos+1, true); !missing {
 			return nil
 		}
-		return src.s.fetch(errand{query: src.q, base: o, span: ask.Span, missing: true})
+		current := src.s.store.Peek(src.q.lookup())
+		gone := current == nil || current.ID != o.ID
+		return src.s.fetch(errand{query: src.q, base: o, span: ask.Span, missing: true, gone: gone})
 	})
 }
 

@@ -2,6 +2,8 @@ package edge
 
 import (
 	"net"
+	"reflect"
+	"slices"
 	"strconv"
 
 	"nearcast/cdn"
@@ -54,7 +56,9 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	for _, parent := range fleet.Parents(pop) {
 		t.addParent(fleet, parent, s.cfg.Node)
 	}
-	s.tables.Store(t)
+	if old := s.tables.Swap(t); old != nil && !old.sameKeys(t) {
+		s.purgeAgain()
+	}
 	s.metrics.generation.Set(float64(snapshot.Generation))
 	return nil
 }
@@ -130,4 +134,22 @@ func (t *tables) keys(target cdn.Target) ([]cdn.CacheKey, bool) {
 	}
 	target.Domain = domain
 	return t.rules[site].Keys(target), true
+}
+
+// sameKeys reports whether both configurations store everything under the same keys.
+func (t *tables) sameKeys(other *tables) bool {
+	if len(t.rules) != len(other.rules) {
+		return false
+	}
+	routes := make(map[cdn.SiteName]*cdn.Site)
+	for site := range t.rules {
+		routes[site.Name] = site
+	}
+	for site := range other.rules {
+		old := routes[site.Name]
+		if old == nil || !slices.Equal(old.Domains, site.Domains) || !reflect.DeepEqual(old.Routes, site.Routes) {
+			return false
+		}
+	}
+	return true
 }

@@ -220,7 +220,7 @@ func TestAnotherProtocolThanAskedFor(t *testing.T) {
 	o.other = "h2c"
 	r := newRig(t, o.ServeHTTP)
 	r.start(t, "ams-1")
-	_, in := dialled(t, r.addr("ams-1"), strings.Replace(socket, "keep-alive, Upgrade", "close, Upgrade", 1))
+	conn, in := dialled(t, r.addr("ams-1"), strings.Replace(socket, "keep-alive, Upgrade", "close, Upgrade", 1))
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +228,28 @@ func TestAnotherProtocolThanAskedFor(t *testing.T) {
 	if body, err := io.ReadAll(resp.Body); resp.StatusCode != http.StatusBadGateway || strings.Contains(string(body), "welcome") || err != nil {
 		t.Errorf("%s %q %v", resp.Status, body, err)
 	}
+	conn.Close()
 	<-o.ended
+}
+
+// TestSwitchThatNobodyAskedFor: an origin that answers 101 to an ordinary request has failed (RFC 9110 section 15.2.2), and the
+// visitor's connection stays what it is.
+func TestSwitchThatNobodyAskedFor(t *testing.T) {
+	for _, request := range []string{"GET /a", "POST /a", "HEAD /a"} {
+		for _, node := range []string{"ams-1", "fra-1"} {
+			t.Run(request+" at "+node, func(t *testing.T) {
+				o := newSwitching(t)
+				o.other = "websocket"
+				r := newRig(t, o.ServeHTTP)
+				r.chain(t)
+				got := raw(t, r.addr(node), request+" HTTP/1.1\r\nHost: "+domain+"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+				if !strings.HasPrefix(got, "HTTP/1.1 502 ") || strings.Contains(got, "welcome") {
+					t.Errorf("%s", got)
+				}
+				<-o.ended
+			})
+		}
+	}
 }
 
 // TestUpgradeThatFails: without an origin there is a failure as for any request, and the connection goes on.

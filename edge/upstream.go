@@ -32,6 +32,10 @@ func (s *Server) ask(ctx context.Context, q *query, method string, h http.Header
 		s.metrics.bypassed.Inc()
 	}
 	resp, err := s.askOrigin(ctx, q, req)
+	if err == nil && resp.StatusCode < 200 && h["Upgrade"] == nil {
+		resp.Body.Close() //nolint:errcheck // nobody asked for a tunnel
+		return nil, "origin", statusError(resp.StatusCode)
+	}
 	return resp, "origin", err
 }
 
@@ -101,7 +105,7 @@ func (s *Server) askParents(ctx context.Context, q *query, req *http.Request, na
 func (s *Server) askParent(ctx context.Context, q *query, req *http.Request, name cdn.NodeName) (*http.Response, error) {
 	out := req.Clone(ctx)
 	out.URL.Scheme, out.URL.Host = "http", q.tables.addrs[name]
-	own := hop{node: s.cfg.Node, at: s.now(), revision: s.applied.load(), scheme: q.target.Scheme}
+	own := hop{node: s.cfg.Node, at: s.now(), revision: s.begun.load(), scheme: q.target.Scheme}
 	out.Header.Set(hopField, own.sign(s.cfg.Secret, q.target.String(), q.client))
 	if req.Body != nil {
 		out.Body = io.NopCloser(req.Body) // a failed dial closes it, and the next try needs it

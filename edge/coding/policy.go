@@ -50,13 +50,13 @@ func (p Policy) Eligible(status int, h http.Header, length int64) bool {
 	case len(h["Content-Encoding"]) > 0 || len(h["Content-Range"]) > 0:
 		return false
 	}
-	return !noTransform(h["Cache-Control"]) && p.listed(mediaType(h["Content-Type"]))
+	return !NoTransform(h) && p.listed(mediaType(h["Content-Type"]))
 }
 
-// noTransform looks for the directive. Quoted strings are not told apart: a false alarm costs
+// NoTransform reports whether a response must not be changed on its way (RFC 9111 section 5.2.2.6). Quoted strings are not told apart: a false alarm costs
 // a coding, nothing else.
-func noTransform(lines []string) bool {
-	for _, line := range lines {
+func NoTransform(h http.Header) bool {
+	for _, line := range h["Cache-Control"] {
 		for directive := range strings.SplitSeq(line, ",") {
 			name, _, _ := strings.Cut(directive, "=")
 			if strings.EqualFold(trim(name), "no-transform") {

@@ -23,6 +23,24 @@ func codedTag(tag string, c Coding) (string, bool) {
 	return tag[:len(tag)-1] + suffix(c) + `"`, true
 }
 
+// MatchIdentity takes our suffix off an entity tag again, as of an If-None-Match or If-Range: it returns the
+// tag of the identity variant, which is the one that the origin knows, and the coding. It reports false
+// for any other tag, also for one that another generation of coders has made.
+//
+// An origin's own tag may by chance look like ours, so compare the whole tag first.
+func MatchIdentity(tag string) (base string, c Coding, ok bool) {
+	if !isTag(tag) {
+		return "", Identity, false
+	}
+	opaque := tag[:len(tag)-1]
+	for _, c := range [...]Coding{Gzip, Brotli, Zstd} {
+		if base, ok := strings.CutSuffix(opaque, suffix(c)); ok && isTag(base+`"`) {
+			return base + `"`, c, true
+		}
+	}
+	return "", Identity, false
+}
+
 // isTag reports whether s is one entity tag (RFC 9110 section 8.8.3).
 func isTag(s string) bool {
 	s = strings.TrimPrefix(s, "W/")

@@ -19,14 +19,15 @@ import (
 type Limits struct {
 	Keep   int64 // octets that one fill may keep; beyond it the fill goes on in a window
 	Budget int64 // octets that all fills together may keep
-	Window int64 // octets that a fill without room keeps before and behind its fastest reader
+	Window int64 // octets, at most, that a fill without room keeps before and behind its fastest reader
 }
 
 // Group is a set of running fills. H is the type of their heads.
 type Group[H any] struct {
-	limits Limits
-	kept   atomic.Int64 // octets kept by all fills
-	reads  atomic.Int64 // readers of all fills
+	limits  Limits
+	kept    atomic.Int64 // octets kept by all fills
+	reads   atomic.Int64 // readers of all fills
+	windows atomic.Int64 // fills that are not kept
 
 	base   context.Context // of all fills
 	cancel context.CancelFunc
@@ -129,7 +130,7 @@ func (g *Group[H]) startLocked(key cdn.CacheKey, ask Ask[H], run Run[H]) *Reader
 	ctx, cancel := context.WithCancel(g.base)
 	f := &Fill[H]{key: key, group: g, ask: ask, ready: make(chan struct{}), joinable: ask.Shared}
 	f.hints.init()
-	f.init(g.limits, &g.kept, &g.reads, cancel)
+	f.init(g.limits, &g.kept, &g.reads, &g.windows, cancel)
 	if g.running[key] == nil {
 		g.running[key] = make(map[*Fill[H]]struct{})
 	}

@@ -1,6 +1,7 @@
 package fill
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -14,28 +15,30 @@ type Memory struct {
 	keep time.Duration
 	size int
 
-	mu    sync.Mutex // guards the following
-	until map[cdn.CacheKey]time.Time
+	seed  maphash.Seed
+	mu    sync.Mutex           // guards the following
+	until map[uint64]time.Time // by hash: two keys that share one are treated alike, which is harmless
 }
 
 // NewMemory returns a memory that keeps a key for a time, and at most size of them.
 func NewMemory(keep time.Duration, size int) *Memory {
-	return &Memory{keep: keep, size: size, until: make(map[cdn.CacheKey]time.Time)}
+	return &Memory{keep: keep, size: size, seed: maphash.MakeSeed(), until: make(map[uint64]time.Time)}
 }
 
 // Add remembers a key.
 func (m *Memory) Add(now time.Time, key cdn.CacheKey) {
+	hash := maphash.Comparable(m.seed, key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, known := m.until[key]; !known && len(m.until) >= m.size {
+	if _, known := m.until[hash]; !known && len(m.until) >= m.size {
 		m.makeRoomLocked(now)
 	}
-	m.until[key] = now.Add(m.keep)
+	m.until[hash] = now.Add(m.keep)
 }
 
 // makeRoomLocked drops what is over among a few keys, or else any one.
 func (m *Memory) makeRoomLocked(now time.Time) {
-	var last cdn.CacheKey
+	var last uint64
 	looked := 0
 	for key, until := range m.until {
 		last = key
@@ -53,14 +56,16 @@ func (m *Memory) makeRoomLocked(now time.Time) {
 
 // Has reports whether the key is remembered.
 func (m *Memory) Has(now time.Time, key cdn.CacheKey) bool {
+	hash := maphash.Comparable(m.seed, key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return now.Before(m.until[key])
+	return now.Before(m.until[hash])
 }
 
 // Remove forgets a key.
 func (m *Memory) Remove(key cdn.CacheKey) {
+	hash := maphash.Comparable(m.seed, key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.until, key)
+	delete(m.until, hash)
 }

@@ -30,10 +30,11 @@ var ErrPassed = errors.New("the reader is too slow for this stream")
 // reader: the source waits for that one alone, and one that falls out of the window behind it
 // gets [ErrPassed]. Waiting for the slowest instead would let one stalled visitor stop all.
 type Stream struct {
-	limits Limits
-	kept   *atomic.Int64 // of all streams of the group
-	reads  *atomic.Int64 // cursors of all streams of the group
-	cancel context.CancelFunc
+	limits  Limits
+	kept    *atomic.Int64 // of all streams of the group
+	reads   *atomic.Int64 // cursors of all streams of the group
+	windows *atomic.Int64 // windows of all streams of the group
+	cancel  context.CancelFunc
 
 	mu       sync.Mutex // guards the following
 	changed  sync.Cond  // on mu: anything below has changed
@@ -52,8 +53,8 @@ type Stream struct {
 // cursor is a reader's place in a stream.
 type cursor struct{ pos int64 }
 
-func (s *Stream) init(limits Limits, kept, reads *atomic.Int64, cancel context.CancelFunc) {
-	s.limits, s.kept, s.reads, s.cancel = limits, kept, reads, cancel
+func (s *Stream) init(limits Limits, kept, reads, windows *atomic.Int64, cancel context.CancelFunc) {
+	s.limits, s.kept, s.reads, s.windows, s.cancel = limits, kept, reads, windows, cancel
 	s.changed.L = &s.mu
 	s.cursors = make(map[*cursor]struct{})
 }
@@ -158,8 +159,9 @@ func (s *Stream) room(ctx context.Context, length int64) ([]byte, error) {
 			return nil, ErrAbandoned
 		}
 		slowest, fastest := s.cursorsLocked()
-		s.trimLocked(max(slowest, fastest-s.limits.Window))
-		if s.end-fastest < s.limits.Window {
+		window := s.window()
+		s.trimLocked(max(slowest, fastest-window))
+		if s.end-fastest < window {
 			break
 		}
 		s.changed.Wait()
@@ -169,6 +171,14 @@ func (s *Stream) room(ctx context.Context, length int64) ([]byte, error) {
 		return last[len(last):cap(last)], nil
 	}
 	return s.growLocked(length), nil
+}
+
+// minWindow is the least that a window has, however many there are, in octets.
+const minWindow = 128 << 10
+
+// window is how many octets a window may have at the moment: all of them together share the budget.
+func (s *Stream) window() int64 {
+	return max(minWindow, min(s.limits.Window, s.limits.Budget/max(1, s.windows.Load())))
 }
 
 // growLocked adds an empty piece. A known length is met exactly, so that a small
@@ -200,6 +210,9 @@ func (s *Stream) reserveLocked(n int64) bool {
 
 // windowLocked stops keeping.
 func (s *Stream) windowLocked() {
+	if !s.windowed {
+		s.windows.Add(1)
+	}
 	s.windowed = true
 	s.kept.Add(-s.reserved)
 	s.reserved = 0
@@ -241,7 +254,14 @@ func (s *Stream) advance(got []byte) {
 func (s *Stream) Finish(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.done, s.err = true, err
+	s.finishLocked(err)
+}
+
+// finishLocked ends the stream, if it has not ended before.
+func (s *Stream) finishLocked(err error) {
+	if !s.done {
+		s.done, s.err = true, err
+	}
 	s.changed.Broadcast()
 }
 
@@ -265,9 +285,9 @@ func compact(pieces [][]byte) [][]byte {
 func (s *Stream) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.done {
-		s.done, s.err = true, io.ErrUnexpectedEOF
-		s.changed.Broadcast()
+	s.finishLocked(io.ErrUnexpectedEOF)
+	if s.windowed {
+		s.windows.Add(-1)
 	}
 	s.kept.Add(-s.reserved)
 	s.reserved = 0
@@ -301,6 +321,7 @@ func (s *Stream) shut(c *cursor) {
 		s.reads.Add(-1)
 	}
 	if s.windowed && !s.done && len(s.cursors) == 0 {
+		s.finishLocked(ErrAbandoned) // so that nobody joins it on its way out
 		s.cancel()
 	}
 	s.changed.Broadcast()

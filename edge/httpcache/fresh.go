@@ -11,7 +11,7 @@ const maxHeuristic = 24 * time.Hour
 // Lifetime returns the freshness lifetime of a response for a shared cache
 // (section 4.2.1), or the policy's. It is never negative.
 func (r *Response) Lifetime(p Policy) time.Duration {
-	if ttl, ok := p.negative(r.Status); ok && (p.TTL > 0 || !r.saysLifetime()) {
+	if ttl, ok := p.negative(r.Status); ok {
 		return max(0, ttl)
 	}
 	if p.TTL > 0 {

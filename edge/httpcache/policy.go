@@ -9,10 +9,8 @@ type Policy struct {
 	// origin. It does not undo no-store, private or no-cache: that takes ForceCache.
 	TTL time.Duration
 	// NegativeTTL is the lifetime of error responses, by status code (404) or by class (4
-	// for the rest of 4xx, 5 for the rest of 5xx). It counts where the origin gives no
-	// lifetime of its own, for an error page with max-age was given it on purpose; and
-	// in place of TTL, for a rule that keeps images for a week is not meant to keep their
-	// absence for a week. Zero keeps an error from being reused at all.
+	// for the rest of 4xx, 5 for the rest of 5xx), in place of TTL and of the origin's. Zero keeps an error from
+	// being reused at all.
 	NegativeTTL map[int]time.Duration
 	// StaleWhileRevalidate is how long after expiry a response may be served while it is
 	// being refreshed (RFC 5861 section 3). The longer one of it and the origin's counts.

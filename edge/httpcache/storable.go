@@ -89,7 +89,8 @@ func (r *Response) representsTarget(target string) bool {
 func (r *Response) forbids(p Policy) (reason, section string) {
 	d := &r.directives
 	switch {
-	case r.Status < 200 || r.Status == http.StatusPartialContent || r.Status == http.StatusNotModified:
+	case r.Status < 200 || r.Status == http.StatusPartialContent || r.Status == http.StatusNotModified,
+		r.Status == http.StatusRequestedRangeNotSatisfiable: // it is about one Range, which is in no key
 		return "status", "RFC 9111 section 3"
 	case neverStored(r.Status):
 		return "status", "RFC 6585"

@@ -13,11 +13,17 @@ type varyField struct {
 	raw   string // as it came; hits mostly send the same again, which needs no normalising
 }
 
+// maxVary bounds the fields that a response may vary by: each is looked at on every hit.
+const maxVary = 64
+
 // varyOf notes the request's values of the fields that the response's Vary names
 // (section 4.1).
 func varyOf(response, request http.Header) []varyField {
 	var fields []varyField
 	for name := range members(response["Vary"]) {
+		if len(fields) == maxVary {
+			return []varyField{{name: "*"}} // nobody means that
+		}
 		name = http.CanonicalHeaderKey(name)
 		f := varyField{name: name, value: normalValue(name, request[name])}
 		if lines := request[name]; len(lines) == 1 {

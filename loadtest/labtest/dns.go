@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -12,6 +13,14 @@ import (
 // Client Subnet (RFC 7871).
 func (l *Lab) Lookup(t testing.TB, name string, qtype uint16, subnet netip.Prefix) *dns.Msg {
 	t.Helper()
+	reply, err := l.ask(name, qtype, subnet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply
+}
+
+func (l *Lab) ask(name string, qtype uint16, subnet netip.Prefix) (*dns.Msg, error) {
 	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
 	m.SetEdns0(1232, false)
 	if subnet.IsValid() {
@@ -26,20 +35,33 @@ func (l *Lab) Lookup(t testing.TB, name string, qtype uint16, subnet netip.Prefi
 	client := dns.Client{Timeout: 5 * time.Second}
 	reply, _, err := client.Exchange(m, l.DNS)
 	if err != nil {
-		t.Fatalf("asking the scheduler for %s: %v", name, err)
+		return nil, fmt.Errorf("asking the scheduler for %s: %w", name, err)
 	}
-	return reply
+	return reply, nil
 }
 
 // Addresses returns the IPv4 addresses that DNS gives for a domain of a site.
 func (l *Lab) Addresses(t testing.TB, domain string, subnet netip.Prefix) []netip.Addr {
 	t.Helper()
+	addrs, err := l.Resolve(domain, subnet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addrs
+}
+
+// Resolve is Addresses for goroutines other than the test's, which may not end it.
+func (l *Lab) Resolve(domain string, subnet netip.Prefix) ([]netip.Addr, error) {
+	reply, err := l.ask(domain+"."+string(l.Zone), dns.TypeA, subnet)
+	if err != nil {
+		return nil, err
+	}
 	var addrs []netip.Addr
-	for _, rr := range l.Lookup(t, domain+"."+string(l.Zone), dns.TypeA, subnet).Answer {
+	for _, rr := range reply.Answer {
 		if a, ok := rr.(*dns.A); ok {
 			addr, _ := netip.AddrFromSlice(a.A.To4())
 			addrs = append(addrs, addr)
 		}
 	}
-	return addrs
+	return addrs, nil
 }
