@@ -90,11 +90,10 @@ func (x *exchange) identify(t *tables) bool {
 		x.fail(http.StatusBadRequest, err.Error())
 		return false
 	}
-	if namesLoop(r.Header["Connection"]) {
-		x.failOwn(http.StatusBadRequest, "http_request_error", "Connection must not name CDN-Loop")
-		return false
-	}
 	header := httpcache.EndToEnd(r.Header)
+	if loop := r.Header["Cdn-Loop"]; loop != nil { // nobody may take it off, Connection least of all (RFC 8586 section 2)
+		header["Cdn-Loop"] = loop
+	}
 	x.query = &query{tables: t, site: site, method: r.Method, header: header, client: clientAddr(r), via: protocol(r)}
 	x.trust(&target)
 	x.target = target
@@ -193,16 +192,6 @@ func protocol(r *http.Request) string {
 		return "1.0"
 	}
 	return "1.1"
-}
-
-// namesLoop reports whether Connection would take CDN-Loop off, which nobody may (RFC 8586 section 2).
-func namesLoop(lines []string) bool {
-	for option := range strings.SplitSeq(joinLines(lines), ",") {
-		if strings.EqualFold(strings.TrimSpace(option), "cdn-loop") {
-			return true
-		}
-	}
-	return false
 }
 
 // maxLoop bounds how many nodes of this kind of CDN a request may have come through.
