@@ -103,6 +103,13 @@ func TestRedact(t *testing.T) {
 	if site.Origin.Bucket.SecretAccessKey != "hunter2" || site.Domains[0] != "shop.example" {
 		t.Error("the site itself changed")
 	}
+	routed := cdn.Site{Routes: []cdn.Route{{RequestHeaders: cdn.HeaderRule{Set: map[string]string{"X-Api-Key": "hunter2", "X-Tier": "gold"}}}}}
+	if got := routed.Redact().Routes[0].RequestHeaders.Set; got["X-Api-Key"] != cdn.Redacted || got["X-Tier"] != "gold" {
+		t.Errorf("a route's fields are shown as %v", got)
+	}
+	if routed.Routes[0].RequestHeaders.Set["X-Api-Key"] != "hunter2" {
+		t.Error("the route itself changed")
+	}
 	public := cdn.Site{Origin: cdn.Origin{Bucket: &cdn.Bucket{Name: "b"}}}
 	if got := public.Redact().Origin.Bucket.SecretAccessKey; got != "" {
 		t.Errorf("a bucket without a secret shows %q", got)

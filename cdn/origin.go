@@ -1,9 +1,11 @@
 package cdn
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // OriginType says how an origin is spoken to.
@@ -65,7 +67,34 @@ func (s Site) Redact() Site {
 		s.Origin.Bucket = &hidden
 	}
 	s.Domains = slices.Clone(s.Domains)
+	s.Routes = slices.Clone(s.Routes)
+	for i := range s.Routes {
+		h := &s.Routes[i].RequestHeaders
+		h.Add, h.Set = redactFields(h.Add), redactFields(h.Set)
+	}
 	return s
+}
+
+// redactFields returns a copy of the fields that a route adds for the origin, without the values of those
+// that look like credentials by their names.
+func redactFields(fields map[string]string) map[string]string {
+	shown := maps.Clone(fields)
+	for name := range shown {
+		if isCredential(name) {
+			shown[name] = Redacted
+		}
+	}
+	return shown
+}
+
+func isCredential(name string) bool {
+	name = asciiLower(name)
+	for _, word := range [...]string{"auth", "cookie", "key", "token", "secret", "password", "credential", "signature"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // ParseOriginURL parses the address of an origin: "http" or "https", a host name

@@ -185,6 +185,34 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsOfRoutes: so do the credentials that routes add to requests, also when the routes are moved.
+func TestSecretsOfRoutes(t *testing.T) {
+	const route = "- match: {path_prefix: /api/}\n  request_headers: {set: {X-Api-Key: \"%s\", X-Tier: gold}}\n"
+	text := func(routes ...string) string { return siteText("a") + "routes:\n" + strings.Join(routes, "") }
+	p := startPlane(t, t.TempDir())
+	f := startFollower(t, p.NATSURL(), "ams-1", t.TempDir())
+	redacted := fmt.Sprintf(route, cdn.Redacted)
+	if _, err := p.api.Apply(t.Context(), wire.ApplyRequest{Files: files(text(redacted))}); err == nil || !strings.Contains(err.Error(), "none is stored") {
+		t.Errorf("a mark for nothing: %v", err)
+	}
+	p.apply(t, text(fmt.Sprintf(route, "hush")))
+	site, err := p.api.Site(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set := site.Routes[0].RequestHeaders.Set; set["X-Api-Key"] != cdn.Redacted || set["X-Tier"] != "gold" {
+		t.Errorf("shown is %v", set)
+	}
+	if r := p.apply(t, text(redacted)); r.Changes[0].Action != wire.Unchanged {
+		t.Errorf("applying what is shown made %+v, want no change", r)
+	}
+	p.apply(t, text("- match: {path_prefix: /static/}\n  ttl: 1h\n", redacted))
+	eventually(t, "delivered", func() bool { return f.Generation() == 3 })
+	if got := f.Snapshot().Sites[0].Routes[1].RequestHeaders.Set["X-Api-Key"]; got != "hush" {
+		t.Errorf("the node has the secret %q, want the one that was stored", got)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	p := startPlane(t, t.TempDir())
 	p.apply(t, siteText("a"))

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -76,21 +77,72 @@ func makePlan(old *cdn.Snapshot, files []wire.File) (plan, error) {
 // them wherever a site is shown.
 func keepSecrets(old *cdn.Snapshot, sites []cdn.Site) (mistakes compile.Mistakes) {
 	for i := range sites {
-		b := sites[i].Origin.Bucket
-		if b == nil || b.SecretAccessKey != cdn.Redacted {
-			continue
+		was := old.Site(sites[i].Name)
+		if was == nil {
+			was = &cdn.Site{}
 		}
-		if was := old.Site(sites[i].Name); was != nil && was.Origin.Bucket != nil && was.Origin.Bucket.SecretAccessKey != "" {
-			b.SecretAccessKey = was.Origin.Bucket.SecretAccessKey
-			continue
+		missing := func(field string) {
+			mistakes = append(mistakes, compile.Mistake{
+				Site: sites[i].Name, Field: field,
+				Message: cdn.Redacted + " keeps the secret that is stored, and none is stored",
+				Hint:    "write the secret",
+			})
 		}
-		mistakes = append(mistakes, compile.Mistake{
-			Site: sites[i].Name, Field: "origin.bucket.secret_access_key",
-			Message: cdn.Redacted + " keeps the secret that is stored, and none is stored",
-			Hint:    "write the secret",
-		})
+		if b := sites[i].Origin.Bucket; b != nil && b.SecretAccessKey == cdn.Redacted {
+			if was.Origin.Bucket != nil && was.Origin.Bucket.SecretAccessKey != "" {
+				b.SecretAccessKey = was.Origin.Bucket.SecretAccessKey
+			} else {
+				missing("origin.bucket.secret_access_key")
+			}
+		}
+		keepFields(was, &sites[i], missing)
 	}
 	return mistakes
+}
+
+// keepFields is keepSecrets for the fields that routes add to requests.
+func keepFields(was, site *cdn.Site, missing func(field string)) {
+	for i := range site.Routes {
+		h := &site.Routes[i].RequestHeaders
+		for kind, fields := range map[string]map[string]string{"add": h.Add, "set": h.Set} {
+			for name, value := range fields {
+				if value != cdn.Redacted {
+					continue
+				}
+				secret, ok := storedField(was, i, kind, name)
+				if !ok {
+					missing(fmt.Sprintf("routes[%d].request_headers.%s.%s", i, kind, name))
+					continue
+				}
+				fields[name] = secret
+			}
+		}
+	}
+}
+
+// storedField finds the value that a field of a route has, in the route of the same index or, since routes may have been
+// moved, in the only one that has the field.
+func storedField(was *cdn.Site, index int, kind, name string) (value string, ok bool) {
+	at := func(i int) (string, bool) {
+		fields := was.Routes[i].RequestHeaders.Add
+		if kind == "set" {
+			fields = was.Routes[i].RequestHeaders.Set
+		}
+		v, ok := fields[name]
+		return v, ok
+	}
+	if index < len(was.Routes) {
+		if v, ok := at(index); ok {
+			return v, true
+		}
+	}
+	found := 0
+	for i := range was.Routes {
+		if v, ok := at(i); ok {
+			value, found = v, found+1
+		}
+	}
+	return value, found == 1
 }
 
 func action(old, updated *cdn.Site) wire.Action {
