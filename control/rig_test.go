@@ -120,7 +120,7 @@ func newFollower(t *testing.T, url string, node cdn.NodeName, dir string, option
 			defer f.mu.Unlock()
 			f.purges = append(f.purges, p.Revision)
 		},
-		OnPurgeGap: func() {
+		OnPurgeGap: func(cdn.Revision) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.gaps++

@@ -250,7 +250,7 @@ func TestRangesOfAVariant(t *testing.T) {
 		})
 	}
 	// A node that has nothing must not make octets of the identity of the rest of a coded download.
-	node.PurgeAll()
+	node.PurgeAll(0)
 	a := r.get(t, addr, "/a", "Accept-Encoding", "gzip", "Range", "bytes=100-", "If-Range", `"1~gzip.1"`)
 	if a.StatusCode == http.StatusPartialContent && a.body != coded[100:] || plainOf(t, a) != text && a.StatusCode == http.StatusOK {
 		t.Errorf("after a purge: %s with %d octets, %v", a.Status, len(a.body), a.Header)
@@ -455,7 +455,7 @@ func TestLargeContentIsCoded(t *testing.T) {
 			if a := r.get(t, addr, "/a", "Accept-Encoding", "identity"); a.body != text {
 				t.Errorf("the content itself: %s, %d octets", a.Status, len(a.body))
 			}
-			s.PurgeAll()
+			s.PurgeAll(0)
 			if a := r.get(t, addr, "/a", "Accept-Encoding", "gzip"); a.err != nil || a.body != first.body {
 				t.Errorf("made anew, it is another: %d and %d octets, %v", len(a.body), len(first.body), a.err)
 			}

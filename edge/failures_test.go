@@ -154,7 +154,7 @@ func TestStaleOfTheEdge(t *testing.T) {
 	r.get(t, r.addr("fra-1"), "/a")
 	r.clock.advance(61 * time.Second)
 	for _, node := range l2 {
-		node.PurgeAll()
+		node.PurgeAll(0)
 	}
 	r.origin.Close()
 	if a := r.get(t, r.addr("fra-1"), "/a"); a.word() != "STALE" || a.body != "body of /a" || a.StatusCode != http.StatusOK || !strings.Contains(a.status(), "ttl=-") {

@@ -113,16 +113,19 @@ func (s *Server) forgetTargets(targets []cdn.Target) {
 func (s *Server) purgeAgain() {
 	targets, ok := s.purges.all()
 	if !ok {
-		s.PurgeAll()
+		s.PurgeAll(0)
 		return
 	}
 	s.forgetTargets(targets)
 }
 
-// PurgeAll removes everything that is stored, in the sense of [Server.Purge].
-func (s *Server) PurgeAll() {
+// PurgeAll removes everything that is stored, in the sense of [Server.Purge]. It makes good for all purges up to
+// the revision.
+func (s *Server) PurgeAll(revision cdn.Revision) {
+	s.begun.raise(revision)
 	s.forgets.Add(1)
 	s.fills.DetachAll(s.store.Clear)
+	s.applied.raise(revision)
 }
 
 // forget removes what is stored of a key. It is counted first, so that what came before is not

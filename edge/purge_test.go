@@ -38,7 +38,7 @@ func TestPurge(t *testing.T) {
 	if a := r.get(t, r.addr("fra-1"), "/b"); a.word() != "HIT" {
 		t.Errorf("another URL after the purge: %s", a.word())
 	}
-	l1.PurgeAll()
+	l1.PurgeAll(0)
 	if a := r.get(t, r.addr("fra-1"), "/b"); a.word() != "MISS" {
 		t.Errorf("after a purge of everything: %s", a.word())
 	}
@@ -79,7 +79,7 @@ func TestRegionalNodeCatchesUp(t *testing.T) {
 	r.get(t, r.addr("fra-1"), "/a")
 	r.get(t, r.addr("fra-1"), "/b")
 	purge := cdn.Purge{Revision: 1, Targets: []cdn.Target{{Scheme: "http", Domain: domain, Path: "/a"}}}
-	l1.PurgeAll()
+	l1.PurgeAll(0)
 	l1.Purge(purge)
 	var reader sync.WaitGroup
 	reader.Go(func() {
@@ -141,7 +141,7 @@ func TestPurgeOfEverythingDuringAFill(t *testing.T) {
 		}
 	})
 	<-arrived
-	node.PurgeAll()
+	node.PurgeAll(0)
 	close(release)
 	reader.Wait()
 	if a := r.get(t, addr, "/a"); a.word() != "MISS" {

@@ -56,7 +56,7 @@ func TestThroughBothTiers(t *testing.T) {
 		t.Errorf("second: %s, Cache-Status %q, Age %q", a.word(), a.status(), a.Header.Get("Age"))
 	}
 	// Age counts through the tiers: a node that fills from a ten seconds old copy says so.
-	l1.PurgeAll()
+	l1.PurgeAll(0)
 	a = r.get(t, r.addr("fra-1"), "/a")
 	if !aboutAge(a, "10") || !strings.Contains(a.status(), owner+"; hit") {
 		t.Errorf("filled from the regional node: Age %q, Cache-Status %q", a.Header.Get("Age"), a.status())

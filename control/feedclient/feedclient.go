@@ -47,8 +47,9 @@ type Config struct {
 	// may come again after a restart. Nil ignores purges.
 	OnPurge func(cdn.Purge)
 	// OnPurgeGap is called when purges were missed for good: everything stored
-	// before the call is stale. Not called at the same time as OnPurge. Nil ignores it.
-	OnPurgeGap func()
+	// before the call is stale. It gets the revision up to which that makes good, zero if that is not
+	// known yet. Not called at the same time as OnPurge. Nil ignores it.
+	OnPurgeGap func(cdn.Revision)
 	// Explain says what the node would do with a GET; its Node is
 	// filled in here. Nil does not listen for questions.
 	Explain func(cdn.Question) cdn.Explanation
@@ -75,7 +76,7 @@ func (cfg *Config) check() error {
 		cfg.OnPurge = func(cdn.Purge) {}
 	}
 	if cfg.OnPurgeGap == nil {
-		cfg.OnPurgeGap = func() {}
+		cfg.OnPurgeGap = func(cdn.Revision) {}
 	}
 	return nil
 }
@@ -155,7 +156,7 @@ func (c *Client) loadCursor() error {
 		// The first start ever: nothing is stored that a purge could cover.
 	default:
 		c.cfg.Log.Warn("the purge cursor cannot be read; everything stored is stale", "error", err)
-		c.gap()
+		c.gap(0)
 		// The zero cursor is in no log, so that the first contact counts as a gap again
 		// and covers what will have been stored until then.
 		c.cursor.Store(&cursor{})
@@ -164,9 +165,9 @@ func (c *Client) loadCursor() error {
 	return nil
 }
 
-func (c *Client) gap() {
+func (c *Client) gap(upTo cdn.Revision) {
 	c.metrics.gaps.Inc()
-	c.cfg.OnPurgeGap()
+	c.cfg.OnPurgeGap(upTo)
 }
 
 // Run follows the control plane until ctx ends, however often the connection

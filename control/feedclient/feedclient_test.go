@@ -85,7 +85,7 @@ func config(url, dir string, e *events) feedclient.Config {
 		URL: url, Secret: "s", Node: "n", Role: cdn.RoleEdge, Dir: dir,
 		OnSnapshot: func(*cdn.Snapshot) error { return nil },
 		OnPurge:    func(p cdn.Purge) { e.add(p.Revision) },
-		OnPurgeGap: func() { e.add(0) },
+		OnPurgeGap: func(cdn.Revision) { e.add(0) },
 		Log:        slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	}
 }

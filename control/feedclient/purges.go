@@ -92,7 +92,7 @@ func (c *Client) reconcile(log protocol.Log) {
 	case cur.LogID != log.ID, uint64(cur.Revision) > log.Last, uint64(cur.Revision)+1 < log.First:
 		c.cfg.Log.Warn("purges were missed for good; everything stored is stale",
 			"cursor", cur.Revision, "first", log.First, "last", log.Last, "same_log", cur.LogID == log.ID)
-		c.gap()
+		c.gap(head.Revision)
 		c.setCursor(head)
 	}
 }
@@ -103,7 +103,7 @@ func (c *Client) applyPurge(logID string, e entry) {
 	var p cdn.Purge
 	if err := json.Unmarshal(e.data, &p); err != nil {
 		c.cfg.Log.Error("a purge cannot be read; everything stored is stale", "revision", e.seq, "error", err)
-		c.gap()
+		c.gap(cdn.Revision(e.seq))
 	} else {
 		p.Revision = cdn.Revision(e.seq)
 		c.cfg.OnPurge(p)
