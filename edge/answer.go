@@ -74,7 +74,7 @@ func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
 	case h.err != nil: // and what is stored cannot stand in: it is not all there
 		x.rec.upstream = h.upstream
 		detail, status := failure(h.err)
-		x.failUpstream(h.err, status, detail)
+		x.failUpstream(h.err, status, cacheStatus{fwd: "partial", detail: detail})
 		return
 	case ok && reader.StartAt(at):
 		x.sendFill(reader, h, own)
@@ -194,24 +194,26 @@ func (x *exchange) sendFailure(f *head, c cacheStatus) {
 	if x.stored != nil && f.disconnected { // and it must not stand in (RFC 9111 section 5.2.2.2)
 		status = http.StatusGatewayTimeout
 	}
-	x.failUpstream(f.err, status, detail)
+	x.failUpstream(f.err, status, c)
 }
 
-// failUpstream reports an upstream's failure to a visitor in a text and in Proxy-Status, and to another
-// node in a field as well, so that it can use its own stale copy. It has no Cache-Status: that is for responses of
-// an origin (RFC 9211 section 2).
-func (x *exchange) failUpstream(err error, status int, detail string) {
+// failUpstream reports an upstream's failure to a visitor in a text, in Proxy-Status and, although that is
+// for responses of an origin (RFC 9211 section 2), in Cache-Status: operators look for the reason there first. Another
+// node gets a field as well, so that it can use its own stale copy.
+func (x *exchange) failUpstream(err error, status int, c cacheStatus) {
 	x.rec.cache = wordMiss
+	h := x.w.Header()
 	if x.hop.node != "" {
-		x.w.Header().Set(errorField, kindOf(err))
+		h.Set(errorField, kindOf(err))
 	}
-	member := proxyStatus(x.s.name, proxyError(err), detail)
+	member := proxyStatus(x.s.name, proxyError(err), c.detail)
 	if behind, ok := errors.AsType[*remoteError](err); ok && behind.proxyStatus != "" {
 		member = behind.proxyStatus + ", " + receivedStatus(x.s.name, behind.status)
 	}
-	x.w.Header().Set("Proxy-Status", member)
+	h.Set("Proxy-Status", member)
+	appendMember(h, "Cache-Status", c.format(x.s.name))
 	x.s.log.Debug("no answer from upstream", "url", x.rec.url, "error", err)
-	x.fail(status, "the origin could not be reached: "+detail)
+	x.fail(status, "the origin could not be reached: "+c.detail)
 }
 
 // failOwn answers with a failure that lies with this node or the request; kind is of RFC 9209 section 2.3.

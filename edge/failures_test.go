@@ -74,7 +74,7 @@ func TestNothingButAFailure(t *testing.T) {
 				for _, node := range []string{"ams-1", "fra-1"} {
 					a := r.ask(t, method, r.addr(node), domain, "/a")
 					proxy := a.Header.Get("Proxy-Status")
-					if a.StatusCode != tt.status || !strings.Contains(proxy, "ams-") || !strings.Contains(proxy, node+"; ") || !strings.Contains(proxy, `details="`+tt.detail+`"`) || a.status() != "" {
+					if a.StatusCode != tt.status || !strings.Contains(proxy, "ams-") || !strings.Contains(proxy, node+"; ") || !strings.Contains(proxy, `details="`+tt.detail+`"`) || !strings.Contains(a.status(), node+"; fwd=") {
 						t.Errorf("%s at %s: %s, Proxy-Status %q, Cache-Status %q", method, node, a.Status, proxy, a.status())
 					}
 					if method != "HEAD" && !strings.Contains(a.body, tt.detail) || a.Header.Get("Nearcast-Error") != "" {

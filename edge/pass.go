@@ -135,14 +135,14 @@ func (x *exchange) passFailed(err error, c cacheStatus) {
 	if x.r.Context().Err() != nil {
 		x.abort(err)
 	}
-	detail, status := failure(err)
+	var status int
+	c.detail, status = failure(err)
 	if x.method == http.MethodHead && x.decision.Verdict != httpcache.Pass && x.stored != nil &&
 		x.standsIn(x.s.now(), x.stored, true) {
-		c.detail = detail
 		x.sendStored(x.stored, wordStale, c)
 		return
 	}
-	x.failUpstream(err, status, detail)
+	x.failUpstream(err, status, c)
 }
 
 // relay sends a response's head and copies its body. A body of unknown length may be a stream of events, so

@@ -56,7 +56,8 @@ func (x *exchange) upgrade(protocol string) {
 	}
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), protocol) {
-		x.failUpstream(errors.New("the upstream changed to another protocol than was asked for"), http.StatusBadGateway, "another protocol")
+		c.detail = "another protocol"
+		x.failUpstream(errors.New("the upstream changed to another protocol than was asked for"), http.StatusBadGateway, c)
 		return
 	}
 	c.fwdStatus = resp.StatusCode

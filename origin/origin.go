@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,8 +82,8 @@ func (c *Client) fetchHTTP(ctx context.Context, o *cdn.Origin, req *http.Request
 		host = req.Host
 	}
 	header := endToEnd(req.Header)
-	if protocol := req.Header["Upgrade"]; len(protocol) == 1 { // whoever passes it on has seen to the rest
-		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, protocol
+	if protocol := req.Header["Upgrade"]; len(protocol) == 1 && slices.Equal(req.Header["Connection"], []string{"Upgrade"}) {
+		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, protocol // of whoever asks us, and not of a visitor
 	}
 	x := exchange{
 		origin:     o,
