@@ -48,6 +48,20 @@ func (p *policy) add(e *entry) (victims []*entry) {
 	} else {
 		p.push(&p.small, e)
 	}
+	return p.makeRoom()
+}
+
+// grow books what an entry has become larger or smaller by, and returns those that must go.
+func (p *policy) grow(e *entry, by int64) (victims []*entry) {
+	if e.queue == nil {
+		return nil // it has just gone
+	}
+	e.cost += by
+	e.queue.bytes += by
+	return p.makeRoom()
+}
+
+func (p *policy) makeRoom() (victims []*entry) {
 	for p.bytes() > p.budget {
 		victims = append(victims, p.evict())
 	}

@@ -242,18 +242,39 @@ func (s *Store) drop(entries []*entry) {
 
 // Refresh implements [store.Store].
 func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		return false
+	}
+	victims, ok := s.refresh(old, head)
+	for _, v := range victims {
+		s.unlink(v)
+		s.evictions.Add(1)
+	}
+	s.drop(victims)
+	return ok
+}
+
+func (s *Store) refresh(old *store.Object, head *httpcache.Response) (victims []*entry, ok bool) {
 	sh := s.shard(s.hash(old.Key))
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for _, e := range sh.keys[old.Key] {
-		if current := e.object.Load(); current.Response == old.Response {
-			fresh := *current
-			fresh.Response = head
-			e.object.Store(&fresh)
-			return true
+		current := e.object.Load()
+		if current.Response != old.Response {
+			continue
 		}
+		fresh := *current
+		fresh.Response = head
+		e.object.Store(&fresh)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		victims = s.policy.grow(e, int64(head.Size()-current.Response.Size()))
+		s.count -= int64(len(victims))
+		return victims, true
 	}
-	return false
+	return nil, false
 }
 
 // Delete implements [store.Store].

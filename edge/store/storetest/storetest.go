@@ -4,6 +4,7 @@ package storetest
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ func Run(t *testing.T, budget int64, open func(t *testing.T) store.Store) {
 		{"variants", testVariants},
 		{"bounded", testVariantsBounded},
 		{"refresh", testRefresh},
+		{"refreshgrows", func(t *testing.T, s store.Store) { testRefreshGrows(t, s, budget) }},
 		{"delete", testDelete},
 		{"clear", testClear},
 		{"budget", func(t *testing.T, s store.Store) { testBudget(t, s, budget) }},
@@ -167,6 +169,25 @@ func testRefresh(t *testing.T, s store.Store) {
 		t.Error("Refresh brought a deleted object back")
 	}
 	want(t, s, "k", "", "<nothing>")
+}
+
+// testRefreshGrows: a head that becomes larger counts as what it is.
+func testRefreshGrows(t *testing.T, s store.Store, budget int64) {
+	const heads = 40
+	large := strings.Repeat("x", int(budget/heads*2))
+	for i := range heads {
+		key := cdn.CacheKey(fmt.Sprint("k", i))
+		put(t, s, key, "", "body")
+		old := get(s, store.Lookup{Key: key})
+		later := old.Response.ResponseTime.Add(time.Hour)
+		s.Refresh(old, old.Response.Refresh(http.Header{"X-New": {large}}, later, later))
+		if got := s.Stats(); got.Bytes > budget {
+			t.Fatalf("%d bytes are stored after %d heads have grown, the budget is %d", got.Bytes, i+1, budget)
+		}
+	}
+	if got := s.Stats(); got.Evictions == 0 || got.Objects == 0 {
+		t.Errorf("Stats() = %+v, want some evicted and some not", got)
+	}
 }
 
 func testDelete(t *testing.T, s store.Store) {
