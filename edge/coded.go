@@ -77,11 +77,11 @@ func decodedHeader(h http.Header) http.Header {
 	return plain
 }
 
-// as returns an object's head with the header of a variant.
-func as(o *store.Object, header http.Header) *httpcache.Response {
-	r := *o.Response
-	r.Header = header
-	return &r
+// as returns a response with the header of a variant.
+func as(r *httpcache.Response, header http.Header) *httpcache.Response {
+	variant := *r
+	variant.Header = header
+	return &variant
 }
 
 // sendVariant answers with a variant of a content if the site wants one, and reports whether it has. src has the
@@ -91,7 +91,7 @@ func (x *exchange) sendVariant(src *source, v variant, shared bool, word string,
 		return false
 	}
 	o := src.object
-	coded := &store.Object{ID: o.ID, Response: as(o, v.header), Length: -1}
+	coded := &store.Object{ID: o.ID, Response: as(o.Response, v.header), Length: -1}
 	if x.selects(coded).status == http.StatusNotModified || x.method == http.MethodHead {
 		x.sendFrom(x.from(coded), v.header, o.Response, word, c)
 		return true

@@ -85,6 +85,13 @@ func (x *exchange) passWith(fwd string, fields http.Header) {
 	h = maps.Clone(h)
 	if x.method == http.MethodHead && x.decision.Verdict != httpcache.Pass {
 		h = x.headOfVariant(resp, r, h)
+		o := &store.Object{Response: as(r, h), Length: resp.ContentLength}
+		if sel := x.selects(o); sel.status == http.StatusNotModified { // the origin knows no tags of variants, and not all compare lists
+			c.fwdStatus = resp.StatusCode
+			x.stamp(h, wordMiss, c)
+			x.begin(x.from(o), sel, h)
+			return
+		}
 	}
 	x.relay(resp, h, c, keep, func(body store.Body) {
 		o := &store.Object{ID: x.s.newID(), Key: x.key, Variant: x.plan.Variant, Revision: revision, Response: r, Body: body, Length: body.Len()}

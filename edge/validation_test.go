@@ -129,3 +129,18 @@ func TestOneValidationForAll(t *testing.T) {
 		t.Errorf("%d origin requests, %d collapsed; want 2 and %d", n, collapsed.Load(), visitors-1)
 	}
 }
+
+// TestConditionOfAHead: a HEAD of which nothing is stored is answered with 304 if the condition is met, even if the
+// origin does not look at it.
+func TestConditionOfAHead(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Etag", `"1"`)
+		w.Header().Set("Content-Length", "5")
+	})
+	_, addr := r.startAlone(t)
+	for field, want := range map[string]int{`"0", W/"1"`: http.StatusNotModified, `"0"`: http.StatusOK} {
+		if a := r.ask(t, http.MethodHead, addr, domain, "/a", "If-None-Match", field); a.StatusCode != want || a.Header.Get("Etag") != `"1"` {
+			t.Errorf("If-None-Match %s: %s, want %d", field, a.Status, want)
+		}
+	}
+}

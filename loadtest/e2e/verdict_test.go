@@ -148,16 +148,9 @@ func (a *ask) status(f form) int {
 	case a.method == http.MethodHead || len(a.ranges) == 0 || a.ifRange != "" && a.ifRange != f.tag:
 		return http.StatusOK
 	}
-	size, total, exist := int64(len(f.body)), int64(0), false
-	for _, s := range a.ranges {
-		if from, to := s.of(size); from < to {
-			total, exist = total+to-from, true
-		}
-	}
+	size := int64(len(f.body))
 	switch {
-	case total > size: // more than there is: a node may send the whole (RFC 9110 section 14.2)
-		return http.StatusOK
-	case exist:
+	case !a.asksForNothing(size):
 		return http.StatusPartialContent
 	case size == 0 && slices.ContainsFunc(a.ranges, func(s span) bool { return s.first < 0 }):
 		return http.StatusOK // the last octets of nothing are all of it, and no Content-Range can say so
