@@ -2,7 +2,9 @@ package edge_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -190,4 +192,25 @@ type panicking struct{}
 
 func (panicking) Fetch(context.Context, *cdn.Origin, *http.Request) (*http.Response, error) {
 	panic("a defect")
+}
+
+// TestStaleIsRefreshedWhateverItsVisitorDoes: a visitor who is served a stale response and does not take it holds up
+// nobody's refresh (RFC 5861 section 3).
+func TestStaleIsRefreshedWhateverItsVisitorDoes(t *testing.T) {
+	large := strings.Repeat("x", 6*mib) // more than the kernel holds for a visitor
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=10, stale-while-revalidate=60")
+		io.WriteString(w, large)
+	})
+	_, addr := r.startAlone(t)
+	r.get(t, addr, "/a")
+	r.clock.advance(20 * time.Second)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	fmt.Fprintf(conn, "GET /a HTTP/1.1\r\nHost: %s\r\n\r\n", domain)
+	eventually(t, "a refresh beside the stalled visitor", func() bool { return r.origin.requests("/a") == 2 })
 }

@@ -39,8 +39,9 @@ func (x *exchange) answer() {
 	case httpcache.Absent:
 		x.failAbsent()
 	case httpcache.Stale:
-		x.sendStored(x.stored, wordStale, cacheStatus{hit: true, detail: x.decision.Reason})
-		x.refresh()
+		o, c := x.stored, cacheStatus{hit: true, detail: x.decision.Reason}
+		x.refresh() // first: the visitor may take long, or leave
+		x.sendStored(o, wordStale, c)
 	case httpcache.Pass:
 		x.pass(passReason(x.decision.Reason))
 	default:
