@@ -143,7 +143,9 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 		s.renew(e, f, upstream, e.base.Response.Refresh(header, sent, arrived))
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && e.missing:
 		// What is stored is not what upstream has any more.
-		s.store.Delete(e.key)
+		if !e.gone { // else what is stored by now is something else
+			s.store.Delete(e.key)
+		}
 		resp.Body.Close() //nolint:errcheck // a short text that nobody reads
 		s.fetchFrom(ctx, &errand{query: e.query, span: fill.Whole()}, revision, f)
 	case resp.StatusCode == http.StatusNotModified, resp.StatusCode == http.StatusPartialContent && e.span == fill.Whole():
