@@ -2,7 +2,6 @@ package edge
 
 import (
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -67,13 +66,4 @@ func (x *exchange) mayAnswerGET() bool {
 	}
 	get := x.tables.rules[x.site].Request(rules.Request{Method: http.MethodGet, Target: x.target, Header: x.header, Country: x.tables.country(x.client)})
 	return get.Key == x.key && get.Variant == x.plan.Variant && get.Origin == x.plan.Origin && len(get.Rule.CacheKey.Cookies) == 0
-}
-
-// country returns the visitor's country, or "".
-func (t *tables) country(client string) string {
-	addr, err := netip.ParseAddr(client)
-	if err != nil {
-		return ""
-	}
-	return t.countries.Of(addr)
 }

@@ -49,7 +49,7 @@ func (x *exchange) variantOf(o *store.Object) variant {
 	}
 	if own := r.Header["Content-Encoding"]; len(own) == 1 && r.Status == http.StatusOK {
 		c, known := coding.Parse(own[0])
-		if known && c != coding.Identity && !coding.Acceptable(x.accept, c) && !hasRange(x) {
+		if known && c != coding.Identity && !coding.Acceptable(x.accept, c) && x.wantsWhole() {
 			return variant{coding: c, decode: true, applies: true, header: decodedHeader(r.Header)}
 		}
 		return variant{}
@@ -65,8 +65,6 @@ func (x *exchange) variantOf(o *store.Object) variant {
 func (x *exchange) untouchable(r *httpcache.Response) bool {
 	return coding.NoTransform(r.Header) || httpcache.ParseRequestDirectives(x.header).NoTransform
 }
-
-func hasRange(x *exchange) bool { return x.method == http.MethodGet && x.header["Range"] != nil }
 
 // decodedHeader is the header of a response whose coding is taken off because the visitor cannot.
 func decodedHeader(h http.Header) http.Header {
@@ -104,7 +102,7 @@ func (x *exchange) sendVariant(src *source, v variant, shared bool, word string,
 			return true
 		}
 	}
-	if hasRange(x) {
+	if !x.wantsWhole() {
 		return false // of what is not made yet the parts are not known: the content itself has them
 	}
 	maker := &fetchOfVariant{s: x.s, variant: v, key: key, store: shared && v.encode}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"nearcast/cdn"
@@ -21,25 +20,6 @@ func proxyStatus(name, kind, details string) string {
 		s += "; details=" + sfString(details)
 	}
 	return s
-}
-
-// sfString writes a string of RFC 9651 section 3.3.3: ASCII without control octets.
-func sfString(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c >= ' ' && c < 0x7f:
-			b.WriteByte(c)
-		default:
-			b.WriteByte('?')
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }
 
 // proxyError names an upstream's failure in the words of RFC 9209 section 2.3.

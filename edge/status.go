@@ -54,18 +54,37 @@ func (c cacheStatus) format(name string) string {
 		b.WriteString("; collapsed")
 	}
 	if c.detail != "" {
-		b.WriteString("; detail=" + strconv.Quote(c.detail))
+		b.WriteString("; detail=" + sfString(c.detail))
 	}
 	return b.String()
 }
 
 // sfName writes a node's name as a token, or as a string if it starts with a digit,
-// which a token must not (RFC 8941 section 3.3.4).
+// which a token must not (RFC 9651 section 3.3.4).
 func sfName(name string) string {
 	if '0' <= name[0] && name[0] <= '9' {
-		return strconv.Quote(name)
+		return sfString(name)
 	}
 	return name
+}
+
+// sfString writes a string of RFC 9651 section 3.3.3: ASCII without control octets.
+func sfString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c >= ' ' && c < 0x7f:
+			b.WriteByte(c)
+		default:
+			b.WriteByte('?')
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 // stamp sets the fields that say what this node did.

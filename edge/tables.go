@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -152,4 +153,13 @@ func (t *tables) sameKeys(other *tables) bool {
 		}
 	}
 	return true
+}
+
+// country returns the visitor's country, or "".
+func (t *tables) country(client string) string {
+	addr, err := netip.ParseAddr(client)
+	if err != nil {
+		return ""
+	}
+	return t.countries.Of(addr)
 }
