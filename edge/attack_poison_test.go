@@ -162,3 +162,22 @@ func TestAttackLosingTheLoop(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackConnectionHidesPrivate: a response that names its Cache-Control or Vary in Connection is no less private
+// for that, in neither tier.
+func TestAttackConnectionHidesPrivate(t *testing.T) {
+	for name, field := range map[string]string{"Cache-Control": "private", "CDN-Cache-Control": "private", "Vary": "Cookie"} {
+		r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Connection", name)
+			w.Header().Set("Expires", "Thu, 01 Jan 2099 00:00:00 GMT")
+			w.Header().Set(name, field)
+			io.WriteString(w, "for "+req.Header.Get("Cookie"))
+		})
+		r.chain(t)
+		for _, visitor := range []string{"a", "b"} {
+			if a := r.get(t, r.addr("fra-1"), "/a", "Cookie", visitor); a.body != "for "+visitor {
+				t.Errorf("%s: visitor %s gets %q, %s", name, visitor, a.body, a.status())
+			}
+		}
+	}
+}

@@ -177,6 +177,13 @@ func serverError(status int) bool {
 // (RFC 9110 section 6.6.1).
 func receive(resp *http.Response, now time.Time) http.Header {
 	h := httpcache.EndToEnd(resp.Header)
+	// What says whom a response is for cannot be taken back by a Connection that names it: that is never
+	// appropriate (RFC 9110 section 7.6.1), and the next cache would share what is private.
+	for _, name := range [...]string{"Cache-Control", "Cdn-Cache-Control", "Vary"} {
+		if lines := resp.Header[name]; lines != nil {
+			h[name] = lines
+		}
+	}
 	h.Del(hopField)
 	h.Del(errorField)
 	if _, err := http.ParseTime(h.Get("Date")); err != nil {
