@@ -1,0 +1,46 @@
+// Package hit is what the loop of a connection and the cache say to each other about a request that is answered
+// out of memory: the request's head as the octets that came, and an answer whose head was put into its wire form
+// when the object was stored. Neither costs an allocation.
+//
+// A loop ([nearcast/edge/http1], [nearcast/edge/http2]) offers each request that qualifies to its [Lane] first; what
+// the lane does not take goes the general way, through the loop's [net/http.Handler], and gets the same answer there.
+//
+// It is not for deciding what may be served: the lane's owner does that.
+package hit
+
+import "crypto/tls"
+
+// Field is a field line of a request. The name is as it came: in any letter case in HTTP/1.
+type Field struct{ Name, Value string }
+
+// Request is the head of a request that has no content, asks for no change of protocol and has been checked: it is
+// what the RFC of its protocol allows. All strings may lie in the memory of the loop: they hold
+// until [Lane.Sent] has returned.
+type Request struct {
+	Method string
+	Host   string  // of Host or :authority
+	Target string  // path and query, with "/" in front
+	Fields []Field // in their order, without Host and pseudo-header fields
+	Minor  int     // HTTP/1.Minor; 0 or 1; meaningless in HTTP/2
+	Major  int     // 1 or 2
+}
+
+// Peer is the other end of a connection.
+type Peer struct {
+	// Client is the visitor's IP address in text.
+	Client string
+	// TLS is the connection's; nil in cleartext.
+	TLS *tls.ConnectionState
+	// Memo belongs to the lane, for what it has found out about the connection.
+	Memo any
+}
+
+// Lane answers requests out of memory. Its methods are called by one goroutine at a time for each Peer.
+type Lane interface {
+	// Hit puts the answer to r into a, which has been reset, and reports true; or false if the request
+	// has to go the general way. It never waits.
+	Hit(p *Peer, r *Request, a *Answer) bool
+	// Sent is called once for each answer, when nothing more of it will be sent: sent octets of content
+	// were, and err says why not all, or is nil. p, r and a are those of Hit, unchanged.
+	Sent(p *Peer, r *Request, a *Answer, sent int64, err error)
+}
