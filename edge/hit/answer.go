@@ -100,7 +100,7 @@ type Name struct{ http1, hpack string }
 
 // NewName returns a name, which must be a token in canonical form.
 func NewName(name string) *Name {
-	coded := string(encode(Field{name, "x"})) // a value that the static table has for no name
+	coded := string(encode(Field{Name: name, Value: "x"})) // a value that the static table has for no name
 	return &Name{http1: name + ": ", hpack: coded[:len(coded)-2]}
 }
 
@@ -110,7 +110,7 @@ type Block struct{ http1, hpack []byte }
 // NewBlock makes a block of a status and fields, whose names must be in canonical form. Names and values must be valid: they are not
 // checked.
 func NewBlock(status int, fields []Field) *Block {
-	b := &Block{hpack: encode(Field{":status", strconv.Itoa(status)})}
+	b := &Block{hpack: encode(Field{Name: ":status", Value: strconv.Itoa(status)})}
 	b.http1 = append(b.http1, "HTTP/1.1 "+strconv.Itoa(status)+" "+http.StatusText(status)+"\r\n"...)
 	for _, f := range fields {
 		b.http1 = append(b.http1, f.Name+": "+f.Value+"\r\n"...)

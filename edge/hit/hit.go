@@ -10,8 +10,11 @@ package hit
 
 import "crypto/tls"
 
-// Field is a field line of a request. The name is as it came: in any letter case in HTTP/1.
-type Field struct{ Name, Value string }
+// Field is a field line. In a request the name is as it came: in any letter case in HTTP/1.
+type Field struct {
+	Name, Value string
+	Kind        Kind // of a request's field
+}
 
 // Request is the head of a request that has no content, asks for no change of protocol and has been checked: it is
 // what the RFC of its protocol allows. All strings may lie in the memory of the loop: they hold
@@ -21,8 +24,34 @@ type Request struct {
 	Host   string  // of Host or :authority
 	Target string  // path and query, with "/" in front
 	Fields []Field // in their order, without Host and pseudo-header fields
-	Minor  int     // HTTP/1.Minor; 0 or 1; meaningless in HTTP/2
-	Major  int     // 1 or 2
+	Kinds  Kind    // of all fields
+	Major  int     // of the protocol's version: 1 or 2
+	Minor  int     // 0 or 1
+}
+
+// Reset forgets the fields, and keeps their memory.
+func (r *Request) Reset() { *r = Request{Fields: r.Fields[:0]} }
+
+// Add adds a field. Host is to be set, not added.
+func (r *Request) Add(name, value string) {
+	kind := KindOf(name)
+	r.Kinds |= kind
+	r.Fields = append(r.Fields, Field{name, value, kind})
+}
+
+// Value returns the value of the only field of a kind. It is "" if there is none, and ok is false if there are several.
+func (r *Request) Value(kind Kind) (value string, ok bool) {
+	found := false
+	for i := range r.Fields {
+		if r.Fields[i].Kind != kind {
+			continue
+		}
+		if found {
+			return "", false
+		}
+		value, found = r.Fields[i].Value, true
+	}
+	return value, true
 }
 
 // Peer is the other end of a connection.

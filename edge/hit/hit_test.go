@@ -16,7 +16,7 @@ import (
 func answer() *hit.Answer {
 	a := new(hit.Answer)
 	a.Reset()
-	a.Block = hit.NewBlock(200, []hit.Field{{"Content-Type", "text/html"}, {"Etag", `"v1"`}, {"X-Odd", strings.Repeat("x", 300)}})
+	a.Block = hit.NewBlock(200, []hit.Field{{Name: "Content-Type", Value: "text/html"}, {Name: "Etag", Value: `"v1"`}, {Name: "X-Odd", Value: strings.Repeat("x", 300)}})
 	a.AddInt(hit.NewName("Age"), "", 17, "")
 	a.AddInt(hit.NewName("Cache-Status"), "fra-1; hit; ttl=", 0, "")
 	a.Add(hit.NewName("X-Long"), strings.Repeat("y", 127))
