@@ -33,7 +33,7 @@ func (c *conn) refuse(why *refusal) {
 // writeRefusal sends an answer of the server's own, the last one on the connection.
 func (c *conn) writeRefusal(why *refusal) {
 	c.mu.Lock()
-	c.writeBy = time.Time{}
+	c.writeBy, c.armedWrite = time.Time{}, time.Time{}
 	c.mu.Unlock()
 	text := why.text + "\n"
 	buf := appendStatusLine(c.out.buf, why.status)

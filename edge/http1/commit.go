@@ -102,7 +102,7 @@ func (w *response) commit(final bool) {
 	w.committed = true
 	var length int64
 	w.framing, length = w.chooseFraming(final)
-	w.close = w.close || w.framing == byConnection || w.expects && !w.continued || w.c.isDraining()
+	w.close = w.close || w.framing == byConnection || w.expects && !w.continued || w.c.draining.Load()
 	buf := w.c.out.buf
 	if w.framing == byChunks {
 		buf = append(buf, "Transfer-Encoding: chunked\r\n"...)

@@ -10,7 +10,10 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"nearcast/edge/hit"
 )
 
 // conn is a connection being served. What is not under mu belongs to the goroutine that
@@ -21,21 +24,26 @@ type conn struct {
 	log     *slog.Logger
 	nc      net.Conn
 	remote  string
+	peer    hit.Peer
+	host    string // the last one that the lane was asked for
 	tls     *tls.ConnectionState
 	ctx     context.Context // ends when the connection is cut
 	cancel  context.CancelFunc
-	scratch *scratch
+	scratch *scratch // nil while the connection has nothing to do
+	first   [1]byte  // the octet that ended such a time
 	in      input
 	out     output
 
 	hijacked bool
+	draining atomic.Bool // the server is to stop; set under mu
 
 	mu          sync.Mutex // guards what follows
 	busy        bool       // between the first octet of a request and the end of its answer
-	draining    bool       // the server is to stop
 	interrupted bool       // nothing more is to be read
 	readBy      time.Time  // deadline of what is being read; zero means Limits.Stall from now on
 	writeBy     time.Time  // the handler's deadline for writes, or zero
+	armedRead   time.Time  // the deadline that is set for reading, zero if that is not known
+	armedWrite  time.Time  // likewise for writing
 	watch       watch
 
 	// Set by drain, read by whoever has waited for it.
@@ -55,11 +63,11 @@ type conn struct {
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := &conn{
 		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: nc,
-		remote: nc.RemoteAddr().String(), scratch: s.takeScratch(),
+		remote: nc.RemoteAddr().String(),
 	}
+	c.peer.Client = withoutPort(c.remote)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	c.in = input{src: c, buf: c.scratch.in}
-	c.out = output{c: c, buf: c.scratch.out[:0]}
+	c.in.src, c.out.c = c, c
 	stop := c.follow(ctx)
 	defer c.end(stop)
 	if !c.handshake() { //nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own
@@ -79,8 +87,7 @@ func (c *conn) end(stop func()) {
 	}
 	c.cancel()
 	stop()
-	c.scratch.in, c.scratch.out = c.in.buf, c.out.buf
-	c.srv.giveScratch(c.scratch)
+	c.give()
 }
 
 func (c *conn) handshake() bool {
@@ -95,7 +102,7 @@ func (c *conn) handshake() bool {
 		return false
 	}
 	state := t.ConnectionState()
-	c.tls = &state
+	c.tls, c.peer.TLS = &state, &state
 	return true
 }
 
@@ -104,7 +111,17 @@ func (c *conn) serveOne() (again bool) {
 	if !c.await() {
 		return false
 	}
-	m, why := c.readHead()
+	if why := c.readHead(); why != nil {
+		c.refuse(why)
+		return false
+	}
+	h := &c.scratch.head
+	if answered, again := c.answerHit(h, c.in.unread()[:h.next]); answered {
+		return again && c.rest()
+	}
+	c.out.flush() // the answers to what came before
+	m, why := newMessage(h, c.in.unread()[:h.next])
+	c.in.skip(h.next)
 	if why != nil {
 		c.refuse(why)
 		return false
@@ -112,37 +129,21 @@ func (c *conn) serveOne() (again bool) {
 	return c.answer(m) && c.rest()
 }
 
-// await waits for the first octet of a request.
-func (c *conn) await() bool {
-	c.in.shrink()
-	if len(c.in.unread()) == 0 {
-		c.setReadBy(time.Now().Add(c.lim.IdleTime))
-		if c.in.more(c.lim.HeaderBytes) != nil {
-			return false
-		}
-	}
-	return c.start()
-}
-
-// readHead reads a head and checks all of it.
-func (c *conn) readHead() (*message, *refusal) {
+// readHead reads a head and checks each of its lines. The head stays unread.
+func (c *conn) readHead() *refusal {
 	h := &c.scratch.head
 	h.reset()
 	for first := true; ; first = false {
 		done, why := h.parse(c.in.unread(), &c.lim)
-		if why != nil {
-			return nil, why
-		}
-		if done {
-			m, why := newMessage(h, c.in.unread()[:h.next])
-			c.in.skip(h.next)
-			return m, why
+		if done || why != nil {
+			return why
 		}
 		if first {
+			c.out.flush() // the answers to what came before
 			c.setReadBy(time.Now().Add(c.lim.HeaderTime))
 		}
 		if err := c.in.more(c.lim.HeaderBytes); err != nil {
-			return nil, headEnded(err)
+			return headEnded(err)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (w *response) SetReadDeadline(t time.Time) error {
 	if t.IsZero() {
 		t = time.Now().Add(c.lim.Stall)
 	}
-	return c.nc.SetReadDeadline(t) //nolint:wrapcheck // the connection's error says it all
+	return c.setReadDeadline(t)
 }
 
 // SetWriteDeadline sets the time until which the client has to take what is sent. The zero value
@@ -63,7 +63,7 @@ func (w *response) SetWriteDeadline(t time.Time) error {
 	if c.watch.cancel == nil {
 		return errReturned
 	}
-	c.writeBy = t
+	c.writeBy, c.armedWrite = t, time.Time{}
 	if t.IsZero() {
 		t = time.Now().Add(c.lim.Stall)
 	}

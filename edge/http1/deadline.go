@@ -22,14 +22,18 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) armRead() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.interrupted || c.draining && !c.busy {
+	if c.interrupted || c.draining.Load() && !c.busy {
 		return os.ErrDeadlineExceeded
 	}
+	now := time.Now()
 	by := c.readBy
 	if by.IsZero() {
-		by = time.Now().Add(c.lim.Stall)
+		by = now.Add(c.lim.Stall)
 	}
-	return c.nc.SetReadDeadline(by) //nolint:wrapcheck // as above
+	if near(c.armedRead, by, now) {
+		return nil
+	}
+	return c.setReadDeadline(by)
 }
 
 // armWrite gives the client another while to take what is sent next, unless the handler has
@@ -40,7 +44,26 @@ func (c *conn) armWrite() error {
 	if !c.writeBy.IsZero() {
 		return nil
 	}
-	return c.nc.SetWriteDeadline(time.Now().Add(c.lim.Stall)) //nolint:wrapcheck // as above
+	now := time.Now()
+	by := now.Add(c.lim.Stall)
+	if near(c.armedWrite, by, now) {
+		return nil
+	}
+	c.armedWrite = by
+	return c.nc.SetWriteDeadline(by) //nolint:wrapcheck // as above
+}
+
+// setReadDeadline is the only way to set the read deadline. It is called with c.mu held.
+func (c *conn) setReadDeadline(t time.Time) error {
+	c.armedRead = t
+	return c.nc.SetReadDeadline(t) //nolint:wrapcheck // as above
+}
+
+// near reports whether a deadline that is set can stay in place of the wanted one, because it is hardly
+// earlier. Setting one costs as much as parsing a request.
+func near(set, wanted, now time.Time) bool {
+	slack := min(wanted.Sub(now)/8, time.Second)
+	return !set.After(wanted) && wanted.Sub(set) < slack
 }
 
 // setReadBy sets the deadline of what is read from now on.
@@ -55,14 +78,14 @@ func (c *conn) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.interrupted = true
-	c.nc.SetReadDeadline(longAgo()) //nolint:errcheck // a dead connection wakes its reader too
+	c.setReadDeadline(longAgo()) //nolint:errcheck // a dead connection wakes its reader too
 }
 
 // start begins a request, unless the server has to stop.
 func (c *conn) start() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.busy = !c.draining
+	c.busy = !c.draining.Load()
 	return c.busy
 }
 
@@ -71,13 +94,7 @@ func (c *conn) rest() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.busy = false
-	return !c.draining
-}
-
-func (c *conn) isDraining() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.draining
+	return !c.draining.Load()
 }
 
 // follow makes the end of ctx the end of the connection: at once if it waits for a request, else
@@ -103,9 +120,9 @@ func (c *conn) follow(ctx context.Context) (stop func()) {
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.draining = true
+	c.draining.Store(true)
 	if !c.busy {
-		c.nc.SetReadDeadline(longAgo()) //nolint:errcheck // as in interrupt
+		c.setReadDeadline(longAgo()) //nolint:errcheck // as in interrupt
 	}
 	c.cut = make(chan struct{})
 	c.cutter = time.AfterFunc(c.lim.Drain, func() {

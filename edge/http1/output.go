@@ -2,17 +2,24 @@ package http1
 
 import "net"
 
+const (
+	// maxWaiting is how much may wait for the answers to further requests that are there already, in octets.
+	maxWaiting = 32 << 10
+	// recordSize is the content of the largest TLS record (RFC 8446 section 5.1).
+	recordSize = 16 << 10
+)
+
 // output collects what is to be sent, so that it goes in few system calls. Its error is
 // sticky. It belongs to whoever holds the response's mu.
 type output struct {
 	c   *conn
 	buf []byte
 	err error
-	vec [4][]byte
-	all net.Buffers // into vec
+	vec [][]byte    // memory for all
+	all net.Buffers // what is being sent; WriteTo eats it
 }
 
-// write sends parts one after the other. Small ones wait for company. There are at most three.
+// write sends parts one after the other. Small ones wait for company.
 func (o *output) write(parts ...[]byte) {
 	size := len(o.buf)
 	for _, p := range parts {
@@ -24,9 +31,9 @@ func (o *output) write(parts ...[]byte) {
 		}
 		return
 	}
-	o.all = append(net.Buffers(o.vec[:0]), o.buf)
-	o.all = append(o.all, parts...)
+	o.vec = append(append(o.vec[:0], o.buf), parts...)
 	o.send()
+	o.sent()
 }
 
 // flush sends what waits.
@@ -34,24 +41,89 @@ func (o *output) flush() {
 	if len(o.buf) == 0 {
 		return
 	}
-	o.all = append(net.Buffers(o.vec[:0]), o.buf)
+	o.vec = append(o.vec[:0], o.buf)
 	o.send()
+	o.sent()
 }
 
-// send sends all, which begins with what waits.
-func (o *output) send() {
+// send sends the parts in o.vec and returns how many octets of them went.
+func (o *output) send() (n int64) {
 	if o.err == nil {
 		o.err = o.c.armWrite()
 	}
 	if o.err == nil {
-		_, o.err = o.all.WriteTo(o.c.nc)
+		o.all = o.vec
+		n, o.err = o.all.WriteTo(o.c.nc)
 	}
 	if o.err != nil {
 		o.c.lost(nil)
 	}
-	o.all, o.vec = nil, [4][]byte{}
+	clear(o.vec)
+	o.vec = o.vec[:0]
+	return n
+}
+
+// sent forgets what waited.
+func (o *output) sent() {
 	o.buf = o.buf[:0]
-	if cap(o.buf) > 4*smallBuffer {
+	if cap(o.buf) > 2*maxWaiting {
 		o.buf = make([]byte, 0, smallBuffer)
 	}
+}
+
+// content sends what waits and then pieces of content, of which it makes no copy, and returns how many octets of
+// these went.
+func (o *output) content(pieces [][]byte) (n int64) {
+	if o.c.tls != nil {
+		return o.records(pieces)
+	}
+	waiting := int64(len(o.buf))
+	o.vec = append(o.vec[:0], o.buf)
+	size := len(o.buf)
+	for _, piece := range pieces {
+		for len(piece) > 0 && o.err == nil {
+			part := piece[:min(len(piece), maxPiece)]
+			piece = piece[len(part):]
+			o.vec = append(o.vec, part)
+			if size += len(part); size >= maxPiece {
+				n += o.send()
+				size = 0
+			}
+		}
+	}
+	if size > 0 && o.err == nil {
+		n += o.send()
+	}
+	o.sent()
+	return max(0, n-waiting)
+}
+
+// records is content over TLS. What waits goes in one record with as much of the content as fits: alone it would
+// cost a record, and a system call.
+func (o *output) records(pieces [][]byte) (n int64) {
+	joined := 0
+	for _, piece := range pieces {
+		part := piece[:min(len(piece), max(0, recordSize-len(o.buf)))]
+		o.buf = append(o.buf, part...)
+		joined += len(part)
+		if len(part) < len(piece) {
+			break
+		}
+	}
+	o.flush()
+	if o.err != nil {
+		return 0
+	}
+	n = int64(joined)
+	for _, piece := range pieces {
+		skip := min(joined, len(piece))
+		joined -= skip
+		for piece = piece[skip:]; len(piece) > 0 && o.err == nil; {
+			part := piece[:min(len(piece), maxPiece)]
+			piece = piece[len(part):]
+			o.vec = append(o.vec[:0], part)
+			n += o.send()
+		}
+	}
+	return n
 }

@@ -1,13 +1,19 @@
 package http1
 
+import "nearcast/edge/hit"
+
 // scratch is the memory that a connection works in. Connections come and go, so that it is
 // handed from one to the next.
 type scratch struct {
 	in    []byte
 	out   []byte
+	vec   [][]byte
 	held  []byte // content that is not sent yet
 	head  head
 	names []string // of response fields, being sorted
+
+	request hit.Request // for the lane, as is
+	answer  hit.Answer
 }
 
 // takeScratch returns memory to work in, which may be zero.
@@ -20,10 +26,12 @@ func (s *Server) takeScratch() *scratch {
 
 // giveScratch takes it back, unless somebody made it grow a lot.
 func (s *Server) giveScratch(m *scratch) {
-	if len(m.in) > 4*smallBuffer || cap(m.out) > 4*smallBuffer || cap(m.held) > 4*smallBuffer {
+	if len(m.in) > 4*smallBuffer || cap(m.out) > 2*maxWaiting || cap(m.held) > 4*smallBuffer || cap(m.vec) > 256 {
 		return
 	}
 	clear(m.names[:cap(m.names)])
 	m.head.reset()
+	m.request.Reset()
+	m.answer.Reset()
 	s.pool.Put(m)
 }

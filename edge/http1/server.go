@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"nearcast/edge/hit"
 )
 
 // The pause after a failed accept doubles from the one to the other.
@@ -24,6 +26,9 @@ type Server struct {
 	// Handler answers the requests. Required. It runs on the connection's goroutine;
 	// what it may do with its ResponseWriter is said at [Server.ServeConn].
 	Handler http.Handler
+	// Lane answers requests out of memory, in the connection's loop and before Handler is asked. Nil: all
+	// requests are Handler's.
+	Lane hit.Lane
 	// Limits bound each connection. Zero fields mean defaults.
 	Limits Limits
 	// Log gets the handler's panics and the listener's failures, and for those who look

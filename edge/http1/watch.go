@@ -21,7 +21,10 @@ type watch struct {
 func (c *conn) startHandling(cancel context.CancelFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.readBy, c.writeBy = time.Time{}, time.Time{}
+	c.readBy = time.Time{}
+	if !c.writeBy.IsZero() {
+		c.writeBy, c.armedWrite = time.Time{}, time.Time{}
+	}
 	c.watch.cancel = cancel
 }
 
@@ -34,7 +37,7 @@ func (c *conn) startWatch() {
 	if w.cancel == nil || w.done != nil || c.interrupted {
 		return
 	}
-	if c.nc.SetReadDeadline(time.Time{}) != nil {
+	if c.setReadDeadline(time.Time{}) != nil {
 		return
 	}
 	w.done, w.stopping, w.n = make(chan struct{}), false, 0
@@ -66,7 +69,7 @@ func (c *conn) stopHandling() {
 	done := w.done
 	w.cancel, w.stopping = nil, true
 	if done != nil {
-		c.nc.SetReadDeadline(longAgo()) //nolint:errcheck // as in interrupt
+		c.setReadDeadline(longAgo()) //nolint:errcheck // as in interrupt
 	}
 	c.mu.Unlock()
 	if done == nil {

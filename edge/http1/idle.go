@@ -1,0 +1,72 @@
+package http1
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// warmTime is how long a connection keeps its buffers when it has nothing to do. Most next requests come sooner, and one that does
+// costs nothing; a connection that waits longer has no more than its socket and the state of its TLS.
+const warmTime = time.Second
+
+// await waits for the first octet of a request.
+func (c *conn) await() bool {
+	if c.scratch == nil {
+		c.take()
+	}
+	c.in.shrink()
+	if len(c.in.unread()) == 0 {
+		c.out.flush()
+		if c.out.err != nil || !c.awaitOctet() {
+			return false
+		}
+	}
+	return c.start()
+}
+
+func (c *conn) awaitOctet() bool {
+	begun := time.Now()
+	warm := min(warmTime, c.lim.IdleTime)
+	c.setReadBy(begun.Add(warm))
+	err := c.in.more(c.lim.HeaderBytes)
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || warm == c.lim.IdleTime {
+		return err == nil
+	}
+	c.give()
+	c.setReadBy(begun.Add(c.lim.IdleTime))
+	n, _ := c.Read(c.first[:]) // the error will be there the next time too
+	c.take()
+	if n == 0 {
+		return false
+	}
+	c.in.push(c.first[0])
+	return true
+}
+
+// take gets the buffers.
+func (c *conn) take() {
+	c.scratch = c.srv.takeScratch()
+	c.in.buf, c.in.r, c.in.w = c.scratch.in, 0, 0
+	c.out.buf, c.out.vec = c.scratch.out[:0], c.scratch.vec[:0]
+}
+
+// give gives the buffers back.
+func (c *conn) give() {
+	if c.scratch == nil {
+		return
+	}
+	c.scratch.in, c.scratch.out, c.scratch.vec = c.in.buf, c.out.buf, c.out.vec
+	c.srv.giveScratch(c.scratch)
+	c.scratch, c.in.buf, c.out.buf, c.out.vec = nil, nil, nil, nil
+	c.in.r, c.in.w = 0, 0
+}
+
+// withoutPort returns the host of an address, or the address if it has no port.
+func withoutPort(addr string) string {
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		return host
+	}
+	return addr
+}
