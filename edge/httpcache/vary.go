@@ -35,6 +35,9 @@ func varyOf(response, request http.Header) []varyField {
 	return slices.Compact(fields)
 }
 
+// Varies reports whether the response has been selected by request fields (section 4.1).
+func (r *Response) Varies() bool { return len(r.vary) > 0 }
+
 // variesOnAll reports whether Vary has "*", which matches no request (section 4.1).
 func (r *Response) variesOnAll() bool {
 	return slices.ContainsFunc(r.vary, func(f varyField) bool { return f.name == "*" })

@@ -8,6 +8,7 @@ package store
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
@@ -43,10 +44,17 @@ type Object struct {
 	// Sliced says that Body is empty and the content, as far as it is stored, in the
 	// objects of [SliceKey].
 	Sliced bool
+	// Memo is the same for all who get the object from a store, and nil before it is stored.
+	Memo *Memo
 	// Doubtful says that the origin contradicted itself about where the content ends: Length is
 	// where its octets ended, good for parts before that and not for the whole.
 	Doubtful bool
 }
+
+// Memo holds what its users have worked out about a stored object, until the object is replaced. Its zero value is
+// empty. The memory of what it holds is estimated in [Object.Size]: it must be no more than a few times
+// the head.
+type Memo struct{ atomic.Value }
 
 // SliceSize is how much of a content one slice holds at most, in octets. Slice n begins
 // at n times SliceSize.
@@ -64,7 +72,7 @@ func CodedKey(id ID, coding string) cdn.CacheKey {
 }
 
 // Size is the memory that the object takes, in bytes.
-func (o *Object) Size() int64 { return o.Body.Len() + int64(o.Response.Size()+len(o.Key)) + overhead }
+func (o *Object) Size() int64 { return o.Body.Len() + int64(3*o.Response.Size()+len(o.Key)) + overhead }
 
 // overhead is an object's share of indexes, lists and counters, in bytes: an estimate.
 const overhead = 512
@@ -74,12 +82,25 @@ type Lookup struct {
 	Key     cdn.CacheKey
 	Variant string      // as in [Object]
 	Fields  http.Header // the request's: they select by what the response's Vary names
+	// Late, if it is not nil, is called for the fields, in place of Fields, and only if it takes them to choose.
+	Late func() http.Header
+}
+
+// fields returns the request's fields.
+func (l Lookup) fields() http.Header {
+	if l.Late != nil {
+		return l.Late()
+	}
+	return l.Fields
 }
 
 // Selects reports whether an object that is stored under the key is the one.
 func (l Lookup) Selects(o *Object) bool {
-	return o.Variant == l.Variant && o.Response.Matches(l.Fields)
+	return o.Variant == l.Variant && (!o.Response.Varies() || o.Response.Matches(l.fields()))
 }
+
+// Select returns the index of the head that the lookup prefers of several, all of its variant, or -1.
+func (l Lookup) Select(heads []*httpcache.Response) int { return httpcache.Select(heads, l.fields()) }
 
 // Store is a set of objects. All methods may be called at any time from any goroutine.
 type Store interface { //nolint:interfacebloat // a cache of variants needs each of the eight

@@ -29,7 +29,7 @@ const shards = 64
 // Store is a [store.Store] in memory.
 type Store struct {
 	seed   maphash.Seed
-	bodies *ristretto.Cache[uint64, store.Body]
+	bodies *ristretto.Cache[uint64, *store.Object] // complete ones, so that nobody has to put them together
 	lastID atomic.Uint64
 	shards [shards]shard
 
@@ -51,8 +51,8 @@ type shard struct {
 
 // entry is one object in the index.
 type entry struct {
-	id     uint64 // where the body is in ristretto; never used twice
-	hash   uint64 // of the key, for the policy's memory
+	id     atomic.Uint64 // where the object is in ristretto; never used twice
+	hash   uint64        // of the key, for the policy's memory
 	cost   int64
 	uses   atomic.Int32
 	object atomic.Pointer[store.Object] // without its body; replaced by Refresh
@@ -67,7 +67,7 @@ func New(budget int64) (*Store, error) {
 		return nil, fmt.Errorf("ram: a budget of %d bytes holds nothing", budget)
 	}
 	s := &Store{seed: maphash.MakeSeed(), policy: newPolicy(budget)}
-	bodies, err := ristretto.NewCache(&ristretto.Config[uint64, store.Body]{
+	bodies, err := ristretto.NewCache(&ristretto.Config[uint64, *store.Object]{
 		NumCounters:        min(max(budget/(16<<10)*10, 10_000), 10_000_000), // ten for each object of a usual size
 		MaxCost:            1 << 62,
 		BufferItems:        64,
@@ -85,7 +85,7 @@ func New(budget int64) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) hash(key cdn.CacheKey) uint64 { return maphash.Comparable(s.seed, key) }
+func (s *Store) hash(key cdn.CacheKey) uint64 { return maphash.String(s.seed, string(key)) }
 
 func (s *Store) shard(hash uint64) *shard { return &s.shards[hash%shards] }
 
@@ -114,13 +114,10 @@ func (s *Store) find(l store.Lookup) (e *entry, known bool) {
 	entries := sh.keys[l.Key]
 	if len(entries) == 1 {
 		o := entries[0].object.Load()
-		if o.Variant != l.Variant {
-			return nil, false
-		}
-		if o.Response.Matches(l.Fields) {
+		if l.Selects(o) {
 			return entries[0], true
 		}
-		return nil, true
+		return nil, o.Variant == l.Variant
 	}
 	return choose(entries, l)
 }
@@ -134,22 +131,25 @@ func choose(entries []*entry, l store.Lookup) (e *entry, known bool) {
 			same, responses = append(same, e), append(responses, o.Response)
 		}
 	}
-	if i := httpcache.Select(responses, l.Fields); i >= 0 {
+	if i := l.Select(responses); i >= 0 {
 		return same[i], true
 	}
 	return nil, len(same) > 0
 }
 
-// load joins an entry's head and body. An entry without a body is one that has
-// been removed since it was found.
+// load returns an entry's object. An entry without one has been removed since it was found.
 func (s *Store) load(e *entry) *store.Object {
-	body, ok := s.bodies.Get(e.id)
-	if !ok {
-		return nil
+	for id := e.id.Load(); ; {
+		o, ok := s.bodies.Get(id)
+		if ok {
+			return o
+		}
+		again := e.id.Load()
+		if again == id {
+			return nil
+		}
+		id = again // it has a new head meanwhile
 	}
-	o := *e.object.Load()
-	o.Body = body
-	return &o
 }
 
 // Put implements [store.Store].
@@ -159,19 +159,35 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	if s.closed || o.Size() > s.policy.budget {
 		return false
 	}
-	e := &entry{id: s.lastID.Add(1), hash: s.hash(o.Key), cost: o.Size()}
-	head := *o
-	head.Body = store.Body{}
-	e.object.Store(&head)
-	if !s.bodies.Set(e.id, o.Body, 1) {
-		return false // ristretto's queue is full
-	}
-	s.bodies.Wait() // so that no reader finds the entry before its body
-	if _, ok := s.bodies.Get(e.id); !ok {
+	e := &entry{hash: s.hash(o.Key), cost: o.Size()}
+	id, ok := s.keep(o)
+	if !ok {
 		return false
 	}
+	e.id.Store(id)
+	e.object.Store(headOf(o))
 	s.publish(e, store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields})
 	return true
+}
+
+// keep puts an object into ristretto, where its reader finds it under the id.
+func (s *Store) keep(o *store.Object) (id uint64, ok bool) {
+	kept := *o
+	kept.Memo = new(store.Memo)
+	id = s.lastID.Add(1)
+	if !s.bodies.Set(id, &kept, 1) {
+		return 0, false // ristretto's queue is full
+	}
+	s.bodies.Wait() // so that no reader knows the id before the object is there
+	_, ok = s.bodies.Get(id)
+	return id, ok
+}
+
+// headOf is what the index has of an object.
+func headOf(o *store.Object) *store.Object {
+	head := *o
+	head.Body, head.Memo = store.Body{}, nil
+	return &head
 }
 
 // publish puts the entry into the index and takes out what it replaces and what
@@ -236,7 +252,7 @@ func (s *Store) unlink(e *entry) {
 // drop frees the bodies of entries that no index has any more.
 func (s *Store) drop(entries []*entry) {
 	for _, e := range entries {
-		s.bodies.Del(e.id)
+		s.bodies.Del(e.id.Load())
 	}
 }
 
@@ -247,34 +263,64 @@ func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
 	if s.closed {
 		return false
 	}
-	victims, ok := s.refresh(old, head)
+	e := s.entryOf(old)
+	if e == nil {
+		return false
+	}
+	o := s.load(e)
+	if o == nil {
+		return false
+	}
+	fresh := *o
+	fresh.Response = head
+	id, ok := s.keep(&fresh)
+	if !ok {
+		return false
+	}
+	victims, before, ok := s.replace(e, old, &fresh, id)
+	if !ok {
+		s.bodies.Del(id)
+		return false
+	}
+	s.bodies.Del(before)
 	for _, v := range victims {
 		s.unlink(v)
 		s.evictions.Add(1)
 	}
 	s.drop(victims)
-	return ok
+	return true
 }
 
-func (s *Store) refresh(old *store.Object, head *httpcache.Response) (victims []*entry, ok bool) {
-	sh := s.shard(s.hash(old.Key))
+// entryOf returns the entry that has the very head of an object, or nil.
+func (s *Store) entryOf(o *store.Object) *entry {
+	sh := s.shard(s.hash(o.Key))
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for _, e := range sh.keys[o.Key] {
+		if e.object.Load().Response == o.Response {
+			return e
+		}
+	}
+	return nil
+}
+
+// replace gives an entry another object, of the same body, unless old is not its any more. It returns the id that it had
+// before, and whom the change in size drives out.
+func (s *Store) replace(e *entry, old, fresh *store.Object, id uint64) (victims []*entry, before uint64, ok bool) {
+	sh := s.shard(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for _, e := range sh.keys[old.Key] {
-		current := e.object.Load()
-		if current.Response != old.Response {
-			continue
-		}
-		fresh := *current
-		fresh.Response = head
-		e.object.Store(&fresh)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		victims = s.policy.grow(e, int64(head.Size()-current.Response.Size()))
-		s.count -= int64(len(victims))
-		return victims, true
+	current := e.object.Load()
+	if current.Response != old.Response || !slices.Contains(sh.keys[old.Key], e) {
+		return nil, 0, false
 	}
-	return nil, false
+	e.object.Store(headOf(fresh))
+	before = e.id.Swap(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	victims = s.policy.grow(e, fresh.Size()-e.cost)
+	s.count -= int64(len(victims))
+	return victims, before, true
 }
 
 // Delete implements [store.Store].
