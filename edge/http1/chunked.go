@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+
+	"nearcast/edge/grammar"
 )
 
 // The framing of chunks may take so many octets for each one of the body, and some
@@ -153,7 +155,7 @@ func (k *chunked) readTrailer() error {
 		if why != nil {
 			return &bodyError{"trailer: " + why.text}
 		}
-		if key := textproto.CanonicalMIMEHeaderKey(string(name)); mayTrail(key) {
+		if key := textproto.CanonicalMIMEHeaderKey(string(name)); grammar.MayTrail(key) {
 			k.trailer[key] = append(k.trailer[key], string(value))
 		}
 	}
@@ -164,7 +166,7 @@ func (k *chunked) readTrailer() error {
 // one end.
 func parseChunkLine(line []byte, maxExtension int) (size int64, err error) {
 	n := 0
-	for ; n < len(line) && isHex(line[n]); n++ {
+	for ; n < len(line) && grammar.IsHex(line[n]); n++ {
 		if n == maxSizeDigits {
 			return 0, &bodyError{"a chunk's size has too many digits"}
 		}
@@ -184,7 +186,7 @@ func parseChunkLine(line []byte, maxExtension int) (size int64, err error) {
 		return 0, &bodyError{fmt.Sprintf("a chunk's extensions are longer than %d octets", maxExtension)}
 	}
 	for _, c := range extension {
-		if !isFieldOctet(c) {
+		if !grammar.IsFieldOctet(c) {
 			return 0, &bodyError{"a chunk's extension has a control character"}
 		}
 	}
@@ -192,7 +194,7 @@ func parseChunkLine(line []byte, maxExtension int) (size int64, err error) {
 }
 
 func hexValue(c byte) int64 {
-	if isDigit(c) {
+	if grammar.IsDigit(c) {
 		return int64(c - '0')
 	}
 	return int64(c|0x20-'a') + 10

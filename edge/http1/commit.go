@@ -6,23 +6,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"nearcast/edge/grammar"
 )
 
 // beginHead puts the head together but for what depends on the framing.
 func (w *response) beginHead() {
 	w.declared = w.declaredLength()
 	w.options, w.trailers = nil, nil
-	for option := range listMembers(w.header["Connection"]) {
+	for option := range grammar.ListMembers(w.header["Connection"]) {
 		switch {
 		case strings.EqualFold(option, "close"):
 			w.close = true
-		case isToken(option) && !strings.EqualFold(option, "keep-alive"):
+		case grammar.IsToken(option) && !strings.EqualFold(option, "keep-alive"):
 			w.options = append(w.options, option)
 		}
 	}
-	for name := range listMembers(w.header["Trailer"]) {
+	for name := range grammar.ListMembers(w.header["Trailer"]) {
 		name = textproto.CanonicalMIMEHeaderKey(name)
-		if isToken(name) && mayTrail(name) {
+		if grammar.IsToken(name) && grammar.MayTrail(name) {
 			w.trailers = append(w.trailers, name)
 		}
 	}
@@ -42,7 +44,7 @@ func (w *response) declaredLength() int64 {
 	if len(lines) != 1 {
 		return -1
 	}
-	n, ok := parseLength(lines[0])
+	n, ok := grammar.ParseLength(lines[0])
 	if !ok {
 		return -1
 	}
@@ -69,7 +71,7 @@ func (w *response) appendFields() {
 // left out as a whole: with a part of it changed, it would mean something that nobody said.
 func (w *response) appendField(name string, values []string) {
 	for _, v := range values {
-		if !isToken(name) || !isFieldValue(v) {
+		if !grammar.IsToken(name) || !grammar.IsFieldValue(v) {
 			w.c.log.Debug("a field of a response cannot be sent", "field", strconv.Quote(name))
 			continue
 		}
@@ -184,7 +186,7 @@ func (w *response) appendTrailers() {
 	slices.Sort(names)
 	for _, key := range names {
 		name := textproto.CanonicalMIMEHeaderKey(strings.TrimPrefix(key, http.TrailerPrefix))
-		if mayTrail(name) {
+		if grammar.MayTrail(name) {
 			w.appendField(name, w.header[key])
 		}
 	}

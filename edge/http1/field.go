@@ -1,6 +1,10 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"nearcast/edge/grammar"
+)
 
 // parseField splits a field line, without its CR LF, into name and value, the latter without
 // the white space around it (RFC 9112 section 5).
@@ -12,12 +16,12 @@ func parseField(line []byte) (name, value []byte, why *refusal) {
 	if !found {
 		return nil, nil, malformed("no-colon", "a field line has no colon")
 	}
-	if !isToken(name) {
+	if !grammar.IsToken(name) {
 		return nil, nil, badName(name)
 	}
 	value = trimSpace(value)
 	for _, c := range value {
-		if !isFieldOctet(c) {
+		if !grammar.IsFieldOctet(c) {
 			return nil, nil, malformed("field-value", "the value of field "+string(name)+" has a control character")
 		}
 	}

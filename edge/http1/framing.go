@@ -2,12 +2,10 @@ package http1
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
-)
 
-// maxLengthDigits keeps lengths within an int64 whatever the digits are.
-const maxLengthDigits = 18
+	"nearcast/edge/grammar"
+)
 
 // setLength finds out where the body ends (RFC 9112 section 6). There is exactly one way to
 // say it; of two that agree, one may be lost further on.
@@ -23,7 +21,7 @@ func (m *message) setLength() *refusal {
 	case len(lengths) == 0:
 		return m.setNoLength()
 	}
-	n, ok := parseLength(lengths[0])
+	n, ok := grammar.ParseLength(lengths[0])
 	if !ok {
 		return malformed("cl", "Content-Length must be 1 to 18 digits")
 	}
@@ -56,18 +54,4 @@ func (m *message) setChunked(codings []string) *refusal {
 	m.req.TransferEncoding = []string{"chunked"}
 	m.length, m.req.ContentLength = chunkedLength, chunkedLength
 	return nil
-}
-
-// parseLength parses the value of Content-Length: digits only, no sign, no list.
-func parseLength(s string) (n int64, ok bool) {
-	if len(s) == 0 || len(s) > maxLengthDigits {
-		return 0, false
-	}
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
 }

@@ -3,6 +3,8 @@ package http1
 import (
 	"bytes"
 	"net/http"
+
+	"nearcast/edge/grammar"
 )
 
 // maxBlankLines is how many empty lines before a request line are passed over: some clients
@@ -64,7 +66,7 @@ func (h *head) parse(p []byte, lim *Limits) (done bool, why *refusal) {
 func (h *head) checkPart(p []byte, lim *Limits) *refusal {
 	part := p[h.next:]
 	switch {
-	case !h.started && len(part) > 0 && part[0] != '\r' && !isTokenOctet(part[0]):
+	case !h.started && len(part) > 0 && part[0] != '\r' && !grammar.IsTokenOctet(part[0]):
 		return malformed("method", "the request does not begin with a method")
 	case !h.started && len(part) >= lim.RequestLine:
 		return lineTooLong(part)

@@ -5,6 +5,8 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+
+	"nearcast/edge/grammar"
 )
 
 // chunkedLength is the length of a body that comes in chunks.
@@ -65,7 +67,7 @@ func (m *message) setHost() *refusal {
 		return malformed("host-repeated", "the request has more than one Host field")
 	case len(hosts) == 0 && m.req.ProtoMinor > 0:
 		return malformed("no-host", "the request has no Host field")
-	case len(hosts) == 1 && !validHost(hosts[0]):
+	case len(hosts) == 1 && !grammar.ValidHost(hosts[0]):
 		return malformed("host", "the Host field is not a valid host")
 	case len(hosts) == 1:
 		m.req.Host = hosts[0]
@@ -86,7 +88,7 @@ func (m *message) setURL() *refusal {
 	case m.req.RequestURI[0] == '/' || !ok:
 	case m.req.Host == "":
 		m.req.Host = authority // HTTP/1.0
-	case !sameHost(scheme, m.req.Host, authority):
+	case !grammar.SameHost(scheme, m.req.Host, authority):
 		return malformed("target-host", "the request target and the Host field name different hosts")
 	}
 	return nil
@@ -96,7 +98,7 @@ func (m *message) setURL() *refusal {
 // that frame or route the message cannot be dropped on the way, so nobody may ask for it.
 func (m *message) setConnection() *refusal {
 	var closes, keeps bool
-	for option := range listMembers(m.req.Header["Connection"]) {
+	for option := range grammar.ListMembers(m.req.Header["Connection"]) {
 		switch strings.ToLower(option) {
 		case "close":
 			closes = true

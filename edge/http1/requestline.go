@@ -3,6 +3,8 @@ package http1
 import (
 	"bytes"
 	"net/http"
+
+	"nearcast/edge/grammar"
 )
 
 // parseRequestLine takes method, target and minor version from a request line without its
@@ -13,7 +15,7 @@ func parseRequestLine(line []byte, lim *Limits) (method, target []byte, minor in
 	if !ok || !ok2 || bytes.IndexByte(version, ' ') >= 0 {
 		return nil, nil, 0, malformed("request-line", "the request line must be method, target and version with one space between them")
 	}
-	if !isToken(method) {
+	if !grammar.IsToken(method) {
 		return nil, nil, 0, malformed("method", "the method has a character that is not allowed, or is empty")
 	}
 	minor, why = parseVersion(version)
@@ -29,7 +31,7 @@ func parseRequestLine(line []byte, lim *Limits) (method, target []byte, minor in
 // parseVersion returns the minor version to speak: a higher one of HTTP/1 is spoken to as
 // 1.1 (RFC 9110 section 2.5).
 func parseVersion(p []byte) (minor int, why *refusal) {
-	if len(p) != len("HTTP/1.1") || string(p[:5]) != "HTTP/" || !isDigit(p[5]) || p[6] != '.' || !isDigit(p[7]) {
+	if len(p) != len("HTTP/1.1") || string(p[:5]) != "HTTP/" || !grammar.IsDigit(p[5]) || p[6] != '.' || !grammar.IsDigit(p[7]) {
 		return 0, malformed("version", "the version must be HTTP/1.0 or HTTP/1.1")
 	}
 	if p[5] != '1' {

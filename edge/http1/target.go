@@ -3,13 +3,15 @@ package http1
 import (
 	"bytes"
 	"strings"
+
+	"nearcast/edge/grammar"
 )
 
 // checkTarget refuses a request target whose form is not one that goes with the method
 // (RFC 9112 section 3.2).
 func checkTarget(method, target []byte) *refusal {
 	for _, c := range target {
-		if c <= ' ' || c >= 0x7f || c == '#' {
+		if !grammar.IsTargetOctet(c) {
 			return malformed("target", "the request target has a character that is not allowed in it")
 		}
 	}
@@ -28,9 +30,9 @@ func checkTarget(method, target []byte) *refusal {
 	switch {
 	case !ok:
 		return malformed("target", "the request target must begin with / or be an http URL")
-	case !validHost(authority):
+	case !grammar.ValidHost(authority):
 		return malformed("target-host", "the host in the request target is not valid")
-	case defaultPort(scheme) == "":
+	case grammar.DefaultPort(scheme) == "":
 		return malformed("target", "the request target's scheme must be http or https")
 	}
 	return nil
@@ -46,14 +48,4 @@ func splitAbsolute(target string) (scheme, authority string, ok bool) {
 		rest = rest[:i]
 	}
 	return strings.ToLower(scheme), rest, true
-}
-
-func defaultPort(scheme string) string {
-	switch scheme {
-	case "http":
-		return "80"
-	case "https":
-		return "443"
-	}
-	return ""
 }

@@ -1,4 +1,4 @@
-package http1
+package grammar
 
 import (
 	"net/netip"
@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// validHost reports whether s is a host with an optional port, as in Host and in the
+// ValidHost reports whether s is a host with an optional port, as in Host and in the
 // authority of a target (RFC 9110 section 7.2, RFC 3986 section 3.2.2). It has no user name, and is not
 // empty. A comma, which the grammar of names would allow, is not accepted: it is what is
 // left of two Host lines that somebody joined.
-func validHost(s string) bool {
+func ValidHost(s string) bool {
 	host, port := splitPort(s)
 	if !validPort(port) {
 		return false
@@ -37,7 +37,7 @@ func validPort(s string) bool {
 		return true
 	}
 	for i := 1; i < len(s); i++ {
-		if !isDigit(s[i]) {
+		if !IsDigit(s[i]) {
 			return false
 		}
 	}
@@ -50,8 +50,8 @@ func validName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case isAlpha(c) || isDigit(c) || strings.IndexByte("-._~!$&'()*+;=", c) >= 0:
-		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+		case IsAlpha(c) || IsDigit(c) || strings.IndexByte("-._~!$&'()*+;=", c) >= 0:
+		case c == '%' && i+2 < len(s) && IsHex(s[i+1]) && IsHex(s[i+2]):
 			i += 2
 		default:
 			return false
@@ -60,16 +60,27 @@ func validName(s string) bool {
 	return s != ""
 }
 
-// sameHost reports whether two authorities of a scheme are the same: in any case, and with or
+// SameHost reports whether two authorities of a scheme are the same: in any case, and with or
 // without the scheme's own port (RFC 9110 section 4.2.3).
-func sameHost(scheme, a, b string) bool {
+func SameHost(scheme, a, b string) bool {
 	return strings.EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
 }
 
 func withoutDefaultPort(scheme, s string) string {
 	host, port := splitPort(s)
-	if port == ":" || port == ":"+defaultPort(scheme) {
+	if port == ":" || port == ":"+DefaultPort(scheme) {
 		return host
 	}
 	return s
+}
+
+// DefaultPort is the port of a scheme that is http or https, else nothing.
+func DefaultPort(scheme string) string {
+	switch scheme {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	}
+	return ""
 }

@@ -1,0 +1,22 @@
+package grammar
+
+import "strings"
+
+// MayTrail reports whether a field may come after the body: not if it is needed to frame, route,
+// authorise or understand the message (RFC 9110 section 6.5.1). Its name is in canonical
+// form.
+func MayTrail(name string) bool {
+	switch name {
+	case "Age", "Authorization", "Cache-Control", "Connection", "Cookie", "Date", "Expect", "Expires", "Host",
+		"Keep-Alive", "Location", "Max-Forwards", "Pragma", "Range", "Retry-After", "Set-Cookie", "Te",
+		"Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Via", "Warning", "Www-Authenticate",
+		"Cdn-Loop", "Forwarded":
+		return false
+	}
+	for _, prefix := range [...]string{"Content-", "If-", "Proxy-", "X-Forwarded-"} {
+		if strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	return true
+}
