@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"nearcast/edge/grammar"
 	"nearcast/edge/hit"
 )
 
@@ -90,7 +91,7 @@ func (c *conn) knowsHost(host string) bool {
 	if host == c.host {
 		return host != ""
 	}
-	if !validHost(host) {
+	if !grammar.ValidHost(host) {
 		return false
 	}
 	c.host = strings.Clone(host)
