@@ -212,7 +212,7 @@ func (x *exchange) failUpstream(err error, status int, c cacheStatus) {
 	}
 	h.Set("Proxy-Status", member)
 	appendMember(h, "Cache-Status", c.format(x.s.name))
-	x.s.log.Debug("no answer from upstream", "url", x.rec.url, "error", err)
+	x.s.log.Debug("no answer from upstream", "url", x.rec.target.String(), "error", err)
 	x.fail(status, "the origin could not be reached: "+c.detail)
 }
 

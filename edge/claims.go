@@ -5,14 +5,15 @@ import (
 	"slices"
 	"strings"
 
+	"nearcast/cdn"
 	"nearcast/edge/rules"
 )
 
 // dropClaims removes the fields by which visitors could tell an origin another host, path, method, scheme or address
 // than the ones that are in the cache key: a response to them would be stored for everybody
 // with that key. A route that has such a field in its key lets it pass.
-func dropClaims(method string, h http.Header, plan *rules.Plan) {
-	keyed := plan.Rule.CacheKey.Headers
+func dropClaims(method string, h http.Header, rule *cdn.Route) {
+	keyed := rule.CacheKey.Headers
 	safe := method == http.MethodGet || method == http.MethodHead
 	for name := range h {
 		// Some servers make no difference between the two.

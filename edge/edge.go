@@ -22,17 +22,16 @@ import (
 
 // The node's limits. They bound what any one visitor or upstream can hold.
 const (
-	defaultRAM      = 512 << 20
-	fillWindow      = 4 << 20          // octets between a source and its slowest reader, if not kept
-	headTimeout     = 30 * time.Second // longest wait for somebody else's fill to learn its head
-	bodyStall       = 60 * time.Second // longest pause in a body, from upstream or to a visitor
-	hitForMiss      = 2 * time.Minute  // how long a key is remembered as not for sharing
-	hitForMissKeys  = 16384
-	drainTimeout    = 10 * time.Second
-	maxHeaderBytes  = 64 << 10
-	standaloneName  = "nearcast"
-	catchUpTimeout  = time.Second // how long a regional node waits to learn of a purge that its asker knows
-	recordQueueSize = 8192
+	defaultRAM     = 512 << 20
+	fillWindow     = 4 << 20          // octets between a source and its slowest reader, if not kept
+	headTimeout    = 30 * time.Second // longest wait for somebody else's fill to learn its head
+	bodyStall      = 60 * time.Second // longest pause in a body, from upstream or to a visitor
+	hitForMiss     = 2 * time.Minute  // how long a key is remembered as not for sharing
+	hitForMissKeys = 16384
+	drainTimeout   = 10 * time.Second
+	maxHeaderBytes = 64 << 10
+	standaloneName = "nearcast"
+	catchUpTimeout = time.Second // how long a regional node waits to learn of a purge that its asker knows
 )
 
 // Origin reaches a customer's origin. The request's URL is the normalised target,
@@ -72,25 +71,27 @@ type Config struct {
 
 // Server is one cache node.
 type Server struct {
-	cfg      Config
-	name     string // in Via and Cache-Status
-	loopID   string // in CDN-Loop
-	log      *slog.Logger
-	now      func() time.Time
-	store    store.Store
-	fills    *fill.Group[*head]
-	unshared *fill.Memory
-	maxBody  int64 // largest object stored
-	metrics  *metrics
-	records  *recorder
-	parents  *http.Transport
-	begun    revision // the newest purge that is being applied
-	applied  revision
-	purges   purges
-	lastID   atomic.Uint64   // of a content
-	forgets  atomic.Uint64   // how often something stored was forgotten
-	closing  context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests
-	close    context.CancelFunc
+	cfg        Config
+	name       string // in Via and Cache-Status
+	loopID     string // in CDN-Loop
+	log        *slog.Logger
+	now        func() time.Time
+	store      store.Store
+	fills      *fill.Group[*head]
+	unshared   *fill.Memory
+	maxBody    int64 // largest object stored
+	metrics    *metrics
+	records    *recorder
+	parents    *http.Transport
+	begun      revision // the newest purge that is being applied
+	applied    revision
+	purges     purges
+	lastID     atomic.Uint64   // of a content
+	lastTables atomic.Uint64   // number of the newest tables
+	hitStatus  string          // Cache-Status of a hit up to the number of seconds
+	forgets    atomic.Uint64   // how often something stored was forgotten
+	closing    context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests
+	close      context.CancelFunc
 
 	tables atomic.Pointer[tables] // nil until a configuration is applied
 	addr   atomic.Pointer[net.TCPAddr]
@@ -129,7 +130,8 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.records = newRecorder(cfg.AccessLog)
+	s.hitStatus = cacheStatus{hit: true}.format(s.name) + "; ttl="
+	s.records = newRecorder(cfg.AccessLog, s.name)
 	s.metrics = newMetrics(cfg.Registry, s)
 	return s, nil
 }
@@ -185,6 +187,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	srv := &http1.Server{
 		Handler:  s,
+		Lane:     lane{s},
 		Limits:   http1.Limits{HeaderBytes: maxHeaderBytes, Stall: bodyStall, Drain: drainTimeout},
 		Log:      s.log,
 		Rejected: s.rejected,
@@ -203,5 +206,6 @@ func (s *Server) rejected(remote net.Addr, status int, reason string) {
 	if addr, ok := remote.(*net.TCPAddr); ok {
 		client = addr.IP.String()
 	}
-	s.enqueue(&record{start: s.now(), client: client, status: status, cache: wordError, reason: reason}, "", "")
+	now := s.now()
+	s.records.add(&record{start: now, client: client, status: status, cache: wordError, reason: reason}, now)
 }

@@ -23,6 +23,7 @@ type metrics struct {
 	coded          prometheus.Counter
 	bombs          prometheus.Counter
 	generation     prometheus.Gauge
+	hits           [6]prometheus.Counter // of requests, for hits, by class of status
 }
 
 // newMetrics makes the metrics and registers them, unless registry is nil.
@@ -47,6 +48,9 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 			Name: "nearcast_edge_request_duration_seconds", Help: "Time from a request's head to the end of its response.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10), // 0.5 ms to 131 s
 		}),
+	}
+	for class := range m.hits {
+		m.hits[class] = m.requests.WithLabelValues(wordHit, statusClass(class*100))
 	}
 	if registry != nil {
 		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.coded, m.bombs,
@@ -87,6 +91,13 @@ func (m *metrics) observe(r *record, now time.Time) {
 	m.requests.WithLabelValues(r.cache, statusClass(r.status)).Inc()
 	m.bytes.Add(float64(r.sent))
 	m.duration.Observe(now.Sub(r.start).Seconds())
+}
+
+// hit counts a request that the lane has answered.
+func (m *metrics) hit(status int, sent int64, took time.Duration) {
+	m.hits[status/100].Inc()
+	m.bytes.Add(float64(sent))
+	m.duration.Observe(took.Seconds())
 }
 
 // statusClass is "2xx" for 200 to 299, and so on; "none" if nothing was sent.

@@ -44,18 +44,24 @@ func (q *query) sharing() cdn.CacheKey {
 // policy is what the site's routes add to the origin's headers, for a response of a status; zero
 // where there is none yet. Alone, the node adds nothing.
 func (q *query) policy(status int) httpcache.Policy {
-	p := httpcache.Policy{
-		Bypass:       q.plan.Rule.Bypass,
-		ObeyRequest:  q.plan.Rule.ObeyRequestCacheControl,
-		GuardCookies: !q.tables.standalone,
+	rule := q.plan.Rule
+	if status != 0 {
+		rule, _ = q.plan.Response(status)
 	}
+	return policyFor(q.plan.Rule, rule, status, q.tables.standalone)
+}
+
+// policyFor is the policy of the route that rules a request and the one that rules its response of a status, zero if there is
+// none yet.
+func policyFor(asked, answered *cdn.Route, status int, standalone bool) httpcache.Policy {
+	p := httpcache.Policy{Bypass: asked.Bypass, ObeyRequest: asked.ObeyRequestCacheControl, GuardCookies: !standalone}
 	if status == 0 {
 		return p
 	}
-	rule, _ := q.plan.Response(status)
-	p.TTL, p.ForceCache = rule.TTL.Std(), rule.ForceCache
-	p.StaleWhileRevalidate, p.StaleIfError = rule.StaleWhileRevalidate.Std(), rule.StaleIfError.Std()
-	if errors := (&cdn.Route{NegativeTTL: rule.NegativeTTL}); len(rule.NegativeTTL) > 0 {
+	p.TTL, p.ForceCache = answered.TTL.Std(), answered.ForceCache
+	p.StaleWhileRevalidate, p.StaleIfError = answered.StaleWhileRevalidate.Std(), answered.StaleIfError.Std()
+	if len(answered.NegativeTTL) > 0 {
+		errors := &cdn.Route{NegativeTTL: answered.NegativeTTL}
 		if ttl, ok := errors.Lifetime(status); ok {
 			p.TTL, p.NegativeTTL = ttl.Std(), map[int]time.Duration{status: ttl.Std()}
 		}

@@ -1,21 +1,13 @@
 package edge
 
 import (
-	"bufio"
 	"encoding/json"
-	"fmt"
-	"log/slog"
-	"os"
-	"sync"
+	"strconv"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"unicode/utf8"
 
 	"nearcast/cdn"
 )
-
-// flushInterval bounds how long a record waits before it is in the file.
-const flushInterval = 500 * time.Millisecond
 
 // record is what is noted of a request while it is served.
 type record struct {
@@ -23,60 +15,32 @@ type record struct {
 	firstByte time.Time // zero if there was none
 	site      cdn.SiteName
 	client    string
+	protocol  string
 	method    string
-	url       string
+	target    cdn.Target // zero if the request has none that is valid
 	status    int
 	sent      int64 // octets of body
 	cache     string
 	upstream  string
+	userAgent string
+	referer   string
 	reason    string // why it was refused before it was a request; empty for all others
 }
 
-// line is a record in the access log: one JSON object on a line.
-type line struct {
-	Time      time.Time    `json:"time"`
-	Node      string       `json:"node"`
-	Site      cdn.SiteName `json:"site"`
-	Client    string       `json:"client"`
-	Method    string       `json:"method"`
-	URL       string       `json:"url"`
-	Status    int          `json:"status"`
-	Bytes     int64        `json:"bytes"`
-	Duration  float64      `json:"duration_ms"`
-	FirstByte float64      `json:"ttfb_ms"`
-	Cache     string       `json:"cache"`
-	Upstream  string       `json:"upstream"`
-	UserAgent string       `json:"user_agent"`
-	Referer   string       `json:"referer"`
-	Rejected  string       `json:"rejected,omitempty"`
-}
-
-// recorder writes the access log beside the requests: a slow disk costs records,
-// not visitors' time.
-type recorder struct {
-	path    string // empty: there is no log
-	lines   chan line
-	dropped prometheus.Counter
-}
-
-func newRecorder(path string) *recorder {
-	return &recorder{
-		path: path, lines: make(chan line, recordQueueSize),
-		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "nearcast_edge_access_records_dropped_total",
-			Help: "Access records lost because the log could not be written fast enough.",
-		}),
+// protocolName is the name of a version of HTTP in records.
+func protocolName(major, minor int) string {
+	switch {
+	case major == 2:
+		return "HTTP/2"
+	case minor == 0:
+		return "HTTP/1.0"
 	}
+	return "HTTP/1.1"
 }
 
-// record queues the line of a finished request.
-func (s *Server) record(x *exchange) { s.enqueue(&x.rec, x.r.UserAgent(), x.r.Referer()) }
-
-func (s *Server) enqueue(r *record, userAgent, referer string) {
-	if s.records.path == "" {
-		return
-	}
-	end := s.now()
+// appendLine appends the record as it is in the access log: one JSON object on a line. day is the
+// time of its start up to the second, see clockText.
+func (r *record) appendLine(b []byte, node, second string, end time.Time) []byte {
 	first := r.firstByte
 	if first.IsZero() {
 		first = end
@@ -85,82 +49,96 @@ func (s *Server) enqueue(r *record, userAgent, referer string) {
 	if upstream == "" {
 		upstream = "none"
 	}
-	l := line{
-		Time: r.start.UTC(), Node: s.name, Site: r.site, Client: r.client, Method: r.method,
-		URL: r.url, Status: r.status, Bytes: r.sent,
-		Duration: milliseconds(end.Sub(r.start)), FirstByte: milliseconds(first.Sub(r.start)),
-		Cache: r.cache, Upstream: upstream, UserAgent: userAgent, Referer: referer, Rejected: r.reason,
+	b = append(b, `{"time":"`...)
+	b = append(b, second...)
+	b = appendFraction(b, r.start.Nanosecond())
+	b = append(b, `Z","node":`...)
+	b = appendText(b, node)
+	b = append(b, `,"site":`...)
+	b = appendText(b, string(r.site))
+	b = append(b, `,"client":`...)
+	b = appendText(b, r.client)
+	b = append(b, `,"protocol":`...)
+	b = appendText(b, r.protocol)
+	b = append(b, `,"method":`...)
+	b = appendText(b, r.method)
+	b = append(b, `,"url":"`...)
+	b = r.appendURL(b)
+	b = append(b, `","status":`...)
+	b = strconv.AppendInt(b, int64(r.status), 10)
+	b = append(b, `,"bytes":`...)
+	b = strconv.AppendInt(b, r.sent, 10)
+	b = append(b, `,"duration_ms":`...)
+	b = appendMilliseconds(b, end.Sub(r.start))
+	b = append(b, `,"ttfb_ms":`...)
+	b = appendMilliseconds(b, first.Sub(r.start))
+	b = append(b, `,"cache":"`...)
+	b = append(b, r.cache...)
+	b = append(b, `","upstream":`...)
+	b = appendText(b, upstream)
+	b = append(b, `,"user_agent":`...)
+	b = appendText(b, r.userAgent)
+	b = append(b, `,"referer":`...)
+	b = appendText(b, r.referer)
+	if r.reason != "" {
+		b = append(b, `,"rejected":`...)
+		b = appendText(b, r.reason)
 	}
-	select {
-	case s.records.lines <- l:
-	default:
-		s.records.dropped.Inc()
-	}
+	return append(b, "}\n"...)
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// start opens the log and begins to write; stop writes what is queued and returns when the
-// file is closed. Nothing may be queued after stop.
-func (r *recorder) start(log *slog.Logger) (stop func(), err error) {
-	if r.path == "" {
-		return func() {}, nil
+// appendURL appends the target in absolute form. It has nothing that JSON would escape: see [cdn.Target].
+func (r *record) appendURL(b []byte) []byte {
+	t := &r.target
+	if t.Scheme == "" {
+		return b
 	}
-	f, err := os.OpenFile(r.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("opening the access log: %w", err)
+	b = append(b, t.Scheme...)
+	b = append(b, "://"...)
+	b = append(b, t.Domain...)
+	b = append(b, t.Path...)
+	if t.HasQuery {
+		b = append(b, '?')
+		b = append(b, t.Query...)
 	}
-	end := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() { r.write(f, end, log) })
-	return func() {
-		close(end)
-		wg.Wait()
-	}, nil
+	return b
 }
 
-// write moves lines to the file until end is closed and the queue is empty.
-func (r *recorder) write(f *os.File, end <-chan struct{}, log *slog.Logger) {
-	out := bufio.NewWriterSize(f, 64<<10)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	tick := time.NewTicker(flushInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case l := <-r.lines:
-			r.encode(enc, l)
-		case <-tick.C:
-			r.flush(out, f, log)
-		case <-end:
-			for {
-				select {
-				case l := <-r.lines:
-					r.encode(enc, l)
-					continue
-				default:
-				}
-				break
-			}
-			r.flush(out, f, log)
-			f.Close() //nolint:errcheck // everything that could be written is
-			return
+// appendText appends a string of JSON.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || c == 0x7f {
+			return appendOddText(b, s)
 		}
 	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
 }
 
-func (r *recorder) encode(enc *json.Encoder, l line) {
-	if enc.Encode(l) != nil {
-		r.dropped.Inc()
+// appendOddText is appendText for what has to be escaped.
+func appendOddText(b []byte, s string) []byte {
+	quoted, err := json.Marshal(s)
+	if err != nil { // cannot be: a string always has a form
+		return append(b, `""`...)
 	}
+	return append(b, quoted...)
 }
 
-// flush writes the buffer out. A bufio.Writer keeps its first error for ever; a full
-// disk may have room again, so it starts anew.
-func (r *recorder) flush(out *bufio.Writer, f *os.File, log *slog.Logger) {
-	if err := out.Flush(); err != nil {
-		r.dropped.Inc()
-		log.Warn("access records are lost", "error", err)
-		out.Reset(f)
+// appendFraction appends nanoseconds as nine digits behind a point.
+func appendFraction(b []byte, ns int) []byte {
+	b = append(b, ".000000000"...)
+	for i := len(b) - 1; ns > 0; i-- {
+		b[i] += byte(ns % 10)
+		ns /= 10
 	}
+	return b
+}
+
+// appendMilliseconds appends a time in milliseconds with three decimals.
+func appendMilliseconds(b []byte, d time.Duration) []byte {
+	us := max(0, d.Microseconds())
+	b = strconv.AppendInt(b, us/1000, 10)
+	us %= 1000
+	return append(b, '.', byte('0'+us/100), byte('0'+us/10%10), byte('0'+us%10))
 }

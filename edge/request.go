@@ -36,7 +36,7 @@ type exchange struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.now()
 	x := &exchange{s: s, w: w, r: r, rc: http.NewResponseController(w)}
-	x.rec = record{start: start, method: r.Method, cache: wordError}
+	x.rec = record{start: start, client: clientAddr(r), protocol: protocolName(r.ProtoMajor, r.ProtoMinor), method: r.Method, cache: wordError}
 	defer x.finish()
 	x.extendWrite()
 	t := s.tables.Load()
@@ -60,7 +60,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // finish counts and records the request, whatever became of it.
 func (x *exchange) finish() {
 	x.s.metrics.observe(&x.rec, x.s.now())
-	x.s.record(x)
+	x.rec.userAgent, x.rec.referer = x.r.UserAgent(), x.r.Referer()
+	x.s.records.add(&x.rec, x.s.now())
 }
 
 // identify finds out what the request is for, in the one normal form, and who asks. It
@@ -101,8 +102,8 @@ func (x *exchange) identify(t *tables) bool {
 	x.plan = table.Request(rules.Request{Method: r.Method, Target: target, Header: header, Country: t.country(x.client)})
 	x.key = x.plan.Key
 	x.normaliseAccept()
-	dropClaims(r.Method, header, x.plan)
-	x.rec.site, x.rec.url, x.rec.client = site.Name, target.String(), x.client
+	dropClaims(r.Method, header, x.plan.Rule)
+	x.rec.site, x.rec.target, x.rec.client = site.Name, target, x.client
 	return true
 }
 
@@ -122,9 +123,14 @@ func (x *exchange) normaliseAccept() {
 		return
 	}
 	delete(x.header, "Accept-Encoding")
-	if normal := coding.Normalise(accept, []coding.Coding{coding.Brotli, coding.Gzip, coding.Zstd}); normal != "" {
+	if normal := normalAccept(accept); normal != "" {
 		x.header["Accept-Encoding"] = []string{normal}
 	}
+}
+
+// normalAccept is the form of Accept-Encoding in which it goes upstream and selects what is stored.
+func normalAccept(lines []string) string {
+	return coding.Normalise(lines, []coding.Coding{coding.Brotli, coding.Gzip, coding.Zstd})
 }
 
 // ruled answers what the site's routes answer without content: it reports true if it has.

@@ -255,7 +255,7 @@ func (x *exchange) refresh() {
 // what it got for all there is.
 func (x *exchange) abort(err error) {
 	if !errors.Is(err, context.Canceled) {
-		x.s.log.Debug("breaking off a response", "url", x.rec.url, "error", err)
+		x.s.log.Debug("breaking off a response", "url", x.rec.target.String(), "error", err)
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -17,6 +17,7 @@ import (
 // tables is a configuration compiled for this node. It is immutable; a request
 // loads it once and keeps it.
 type tables struct {
+	number     uint64 // no two of a node's have the same
 	routes     *route.Table
 	rules      map[*cdn.Site]*rules.Table
 	countries  *rules.Countries
@@ -36,7 +37,7 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	}
 	fleet := &snapshot.Fleet
 	t := &tables{
-		routes: routes, rules: make(map[*cdn.Site]*rules.Table), countries: rules.CompileCountries(fleet),
+		number: s.lastTables.Add(1), routes: routes, rules: make(map[*cdn.Site]*rules.Table), countries: rules.CompileCountries(fleet),
 		codings: make(map[*cdn.Route]coding.Policy), addrs: make(map[cdn.NodeName]string),
 	}
 	for i := range snapshot.Sites {
@@ -86,7 +87,7 @@ func (s *Server) ApplyStandalone(o *cdn.Origin, routes ...cdn.Route) error {
 	}
 	site := &cdn.Site{Name: "standalone", Origin: *o, Routes: routes}
 	t := &tables{
-		routes: route.Single(site), rules: make(map[*cdn.Site]*rules.Table), codings: make(map[*cdn.Route]coding.Policy),
+		number: s.lastTables.Add(1), routes: route.Single(site), rules: make(map[*cdn.Site]*rules.Table), codings: make(map[*cdn.Route]coding.Policy),
 		standalone: true,
 	}
 	if err := t.addSite(site); err != nil {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -20,9 +19,7 @@ type Answer struct {
 	Content [][]byte
 	// Length is the number of octets of Content.
 	Length int64
-	// Start is when the request's head had been read, for the lane.
-	Start time.Time
-	// Memo belongs to the lane.
+	// Memo belongs to the lane. Reset leaves it as it is.
 	Memo any
 
 	fields []field
@@ -38,7 +35,7 @@ type field struct {
 // Reset makes the answer as good as new. It keeps memory.
 func (a *Answer) Reset() {
 	clear(a.Content)
-	*a = Answer{Content: a.Content[:0], fields: a.fields[:0], text: a.text[:0]}
+	*a = Answer{Content: a.Content[:0], Memo: a.Memo, fields: a.fields[:0], text: a.text[:0]}
 }
 
 // Add adds a field. Its value must be valid: it is not checked.
@@ -99,9 +96,9 @@ func appendLength(dst []byte, n int) []byte {
 type Name struct{ http1, hpack string }
 
 // NewName returns a name, which must be a token in canonical form.
-func NewName(name string) *Name {
+func NewName(name string) Name {
 	coded := string(encode(Field{Name: name, Value: "x"})) // a value that the static table has for no name
-	return &Name{http1: name + ": ", hpack: coded[:len(coded)-2]}
+	return Name{http1: name + ": ", hpack: coded[:len(coded)-2]}
 }
 
 // Block is the status and some fields of a response in their wire forms. It is immutable.

@@ -17,10 +17,11 @@ func answer() *hit.Answer {
 	a := new(hit.Answer)
 	a.Reset()
 	a.Block = hit.NewBlock(200, []hit.Field{{Name: "Content-Type", Value: "text/html"}, {Name: "Etag", Value: `"v1"`}, {Name: "X-Odd", Value: strings.Repeat("x", 300)}})
-	a.AddInt(hit.NewName("Age"), "", 17, "")
-	a.AddInt(hit.NewName("Cache-Status"), "fra-1; hit; ttl=", 0, "")
-	a.Add(hit.NewName("X-Long"), strings.Repeat("y", 127))
-	a.Add(hit.NewName("X-Longer"), strings.Repeat("z", 5000))
+	age, status, long, longer := hit.NewName("Age"), hit.NewName("Cache-Status"), hit.NewName("X-Long"), hit.NewName("X-Longer")
+	a.AddInt(&age, "", 17, "")
+	a.AddInt(&status, "fra-1; hit; ttl=", 0, "")
+	a.Add(&long, strings.Repeat("y", 127))
+	a.Add(&longer, strings.Repeat("z", 5000))
 	return a
 }
 
@@ -83,7 +84,7 @@ func TestNoAllocations(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() {
 		a.Reset()
 		a.Block = block
-		a.AddInt(age, "", 3600, "")
+		a.AddInt(&age, "", 3600, "")
 		out = a.AppendHPACK(a.AppendHTTP1(out[:0]))
 	})
 	if n != 0 {

@@ -8,10 +8,13 @@ import (
 
 // Age returns the current age (section 4.2.3). It is never negative, whatever the clocks
 // say, and at most three times 2^31 seconds.
-func (r *Response) Age(now time.Time) time.Duration {
+func (r *Response) Age(now time.Time) time.Duration { return r.initial + span(r.ResponseTime, now) }
+
+// initialAge is the corrected_initial_age: how old the response was when it came.
+func (r *Response) initialAge() time.Duration {
 	apparent := span(r.date, r.ResponseTime)
 	corrected := r.ageField() + span(r.RequestTime, r.ResponseTime)
-	return max(apparent, corrected) + span(r.ResponseTime, now)
+	return max(apparent, corrected)
 }
 
 // span is the time from one moment to a later one, within the bounds of delta-seconds

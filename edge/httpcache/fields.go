@@ -14,14 +14,15 @@ func EndToEnd(h http.Header) http.Header {
 		out.Del(name)
 	}
 	for name := range out {
-		if hopByHop(name) {
+		if HopByHop(name) {
 			delete(out, name)
 		}
 	}
 	return out
 }
 
-func hopByHop(name string) bool {
+// HopByHop reports whether a field, under its canonical name, is of a connection whatever Connection says.
+func HopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization":

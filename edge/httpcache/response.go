@@ -21,7 +21,8 @@ type Response struct {
 	targeted   bool          // the directives are of a targeted field
 	vary       []varyField   // the secondary key, in order of name
 	date       time.Time     // see originated
-	lifetime   time.Duration // see ownLifetime; both are asked for on every hit
+	lifetime   time.Duration // see ownLifetime; all three are asked for on every hit
+	initial    time.Duration // see initialAge
 }
 
 // NewResponse makes a Response out of what a request was answered with. It leaves
@@ -49,6 +50,7 @@ func (r *Response) settle() *Response {
 	}
 	r.date = r.originated()
 	r.lifetime = r.ownLifetime()
+	r.initial = r.initialAge()
 	return r
 }
 

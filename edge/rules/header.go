@@ -59,7 +59,7 @@ func change(rule *cdn.HeaderRule, h http.Header) {
 // caches stays so, unless the route forces caching; so does an error, unless the route is for its
 // status. As browsers count a response's Age (RFC 9111 section 4.2.3), it is added.
 func BrowserTTL(rule *cdn.Route, status int, h http.Header) {
-	if rule.BrowserTTL == nil || !browserMayStore(rule, status, h) {
+	if !SaysBrowserTTL(rule, status, h) {
 		return
 	}
 	h.Del("Expires")
@@ -74,6 +74,11 @@ func BrowserTTL(rule *cdn.Route, status int, h http.Header) {
 	}
 	seconds := int64(rule.BrowserTTL.Std()/time.Second) + int64(age)
 	h["Cache-Control"] = []string{"max-age=" + strconv.FormatInt(seconds, 10)}
+}
+
+// SaysBrowserTTL reports whether [BrowserTTL] changes a response.
+func SaysBrowserTTL(rule *cdn.Route, status int, h http.Header) bool {
+	return rule.BrowserTTL != nil && browserMayStore(rule, status, h)
 }
 
 func browserMayStore(rule *cdn.Route, status int, h http.Header) bool {

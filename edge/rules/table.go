@@ -16,6 +16,7 @@ type Table struct {
 	routes   []route
 	fallback route // of requests that no route matches
 	byStatus bool  // some route is for certain statuses only
+	fields   bool  // some route looks at the request's fields
 }
 
 // route is a compiled [cdn.Route].
@@ -63,6 +64,7 @@ func Compile(site *cdn.Site) (*Table, error) {
 		}
 		t.routes[i] = r
 		t.byStatus = t.byStatus || len(r.rule.Match.Status) > 0
+		t.fields = t.fields || r.looksAtFields()
 	}
 	return t, nil
 }
@@ -94,6 +96,12 @@ func compileRoute(rule *cdn.Route) (route, error) {
 	}
 	r.hidden = hiddenPart(m)
 	return r, nil
+}
+
+// looksAtFields reports whether the route is chosen, or what it stores is told apart, by the request's fields.
+func (r *route) looksAtFields() bool {
+	k := &r.rule.CacheKey
+	return len(r.headers) > 0 || len(r.cookies) > 0 || len(k.Headers) > 0 || len(k.Cookies) > 0 || k.Device
 }
 
 func compileConditions(patterns map[string]string) ([]condition, error) {

@@ -46,6 +46,14 @@ func (b Body) Cut(start, length int64) Body {
 	return NewBody(slices.Collect(b.Slice(start, length))...)
 }
 
+// AppendTo appends the pieces that [Body.Slice] yields.
+func (b Body) AppendTo(pieces [][]byte, start, length int64) [][]byte {
+	for p := range b.Slice(start, length) {
+		pieces = append(pieces, p)
+	}
+	return pieces
+}
+
 // Slice yields the octets from offset start, length in number, in pieces that must
 // not be written to. What lies beyond the end is left out.
 func (b Body) Slice(start, length int64) iter.Seq[[]byte] {

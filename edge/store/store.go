@@ -68,7 +68,13 @@ func SliceKey(id ID, n int64) cdn.CacheKey {
 
 // CodedKey is where a content is found after a content coding has been applied to it.
 func CodedKey(id ID, coding string) cdn.CacheKey {
-	return cdn.CacheKey("\x00coded " + strconv.FormatUint(uint64(id), 36) + " " + coding)
+	return cdn.CacheKey(AppendCodedKey(nil, id, coding))
+}
+
+// AppendCodedKey appends the [CodedKey].
+func AppendCodedKey(dst []byte, id ID, coding string) []byte {
+	dst = strconv.AppendUint(append(dst, "\x00coded "...), uint64(id), 36)
+	return append(append(dst, ' '), coding...)
 }
 
 // Size is the memory that the object takes, in bytes.

@@ -1,0 +1,224 @@
+package edge
+
+import (
+	"net/http"
+	"time"
+	"unsafe"
+
+	"nearcast/cdn"
+	"nearcast/edge/coding"
+	"nearcast/edge/hit"
+	"nearcast/edge/httpcache"
+	"nearcast/edge/rules"
+	"nearcast/edge/store"
+)
+
+// lane answers fresh hits out of memory, in the loop of the connection. It decides by the same functions as an
+// exchange, and leaves to that whatever needs more than memory: it allocates nothing, waits for
+// nothing, and its answers are those of the exchange but for the order of the fields.
+type lane struct{ *Server }
+
+// names are those of the fields that the lane writes itself.
+var names = struct{ age, cacheStatus, cacheControl, contentLength, contentRange, date hit.Name }{ //nolint:gochecknoglobals // constants
+	hit.NewName("Age"), hit.NewName("Cache-Status"), hit.NewName("Cache-Control"),
+	hit.NewName("Content-Length"), hit.NewName("Content-Range"), hit.NewName("Date"),
+}
+
+// note is what the lane remembers of an answer until it is sent.
+type note struct {
+	start  time.Time
+	site   *cdn.Site
+	target cdn.Target
+}
+
+// elsewhere are the kinds of fields with which a request is none for the lane.
+const elsewhere = hit.Precondition | hit.Authorization | hit.Node | hit.Loop
+
+// Hit implements [hit.Lane].
+func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
+	t := l.tables.Load()
+	if t == nil || r.Kinds&elsewhere != 0 || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	v := l.visit(p)
+	if !v.at(t, p, r.Host) {
+		return false
+	}
+	v.request, v.ready = r, false
+	n := noteOf(a)
+	n.start, n.site = l.now(), v.site
+	var err error
+	if n.target, err = cdn.NewTarget(v.scheme, v.domain, r.Target); err != nil {
+		return false
+	}
+	h := hand{visit: v, request: r, answer: a, now: n.start, target: n.target}
+	return h.answered()
+}
+
+func noteOf(a *hit.Answer) *note {
+	n, ok := a.Memo.(*note)
+	if !ok {
+		n = new(note)
+		a.Memo = n
+	}
+	return n
+}
+
+// Sent implements [hit.Lane].
+func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, sent int64, _ error) {
+	n := noteOf(a)
+	end := l.now()
+	l.metrics.hit(a.Status, sent, end.Sub(n.start))
+	if l.records.on() {
+		agent, _ := r.Value(hit.UserAgent)
+		referer, _ := r.Value(hit.Referer)
+		l.records.add(&record{
+			start: n.start, firstByte: n.start, site: n.site.Name, client: p.Client, method: r.Method, protocol: protocolName(r.Major, r.Minor),
+			target: n.target, status: a.Status, sent: sent, cache: wordHit, userAgent: agent, referer: referer,
+		}, end)
+	}
+	n.target = cdn.Target{} // it lies in the loop's memory
+}
+
+// hand is one request in the lane.
+type hand struct {
+	visit   *visit
+	request *hit.Request
+	answer  *hit.Answer
+	now     time.Time
+	target  cdn.Target
+
+	view   view
+	object *store.Object
+	face   *face
+}
+
+// answered is Hit for a request whose site is known.
+func (h *hand) answered() bool {
+	v := h.visit
+	ask := rules.Request{Method: h.request.Method, Target: h.target, Country: v.country}
+	if v.rules.LooksAtFields() {
+		ask.Header = v.fields()
+	}
+	brief, ok := v.rules.Brief(&ask, v.key[:0])
+	v.key = brief.Key
+	if !ok {
+		return false
+	}
+	v.rule = brief.Rule
+	h.object, _ = v.server.store.Get(store.Lookup{Key: cdn.CacheKey(text(v.key)), Variant: brief.Variant, Late: v.late})
+	o := h.object
+	if o == nil || o.Sliced || o.Doubtful {
+		return false
+	}
+	answered, index := v.rules.ResponseTo(&ask, &brief, o.Response.Status)
+	d := httpcache.Decide(h.now, h.cacheRequest(), o.Response, policyFor(v.rule, answered, o.Response.Status, v.tables.standalone))
+	if d.Verdict != httpcache.Fresh {
+		return false
+	}
+	h.view = view{v.tables, v.rule, answered, brief.Route, index}
+	h.face = v.server.faceOf(o, h.view)
+	if !h.code() || h.face.whole == nil || h.face.byOrigin && h.request.Kinds&hit.Origin != 0 {
+		return false
+	}
+	if !h.choose() {
+		return false
+	}
+	h.describe(d)
+	return true
+}
+
+// cacheRequest is the request as httpcache sees it. The fields are there only if they matter.
+func (h *hand) cacheRequest() httpcache.Request {
+	req := httpcache.Request{Method: h.request.Method}
+	if h.object.Response.Varies() || h.visit.rule.ObeyRequestCacheControl && h.request.Kinds&hit.CacheControl != 0 {
+		req.Header = h.visit.late()
+	}
+	return req
+}
+
+// code puts the variant that the visitor's Accept-Encoding asks for in place of the object. It reports false if that is
+// still to be made.
+func (h *hand) code() bool {
+	f := h.face
+	switch {
+	case f.policy == nil:
+		return true
+	case h.request.Kinds&hit.CacheControl != 0:
+		return false // there may be a no-transform
+	}
+	h.visit.late()
+	accept := h.visit.accept
+	if f.coded != "" {
+		return coding.Acceptable(accept, f.coded) // the node takes it off otherwise
+	}
+	c := coding.Negotiate(accept, f.policy.Codings)
+	if c == coding.Identity {
+		return true
+	}
+	v := h.visit
+	v.key = store.AppendCodedKey(v.key[:0], h.object.ID, string(c))
+	made, _ := v.server.store.Get(store.Lookup{Key: cdn.CacheKey(text(v.key))})
+	if made == nil {
+		return false
+	}
+	h.face = v.server.codedFace(made, h.object, h.view, c)
+	h.object = made
+	return true
+}
+
+// choose chooses what of the object the visitor gets (RFC 9110 section 13.2.2).
+func (h *hand) choose() bool {
+	a, f, o := h.answer, h.face, h.object
+	a.Status, a.Block = f.response.Status, f.whole
+	if h.request.Kinds&(hit.Condition|hit.Range) != 0 && f.response.Status == http.StatusOK {
+		header := h.visit.late()
+		if f.response.NotModified(httpcache.Request{Method: h.request.Method, Header: header}) {
+			a.Status, a.Block = http.StatusNotModified, f.unchanged
+			return true
+		}
+		if header["Range"] != nil && h.request.Method == http.MethodGet && f.response.RangeApplies(header) {
+			return h.chooseRange(header)
+		}
+	}
+	if !bodyAllowed(a.Status) {
+		return true
+	}
+	a.AddInt(&names.contentLength, "", o.Body.Len(), "")
+	if h.request.Method == http.MethodGet {
+		a.Content, a.Length = o.Body.AppendTo(a.Content, 0, o.Body.Len()), o.Body.Len()
+	}
+	return true
+}
+
+// chooseRange is choose for a single range. Anything else that a Range field can be is not for the lane.
+func (h *hand) chooseRange(header http.Header) bool {
+	size := h.object.Body.Len()
+	ranges, verdict := httpcache.ParseRanges(joinLines(header["Range"]), size)
+	if verdict != httpcache.RangePartial || len(ranges) != 1 {
+		return false
+	}
+	a, r := h.answer, ranges[0]
+	a.Status, a.Block = http.StatusPartialContent, h.face.part
+	a.AddInt(&names.contentLength, "", r.Length, "")
+	a.Add(&names.contentRange, r.ContentRange(size))
+	a.Content, a.Length = h.object.Body.AppendTo(a.Content, r.Start, r.Length), r.Length
+	return true
+}
+
+// describe adds the fields that depend on the time.
+func (h *hand) describe(d httpcache.Decision) {
+	a, f := h.answer, h.face
+	age := int64(d.Age / time.Second)
+	a.AddInt(&names.age, "", age, "")
+	a.AddInt(&names.cacheStatus, h.visit.server.hitStatus, int64(d.TTL/time.Second), "")
+	if f.browserTTL > 0 {
+		a.AddInt(&names.cacheControl, "max-age=", int64(f.browserTTL/time.Second)+age, "")
+	}
+	if f.undated {
+		a.Add(&names.date, h.now.UTC().Format(http.TimeFormat))
+	}
+}
+
+// text is p as a string, for as long as p does not change.
+func text(p []byte) string { return unsafe.String(unsafe.SliceData(p), len(p)) }
