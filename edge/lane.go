@@ -46,13 +46,22 @@ func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 	}
 	v.request, v.ready = r, false
 	n := noteOf(a)
-	n.start, n.site = l.now(), v.site
+	n.start, n.site = l.timeOf(r.At), v.site
 	var err error
 	if n.target, err = cdn.NewTarget(v.scheme, v.domain, r.Target); err != nil {
 		return false
 	}
 	h := hand{visit: v, request: r, answer: a, now: n.start, target: n.target}
 	return h.answered()
+}
+
+// timeOf is the cache's time at a moment that the loop has looked up, which spares looking it up again unless the
+// cache has a clock of its own.
+func (l lane) timeOf(at time.Time) time.Time {
+	if l.cfg.Now != nil {
+		return l.now()
+	}
+	return at
 }
 
 func noteOf(a *hit.Answer) *note {
@@ -65,16 +74,16 @@ func noteOf(a *hit.Answer) *note {
 }
 
 // Sent implements [hit.Lane].
-func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, sent int64, _ error) {
+func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, how hit.End) {
 	n := noteOf(a)
-	end := l.now()
-	l.metrics.hit(a.Status, sent, end.Sub(n.start))
+	end := l.timeOf(how.At)
+	l.metrics.hit(a.Status, how.Sent, end.Sub(n.start))
 	if l.records.on() {
 		agent, _ := r.Value(hit.UserAgent)
 		referer, _ := r.Value(hit.Referer)
 		l.records.add(&record{
 			start: n.start, firstByte: n.start, site: n.site.Name, client: p.Client, method: r.Method, protocol: protocolName(r.Major, r.Minor),
-			target: n.target, status: a.Status, sent: sent, cache: wordHit, userAgent: agent, referer: referer,
+			target: n.target, status: a.Status, sent: how.Sent, cache: wordHit, userAgent: agent, referer: referer,
 		}, end)
 	}
 	n.target = cdn.Target{} // it lies in the loop's memory

@@ -8,7 +8,10 @@
 // It is not for deciding what may be served: the lane's owner does that.
 package hit
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"time"
+)
 
 // Field is a field line. In a request the name is as it came: in any letter case in HTTP/1.
 type Field struct {
@@ -21,12 +24,13 @@ type Field struct {
 // until [Lane.Sent] has returned.
 type Request struct {
 	Method string
-	Host   string  // of Host or :authority
-	Target string  // path and query, with "/" in front
-	Fields []Field // in their order, without Host and pseudo-header fields
-	Kinds  Kind    // of all fields
-	Major  int     // of the protocol's version: 1 or 2
-	Minor  int     // 0 or 1
+	Host   string    // of Host or :authority
+	Target string    // path and query, with "/" in front
+	Fields []Field   // in their order, without Host and pseudo-header fields
+	Kinds  Kind      // of all fields
+	Major  int       // of the protocol's version: 1 or 2
+	Minor  int       // 0 or 1
+	At     time.Time // when the head had come
 }
 
 // Reset forgets the fields, and keeps their memory.
@@ -69,7 +73,14 @@ type Lane interface {
 	// Hit puts the answer to r into a, which has been reset, and reports true; or false if the request
 	// has to go the general way. It never waits.
 	Hit(p *Peer, r *Request, a *Answer) bool
-	// Sent is called once for each answer, when nothing more of it will be sent: sent octets of content
-	// were, and err says why not all, or is nil. p, r and a are those of Hit, unchanged.
-	Sent(p *Peer, r *Request, a *Answer, sent int64, err error)
+	// Sent is called once for each answer, when nothing more of it will be sent. p, r and a are those
+	// of Hit, unchanged.
+	Sent(p *Peer, r *Request, a *Answer, end End)
+}
+
+// End is how an answer ended.
+type End struct {
+	At   time.Time // when the last octet went
+	Sent int64     // octets of content that went
+	Err  error     // why not all did; nil if they did
 }

@@ -97,8 +97,12 @@ func (c *conn) closeNow() {
 }
 
 func (c *conn) transport() net.Conn {
-	if outer, ok := c.nc.(interface{ NetConn() net.Conn }); ok {
-		return outer.NetConn()
+	nc := c.nc
+	for {
+		outer, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = outer.NetConn()
 	}
-	return c.nc
 }

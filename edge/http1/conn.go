@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/internal/rawtcp"
 )
 
 // conn is a connection being served. What is not under mu belongs to the goroutine that
@@ -21,6 +22,7 @@ import (
 type conn struct {
 	srv     *Server
 	lim     Limits
+	slack   time.Duration // see near
 	log     *slog.Logger
 	nc      net.Conn
 	remote  string
@@ -29,8 +31,9 @@ type conn struct {
 	tls     *tls.ConnectionState
 	ctx     context.Context // ends when the connection is cut
 	cancel  context.CancelFunc
-	scratch *scratch // nil while the connection has nothing to do
-	first   [1]byte  // the octet that ended such a time
+	scratch *scratch  // nil while the connection has nothing to do
+	first   [1]byte   // the octet that ended such a time
+	clock   time.Time // a moment ago, or zero
 	in      input
 	out     output
 
@@ -62,9 +65,10 @@ type conn struct {
 // request's body only; and whatever reads the body may do so while the answer is being written.
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := &conn{
-		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: nc,
+		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: rawtcp.Wrap(nc),
 		remote: nc.RemoteAddr().String(),
 	}
+	c.slack = slackOf(&c.lim)
 	c.peer.Client = withoutPort(c.remote)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
@@ -111,6 +115,9 @@ func (c *conn) serveOne() (again bool) {
 	if !c.await() {
 		return false
 	}
+	if c.clock.IsZero() {
+		c.clock = time.Now()
+	}
 	if why := c.readHead(); why != nil {
 		c.refuse(why)
 		return false
@@ -119,7 +126,8 @@ func (c *conn) serveOne() (again bool) {
 	if answered, again := c.answerHit(h, c.in.unread()[:h.next]); answered {
 		return again && c.rest()
 	}
-	c.out.flush() // the answers to what came before
+	c.clock = time.Time{} // the handler may take long
+	c.out.flush()         // the answers to what came before
 	m, why := newMessage(h, c.in.unread()[:h.next])
 	c.in.skip(h.next)
 	if why != nil {
@@ -142,7 +150,9 @@ func (c *conn) readHead() *refusal {
 			c.out.flush() // the answers to what came before
 			c.setReadBy(time.Now().Add(c.lim.HeaderTime))
 		}
-		if err := c.in.more(c.lim.HeaderBytes); err != nil {
+		err := c.in.more(c.lim.HeaderBytes)
+		c.clock = time.Now()
+		if err != nil {
 			return headEnded(err)
 		}
 	}

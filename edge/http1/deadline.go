@@ -25,12 +25,11 @@ func (c *conn) armRead() error {
 	if c.interrupted || c.draining.Load() && !c.busy {
 		return os.ErrDeadlineExceeded
 	}
-	now := time.Now()
 	by := c.readBy
 	if by.IsZero() {
-		by = now.Add(c.lim.Stall)
+		by = time.Now().Add(c.lim.Stall)
 	}
-	if near(c.armedRead, by, now) {
+	if near(c.armedRead, by, c.slack) {
 		return nil
 	}
 	return c.setReadDeadline(by)
@@ -44,9 +43,12 @@ func (c *conn) armWrite() error {
 	if !c.writeBy.IsZero() {
 		return nil
 	}
-	now := time.Now()
+	now := c.clock
+	if now.IsZero() {
+		now = time.Now()
+	}
 	by := now.Add(c.lim.Stall)
-	if near(c.armedWrite, by, now) {
+	if near(c.armedWrite, by, c.slack) {
 		return nil
 	}
 	c.armedWrite = by
@@ -61,9 +63,13 @@ func (c *conn) setReadDeadline(t time.Time) error {
 
 // near reports whether a deadline that is set can stay in place of the wanted one, because it is hardly
 // earlier. Setting one costs as much as parsing a request.
-func near(set, wanted, now time.Time) bool {
-	slack := min(wanted.Sub(now)/8, time.Second)
+func near(set, wanted time.Time, slack time.Duration) bool {
 	return !set.After(wanted) && wanted.Sub(set) < slack
+}
+
+// slackOf is by how much earlier than said the limits' deadlines may be.
+func slackOf(lim *Limits) time.Duration {
+	return min(lim.HeaderTime, lim.IdleTime, lim.Stall, warmTime) / 8
 }
 
 // setReadBy sets the deadline of what is read from now on.

@@ -27,7 +27,11 @@ func (c *conn) await() bool {
 }
 
 func (c *conn) awaitOctet() bool {
-	begun := time.Now()
+	begun := c.clock
+	if begun.IsZero() {
+		begun = time.Now()
+	}
+	c.clock = time.Time{}
 	warm := min(warmTime, c.lim.IdleTime)
 	c.setReadBy(begun.Add(warm))
 	err := c.in.more(c.lim.HeaderBytes)

@@ -3,6 +3,7 @@ package http1
 import (
 	"net/http"
 	"strings"
+	"time"
 	"unsafe"
 
 	"nearcast/edge/grammar"
@@ -39,7 +40,8 @@ func (c *conn) answerHit(h *head, p []byte) (answered, again bool) {
 		c.out.buf = append(c.out.buf, "\r\n"...)
 	}
 	sent, err := c.sendHit(a, keep)
-	c.srv.Lane.Sent(&c.peer, r, a, sent, err)
+	c.clock = time.Now()
+	c.srv.Lane.Sent(&c.peer, r, a, hit.End{At: c.clock, Sent: sent, Err: err})
 	c.in.skip(h.next)
 	if !keep && err == nil {
 		c.linger()
@@ -53,6 +55,7 @@ func (c *conn) answerHit(h *head, p []byte) (answered, again bool) {
 func (c *conn) qualify(h *head, p []byte, r *hit.Request) (keep, ok bool) {
 	r.Reset()
 	r.Method, r.Target, r.Major, r.Minor = view(h.method.of(p)), view(h.target.of(p)), 1, h.minor
+	r.At = c.clock
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Target[0] != '/' {
 		return false, false
 	}

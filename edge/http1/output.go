@@ -51,7 +51,13 @@ func (o *output) send() (n int64) {
 	if o.err == nil {
 		o.err = o.c.armWrite()
 	}
-	if o.err == nil {
+	switch {
+	case o.err != nil:
+	case len(o.vec) == 1:
+		var sent int
+		sent, o.err = o.c.nc.Write(o.vec[0])
+		n = int64(sent)
+	default:
 		o.all = o.vec
 		n, o.err = o.all.WriteTo(o.c.nc)
 	}

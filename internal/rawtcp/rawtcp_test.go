@@ -1,0 +1,124 @@
+package rawtcp_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"nearcast/internal/rawtcp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// pair returns both ends of a connection; the first is wrapped.
+func pair(t *testing.T) (wrapped net.Conn, other *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return rawtcp.Wrap(b), a.(*net.TCPConn)
+}
+
+// TestBothWays moves octets in pieces of every size through a connection whose other end is slow.
+func TestBothWays(t *testing.T) {
+	for _, size := range []int{1, 1000, 64 << 10, 64<<10 + 1, 8 << 20} {
+		c, other := pair(t)
+		sent := bytes.Repeat([]byte("0123456789abcde"), size/15+1)[:size]
+		go func() {
+			c.Write(sent)
+			c.(interface{ CloseWrite() error }).CloseWrite()
+		}()
+		got, err := io.ReadAll(other)
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%d octets: %d came (%v)", size, len(got), err)
+		}
+		go func() {
+			other.Write(sent)
+			other.CloseWrite()
+		}()
+		got, err = io.ReadAll(c)
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%d octets the other way: %d came (%v)", size, len(got), err)
+		}
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	c, _ := pair(t)
+	c.SetDeadline(time.Now().Add(20 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("reading: %v, want a time-out", err)
+	}
+	c.SetDeadline(time.Now().Add(20 * time.Millisecond))
+	n, total := 0, 0
+	var err error
+	for err == nil {
+		n, err = c.Write(make([]byte, 32<<10)) // until the other end's buffers are full
+		total += n
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) || total == 0 {
+		t.Errorf("writing: %v after %d octets, want a time-out", err, total)
+	}
+	c.SetDeadline(time.Time{})
+	c.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("reading what is closed: %v", err)
+	}
+	if _, err := c.Write(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("writing to what is closed: %v", err)
+	}
+}
+
+func TestReset(t *testing.T) {
+	c, other := pair(t)
+	other.SetLinger(0)
+	other.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("reading: %v, want a reset", err)
+	}
+	if _, err := c.Write(make([]byte, 1)); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("writing: %v, want a broken pipe", err)
+	}
+}
+
+func TestOthersStay(t *testing.T) {
+	a, b := net.Pipe()
+	defer b.Close()
+	defer a.Close()
+	if rawtcp.Wrap(a) != a {
+		t.Error("a pipe was wrapped")
+	}
+}
+
+// TestNoAllocations pins that reading and writing cost no memory.
+func TestNoAllocations(t *testing.T) {
+	c, other := pair(t)
+	p := make([]byte, 100)
+	n := testing.AllocsPerRun(100, func() {
+		other.Write(p)
+		io.ReadFull(c, p)
+		c.Write(p)
+		io.ReadFull(other, p)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
