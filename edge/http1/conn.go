@@ -72,6 +72,7 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c.peer.Client = withoutPort(c.remote)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
+	c.out.parts, _ = c.nc.(partsWriter)
 	stop := c.follow(ctx)
 	defer c.end(stop)
 	if !c.handshake() { //nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own

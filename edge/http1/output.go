@@ -12,11 +12,17 @@ const (
 // output collects what is to be sent, so that it goes in few system calls. Its error is
 // sticky. It belongs to whoever holds the response's mu.
 type output struct {
-	c   *conn
-	buf []byte
-	err error
-	vec [][]byte    // memory for all
-	all net.Buffers // what is being sent; WriteTo eats it
+	c     *conn
+	buf   []byte
+	err   error
+	vec   [][]byte    // memory for all
+	all   net.Buffers // what is being sent; WriteTo eats it
+	parts partsWriter // the connection, if it is one
+}
+
+// partsWriter is a connection that writes several parts at a lower price than [net.Buffers].
+type partsWriter interface {
+	WriteParts(parts [][]byte) (int64, error)
 }
 
 // write sends parts one after the other. Small ones wait for company.
@@ -57,6 +63,8 @@ func (o *output) send() (n int64) {
 		var sent int
 		sent, o.err = o.c.nc.Write(o.vec[0])
 		n = int64(sent)
+	case o.parts != nil:
+		n, o.err = o.parts.WriteParts(o.vec)
 	default:
 		o.all = o.vec
 		n, o.err = o.all.WriteTo(o.c.nc)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"unsafe"
 )
@@ -14,6 +15,16 @@ type conn struct {
 
 	raw         syscall.RawConn
 	read, write call
+	parts       parts
+}
+
+// parts is a write of several parts.
+type parts struct {
+	try  func(fd uintptr) bool
+	vec  [maxParts]syscall.Iovec
+	left []syscall.Iovec // of vec
+	n    int64
+	err  error
 }
 
 // call is what one direction is doing.
@@ -36,7 +47,7 @@ func Wrap(nc net.Conn) net.Conn {
 		return nc
 	}
 	c := &conn{TCPConn: tcp, raw: raw}
-	c.read.try, c.write.try = c.tryRead, c.tryWrite
+	c.read.try, c.write.try, c.parts.try = c.tryRead, c.tryWrite, c.tryParts
 	return c
 }
 
@@ -115,4 +126,64 @@ func (c *conn) tryWrite(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// WriteParts writes one part after the other, and leaves them as they are. It returns the number of octets that were
+// written, and an error if that is not all.
+func (c *conn) WriteParts(all [][]byte) (int64, error) {
+	w := &c.parts
+	w.left, w.n, w.err = w.vec[:0], 0, nil
+	total := 0
+	for _, p := range all {
+		if total += len(p); len(p) == 0 {
+			continue
+		}
+		if len(w.left) == maxParts || total > maxRaw {
+			buffers := net.Buffers(slices.Clone(all))
+			return buffers.WriteTo(c.TCPConn) //nolint:wrapcheck // as above
+		}
+		w.left = append(w.left, syscall.Iovec{Base: unsafe.SliceData(p), Len: uint64(len(p))})
+	}
+	if total == 0 {
+		return 0, nil
+	}
+	err := c.raw.Write(w.try)
+	if err == nil && w.err != nil {
+		err = fmt.Errorf("write %s: %w", c.RemoteAddr(), w.err)
+	}
+	clear(w.vec[:])
+	return w.n, err
+}
+
+func (c *conn) tryParts(fd uintptr) bool {
+	w := &c.parts
+	for len(w.left) > 0 {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(w.left))), uintptr(len(w.left)))
+		switch errno {
+		case 0:
+			w.n += int64(n)
+			w.skip(uint64(n))
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			w.err = errno
+			return true
+		}
+	}
+	return true
+}
+
+// skip takes off what has been written.
+func (w *parts) skip(n uint64) {
+	for len(w.left) > 0 {
+		first := &w.left[0]
+		if n < first.Len {
+			first.Base = (*byte)(unsafe.Add(unsafe.Pointer(first.Base), n))
+			first.Len -= n
+			return
+		}
+		n -= first.Len
+		w.left = w.left[1:]
+	}
 }

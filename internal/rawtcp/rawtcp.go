@@ -8,5 +8,7 @@
 // It is not for large writes, which copy for so long that the scheduler has to know, or for files: both go the usual way.
 package rawtcp
 
-// maxRaw is the largest read or write in octets that is made unannounced.
-const maxRaw = 64 << 10
+const (
+	maxRaw   = 64 << 10 // octets of the largest read or write that is made unannounced
+	maxParts = 8        // of a write
+)

@@ -61,6 +61,36 @@ func TestBothWays(t *testing.T) {
 	}
 }
 
+// TestParts writes many parts of all sizes to a reader that is slow.
+func TestParts(t *testing.T) {
+	for _, sizes := range [][]int{{0}, {1}, {100, 0, 3000}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, {200, 16 << 10}, {200, 60 << 10, 3000}, {200, 1 << 20}} {
+		c, other := pair(t)
+		var parts [][]byte
+		var sent []byte
+		for i, size := range sizes {
+			parts = append(parts, bytes.Repeat([]byte{byte('a' + i)}, size))
+			sent = append(sent, parts[i]...)
+		}
+		const times = 40 // more than the buffers between the two ends hold
+		go func() {
+			defer c.(interface{ CloseWrite() error }).CloseWrite()
+			for range times {
+				n, err := c.(interface {
+					WriteParts([][]byte) (int64, error)
+				}).WriteParts(parts)
+				if err != nil || n != int64(len(sent)) {
+					t.Errorf("%v: %d octets written (%v)", sizes, n, err)
+					return
+				}
+			}
+		}()
+		got, err := io.ReadAll(other)
+		if err != nil || !bytes.Equal(got, bytes.Repeat(sent, times)) {
+			t.Errorf("%v: %d octets came (%v)", sizes, len(got), err)
+		}
+	}
+}
+
 func TestDeadlines(t *testing.T) {
 	c, _ := pair(t)
 	c.SetDeadline(time.Now().Add(20 * time.Millisecond))
