@@ -90,17 +90,14 @@ func (x *exchange) sendVariant(src *source, v variant, shared bool, word string,
 	}
 	o := src.object
 	coded := &store.Object{ID: o.ID, Response: as(o.Response, v.header), Length: -1}
-	if x.selects(coded).status == http.StatusNotModified || x.method == http.MethodHead {
+	key := store.CodedKey(o.ID, string(v.coding))
+	made := x.made(v, key)
+	if made != nil {
+		coded.Body, coded.Length = made.Body, made.Length
+	}
+	if made != nil || x.method == http.MethodHead || x.selects(coded).status == http.StatusNotModified {
 		x.sendFrom(x.from(coded), v.header, o.Response, word, c)
 		return true
-	}
-	key := store.CodedKey(o.ID, string(v.coding))
-	if v.encode {
-		if made, _ := x.s.store.Get(store.Lookup{Key: key}); made != nil {
-			coded.Body, coded.Length = made.Body, made.Length
-			x.sendFrom(x.from(coded), v.header, o.Response, word, c)
-			return true
-		}
 	}
 	if !x.wantsWhole() {
 		return false // of what is not made yet the parts are not known: the content itself has them
@@ -123,6 +120,15 @@ func (x *exchange) sendVariant(src *source, v variant, shared bool, word string,
 	answer.reader = reader
 	x.sendFrom(answer, v.header, o.Response, word, c)
 	return true
+}
+
+// made returns a variant that is stored, or nil.
+func (x *exchange) made(v variant, key cdn.CacheKey) *store.Object {
+	if !v.encode {
+		return nil
+	}
+	o, _ := x.s.store.Get(store.Lookup{Key: key})
+	return o
 }
 
 // sendFrom sends a variant; r is the response that it is of.
