@@ -13,26 +13,52 @@ func longAgo() time.Time { return time.Unix(1, 0) }
 // Read reads from the connection, until the deadline of what is being read. It is the source of
 // c.in.
 func (c *conn) Read(p []byte) (int, error) {
-	if err := c.armRead(); err != nil {
+	ofBody, err := c.armRead()
+	if err != nil {
 		return 0, err
 	}
-	return c.nc.Read(p) //nolint:wrapcheck // the readers above say what was being read
+	if !ofBody {
+		return c.nc.Read(p) //nolint:wrapcheck // the readers above say what was being read
+	}
+	begun := time.Now()
+	n, err := c.nc.Read(p)
+	c.pace.add(n, time.Since(begun))
+	return n, err //nolint:wrapcheck // as above
 }
 
-func (c *conn) armRead() error {
+// pace is how fast a body comes.
+type pace struct {
+	octets int64
+	waited time.Duration
+}
+
+func (p *pace) add(n int, waited time.Duration) {
+	p.octets += int64(n)
+	p.waited += waited
+}
+
+// patience is how long to wait for more: no longer than a stall may take, and than it takes until the client is
+// slower than the minimum rate on average.
+func (p *pace) patience(lim *Limits) time.Duration {
+	earned := time.Duration(float64(p.octets) / float64(lim.MinRate) * float64(time.Second))
+	return min(lim.Stall, max(0, lim.Stall+earned-p.waited))
+}
+
+// armRead sets the deadline, and reports whether it is for a body under the connection's own limits.
+func (c *conn) armRead() (ofBody bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.interrupted || c.draining.Load() && !c.busy {
-		return os.ErrDeadlineExceeded
+		return false, os.ErrDeadlineExceeded
 	}
 	by := c.readBy
 	if by.IsZero() {
-		by = time.Now().Add(c.lim.Stall)
+		by, ofBody = time.Now().Add(c.pace.patience(&c.lim)), true
 	}
 	if near(c.armedRead, by, c.slack) {
-		return nil
+		return ofBody, nil
 	}
-	return c.setReadDeadline(by)
+	return ofBody, c.setReadDeadline(by)
 }
 
 // armWrite gives the client another while to take what is sent next, unless the handler has

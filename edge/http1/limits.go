@@ -37,6 +37,9 @@ type Limits struct {
 	// Stall is the longest pause while a body is read, or while the client takes
 	// none of what is sent, unless the handler sets a deadline. Default 60 s.
 	Stall time.Duration
+	// MinRate is how many octets of a body a client has to send in a second, on average of the time that is
+	// spent waiting for it, once that is longer than Stall. Default 500. A slower one is cut off.
+	MinRate int
 	// Linger is how long a connection that the server ends is still read from, so
 	// that what the client is sending does not destroy the answer on its way
 	// (RFC 9112 section 9.6). Default 500 ms.
@@ -59,6 +62,7 @@ func (l Limits) withDefaults() Limits {
 		HeaderTime:     cmp.Or(l.HeaderTime, 10*time.Second),
 		IdleTime:       cmp.Or(l.IdleTime, 75*time.Second),
 		Stall:          cmp.Or(l.Stall, time.Minute),
+		MinRate:        cmp.Or(l.MinRate, 500),
 		Linger:         cmp.Or(l.Linger, 500*time.Millisecond),
 		Drain:          cmp.Or(l.Drain, 10*time.Second),
 	}

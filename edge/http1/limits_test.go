@@ -96,10 +96,10 @@ func TestStalledBody(t *testing.T) {
 	srv := &http1.Server{Handler: byPath{"/c": func(_ http.ResponseWriter, r *http.Request) { _, got = io.ReadAll(r.Body) }}}
 	inBubble(t, srv, func(c *client) {
 		start := time.Now()
-		c.send(post("Content-Length: 9\r\n") + "a")
+		c.send(post("Content-Length: 900000\r\n") + "a")
 		for range 3 { // slow, not stalled
 			<-time.After(59 * time.Second)
-			c.send("a")
+			c.send(strings.Repeat("a", 30000))
 		}
 		if resp, err := http.ReadResponse(c.r, nil); err != nil || !resp.Close {
 			c.t.Fatalf("got %v (%v), want the end of the connection", resp, err)
@@ -108,6 +108,32 @@ func TestStalledBody(t *testing.T) {
 		if !errors.Is(got, os.ErrDeadlineExceeded) {
 			c.t.Errorf("the handler got %v", got)
 		}
+	})
+}
+
+// TestTrickledBody: whoever sends an octet now and then is slower than the minimum rate.
+func TestTrickledBody(t *testing.T) {
+	var got error
+	srv := &http1.Server{Handler: byPath{"/c": func(_ http.ResponseWriter, r *http.Request) { _, got = io.ReadAll(r.Body) }}}
+	inBubble(t, srv, func(c *client) {
+		start := time.Now()
+		c.send(post("Content-Length: 900000\r\n") + "a")
+		go func() {
+			for range 120 {
+				<-time.After(time.Second)
+				c.send("a")
+			}
+		}()
+		if resp, err := http.ReadResponse(c.r, nil); err != nil || !resp.Close {
+			c.t.Fatalf("got %v (%v), want the end of the connection", resp, err)
+		}
+		if took := time.Since(start); took < 59*time.Second || took > 62*time.Second {
+			c.t.Errorf("it took %v, want about a minute", took)
+		}
+		if !errors.Is(got, os.ErrDeadlineExceeded) {
+			c.t.Errorf("the handler got %v", got)
+		}
+		<-time.After(2 * time.Minute)
 	})
 }
 
