@@ -108,14 +108,13 @@ func (g *Gate) Handshake(ctx context.Context, nc net.Conn, config *tls.Config) (
 	if !g.admit(t) {
 		return nil, g.end(nc, t, errRefused)
 	}
+	defer g.forget(t)
+	defer t.leave()
 	timer := time.AfterFunc(g.o.Timeout, func() { cancel(errTimeout) })
 	defer timer.Stop()
 	w := &Wire{Conn: nc, gate: g, turn: t}
 	c := tls.Server(w, config)
-	err := c.HandshakeContext(ctx)
-	t.leave()
-	g.forget(t)
-	if err != nil {
+	if err := c.HandshakeContext(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
