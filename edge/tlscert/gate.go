@@ -114,7 +114,7 @@ func (g *Gate) Handshake(ctx context.Context, nc net.Conn, config *tls.Config) (
 	defer timer.Stop()
 	w := &Wire{Conn: nc, gate: g, turn: t}
 	c := tls.Server(w, config)
-	if err := c.HandshakeContext(ctx); err != nil {
+	if err := shakeApart(ctx, c); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
@@ -123,6 +123,22 @@ func (g *Gate) Handshake(ctx context.Context, nc net.Conn, config *tls.Config) (
 	w.turn = nil
 	g.done.Add(1)
 	return c, nil
+}
+
+// shakeApart shakes hands on a goroutine of its own and waits for it. That goroutine's stack grows to
+// 8 KiB or more; the caller's would keep it for as long as the connection is idle, where
+// 4 KiB are enough.
+func shakeApart(ctx context.Context, c *tls.Conn) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil { // no input crashes the process, not even by a mistake of crypto/tls
+				done <- fmt.Errorf("panic: %v", v)
+			}
+		}()
+		done <- c.HandshakeContext(ctx)
+	}()
+	return <-done
 }
 
 // end closes the connection of a handshake that failed, counts it and says why.
