@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,16 +114,30 @@ func (g *Gate) Handshake(ctx context.Context, nc net.Conn, config *tls.Config) (
 	timer := time.AfterFunc(g.o.Timeout, func() { cancel(errTimeout) })
 	defer timer.Stop()
 	w := &Wire{Conn: nc, gate: g, turn: t}
-	c := tls.Server(w, config)
-	if err := shakeApart(ctx, c); err != nil {
+	c, err := g.shake(ctx, w, config)
+	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
 		return nil, g.end(nc, t, err)
 	}
 	w.turn = nil
+	if len(t.buf) > 0 {
+		w.early = slices.Clone(t.buf)
+	}
 	g.done.Add(1)
 	return c, nil
+}
+
+// shake shakes hands. Until the client has sent something whole, nothing is set up for it.
+func (g *Gate) shake(ctx context.Context, w *Wire, config *tls.Config) (*tls.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { w.Conn.Close() }) //nolint:errcheck // it only has to wake fill
+	err := w.turn.fill(w.Conn)
+	if stop(); err != nil {
+		return nil, err
+	}
+	c := tls.Server(w, config)
+	return c, shakeApart(ctx, c)
 }
 
 // shakeApart shakes hands on a goroutine of its own and waits for it. That goroutine's stack grows to

@@ -161,4 +161,3 @@ func TestWatchRenamed(t *testing.T) {
 		<-watched
 	})
 }
-

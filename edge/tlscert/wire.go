@@ -18,8 +18,9 @@ const wireBuffer = 136 << 10
 type Wire struct {
 	net.Conn
 
-	gate *Gate
-	turn *turn // while shaking hands; belongs to the goroutine that does
+	gate  *Gate
+	turn  *turn  // while shaking hands; belongs to the goroutine that does
+	early []byte // read while shaking hands, and sent after it; belongs to the reader
 
 	mu     sync.Mutex // guards what follows, and the order of writes
 	corked bool
@@ -37,6 +38,13 @@ func WireUnder(c *tls.Conn) *Wire {
 func (w *Wire) Read(p []byte) (int, error) {
 	if w.turn != nil {
 		return w.turn.read(w.Conn, p)
+	}
+	if len(w.early) > 0 {
+		n := copy(p, w.early)
+		if w.early = w.early[n:]; len(w.early) == 0 {
+			w.early = nil // let go of it
+		}
+		return n, nil
 	}
 	return w.Conn.Read(p) //nolint:wrapcheck // crypto/tls hands on what it gets
 }
