@@ -57,6 +57,8 @@ func (c *conn) look(now time.Time) error {
 		return errClosed
 	case c.final && c.slots == 0 && !c.writing:
 		return errDone
+	case c.frames == 0 && len(c.in.unread()) == 0 && !now.Before(c.partialBy()):
+		return &connError{code: h2.ErrCodeNo, reason: "nothing-said"}
 	case !c.partial.IsZero() && !now.Before(c.partialBy()):
 		return abuse("slow-frame")
 	case c.slots == 0 && !now.Before(idleBy):
@@ -97,6 +99,9 @@ func (c *conn) armRead(now, by time.Time) {
 
 // wakeReader makes the reader look at the connection.
 func (c *conn) wakeReader() {
+	if c.ending {
+		return
+	}
 	c.readArmed = time.Time{}
 	c.nc.SetReadDeadline(longAgo()) //nolint:errcheck // a dead connection wakes its reader too
 }

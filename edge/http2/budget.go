@@ -5,19 +5,19 @@ import "time"
 // What a client may send that costs something and brings nothing, for each connection: so many at once, and
 // so many each second. Each is a multiple of what the busiest honest clients do.
 const (
-	settingsBurst, settingsRate       = 32, 1
-	pingBurst, pingRate               = 128, 16
-	priorityBurst, priorityRate       = 512, 32
-	emptyBurst, emptyRate             = 128, 16
-	updateBurst, updateRate           = 1024, 64
-	otherBurst, otherRate             = 128, 16
-	octetsPerUpdate                   = 512         // sent earn another WINDOW_UPDATE
-	updatesPerStream                  = 2           // earned by each stream, and as many changes of its priority
-	maxReplies                        = 1000        // that wait to be sent
-	minResets                         = 100         // allowed whatever the number of streams
-	resetSpan                         = time.Minute // over which they are counted
-	framesPerTurn                     = 256         // that are handled before others get the processor
-	maxDirect                   int64 = 64 << 10    // content of a hit that does not go through the queue
+	settingsBurst, settingsRate = 32, 1
+	pingBurst, pingRate         = 128, 16
+	priorityBurst, priorityRate = 512, 32
+	emptyBurst, emptyRate       = 128, 16
+	updateBurst, updateRate     = 1024, 64
+	otherBurst, otherRate       = 128, 16
+	octetsPerUpdate             = 512         // sent earn another WINDOW_UPDATE
+	updatesPerStream            = 2           // earned by each stream, and as many changes of its priority
+	maxReplies                  = 1000        // and answers without content, that wait to be sent
+	maxWaiting                  = 1 << 20     // octets that do, whatever they are
+	minResets                   = 100         // allowed whatever the number of streams
+	resetSpan                   = time.Minute // over which they are counted
+	framesPerTurn               = 256         // that are handled before others get the processor
 )
 
 // budgets are what is left. The read loop owns them, but for updates, which conn.mu guards.

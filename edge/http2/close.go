@@ -51,8 +51,12 @@ func (c *conn) sayWhy(why error) (abused bool) {
 		return false
 	}
 	c.mu.Lock()
+	last := c.lastID
+	if c.final {
+		last = c.finalID // it must not become larger (RFC 9113 section 6.8)
+	}
 	out := c.buffer()
-	out.b = appendGoAway(out.b, c.lastID, said.code)
+	out.b = appendGoAway(out.b, last, said.code)
 	c.mu.Unlock()
 	if !said.abuse {
 		if said.code != h2.ErrCodeNo {

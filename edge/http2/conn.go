@@ -72,7 +72,8 @@ type conn struct {
 	dead     bool // the connection is broken, or over
 	ending   bool // the deadlines are not to be changed any more
 	draining bool // the server is to stop
-	final    bool // the last GOAWAY has been sent
+	final    bool // the last GOAWAY has been sent, and named finalID
+	finalID  uint32
 	cutter   *time.Timer
 	cut      chan struct{} // closed when cutter has done its work
 	closer   *time.Timer   // sends the last GOAWAY if the client answers no PING
@@ -250,7 +251,7 @@ func (c *conn) sendReady(idle bool) error {
 	if c.dead {
 		return errClosed
 	}
-	if c.replies > maxReplies && c.writing {
+	if c.writing && (c.replies > maxReplies || c.waiting() > maxWaiting) {
 		return abuse("replies")
 	}
 	if idle || c.waiting() >= batchSize {

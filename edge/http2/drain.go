@@ -70,8 +70,8 @@ func (c *conn) finalGoAway() {
 	if c.final || c.dead || c.ending {
 		return
 	}
-	c.final = true
+	c.final, c.finalID = true, c.lastID
 	out := c.buffer()
-	out.b = appendGoAway(out.b, c.lastID, h2.ErrCodeNo)
+	out.b = appendGoAway(out.b, c.finalID, h2.ErrCodeNo)
 	c.wakeReader()
 }

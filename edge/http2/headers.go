@@ -99,17 +99,20 @@ func (c *conn) endHead() error {
 	}
 	c.lastID = h.id
 	final, full := c.final, c.slots >= c.lim.Streams
+	if final {
+		c.forget(h.id) // it is beyond the last one that GOAWAY named (RFC 9113 section 6.8)
+	}
 	c.budgets.resets.open(c.readAt)
 	c.budgets.updates.grant(updatesPerStream)
 	c.mu.Unlock()
 	c.budgets.priorities.grant(updatesPerStream)
 	switch {
 	case final:
-		return nil // it is beyond the last one that GOAWAY named (RFC 9113 section 6.8)
+		return nil
 	case h.err != nil:
-		return h.err
+		return c.refuse(malformed("self-dependency"))
 	case full:
-		return &streamError{h.id, h2.ErrCodeRefusedStream, "too-many-streams"}
+		return c.refuse(&refusal{http.StatusServiceUnavailable, tooManyStreams})
 	}
 	if why := h.block.check(&c.lim, c.tls != nil); why != nil {
 		return c.refuse(why)
@@ -145,8 +148,11 @@ func (c *conn) refuse(why *refusal) error {
 		c.srv.Rejected(c.nc.RemoteAddr(), why.status, why.reason)
 	}
 	id := c.head.id
-	if why.status == http.StatusBadRequest {
+	switch {
+	case why.status == http.StatusBadRequest:
 		return &streamError{id, h2.ErrCodeProtocol, why.reason}
+	case why.reason == tooManyStreams:
+		return &streamError{id, h2.ErrCodeRefusedStream, why.reason}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

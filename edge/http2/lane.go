@@ -8,6 +8,9 @@ import (
 	"nearcast/edge/hit"
 )
 
+// maxDirect is the largest content of an answer that does not go through the queue.
+const maxDirect int64 = 64 << 10
+
 // tryLane offers the request whose head has just come to the lane, and reports whether it was taken. What fits into the
 // windows is put behind what waits already, and is done with; else the answer becomes a stream.
 func (c *conn) tryLane() bool {
@@ -54,6 +57,7 @@ func (c *conn) answerNow(w *work) (sent bool, err error) {
 	direct := a.Length <= min(maxDirect, c.window, c.initialWindow) && c.queue.n == 0 && len(out.b) < batchSize
 	c.appendAnswerHead(w, id)
 	if a.Length == 0 {
+		c.replies++
 		return true, nil
 	}
 	if direct {

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"cmp"
 	"time"
 
 	h2 "golang.org/x/net/http2"
@@ -58,6 +59,11 @@ func (c *conn) appendReset(id uint32, code h2.ErrCode) {
 	out := c.buffer()
 	out.b = appendReset(out.b, id, code)
 	c.replies++
+	c.forget(id)
+}
+
+// forget makes us ignore what the client still sends on a stream.
+func (c *conn) forget(id uint32) {
 	c.gone[c.nextGone] = id
 	c.nextGone = (c.nextGone + 1) % len(c.gone)
 }
@@ -180,10 +186,7 @@ func (c *conn) report(finished []*stream, err error) {
 	for i, st := range finished {
 		w := st.hit
 		sent := w.answer.Length - st.content.left
-		if st.err != nil {
-			err = st.err
-		}
-		c.srv.Lane.Sent(&c.peer, &w.request, &w.answer, sent, err)
+		c.srv.Lane.Sent(&c.peer, &w.request, &w.answer, sent, cmp.Or(st.err, err))
 		c.srv.giveWork(w)
 		finished[i] = nil
 	}

@@ -54,12 +54,30 @@ func (b *block) checkPath(lim *Limits) *refusal {
 			return malformed("target")
 		}
 	}
+	if !escapesValid(b.path) {
+		return malformed("target")
+	}
 	switch {
 	case b.path == "*" && b.method == http.MethodOptions:
 	case b.path == "" || b.path[0] != '/':
 		return malformed("target")
 	}
 	return nil
+}
+
+// escapesValid reports whether each % in a path has two digits. A query may say what it likes, as with net/url.
+func escapesValid(path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	for {
+		_, after, found := strings.Cut(path, "%")
+		if !found {
+			return true
+		}
+		if len(after) < 2 || !grammar.IsHex(after[0]) || !grammar.IsHex(after[1]) {
+			return false
+		}
+		path = after[2:]
+	}
 }
 
 // checkHost takes the host from :authority or Host. Both must say the same: whoever is behind this may

@@ -104,6 +104,7 @@ func (c *conn) endLocal(st *stream) {
 
 // finishLocal does what is to be done when END_STREAM has been sent.
 func (c *conn) finishLocal(st *stream) {
+	c.replies++
 	if !st.remote {
 		c.appendReset(st.id, h2.ErrCodeNo)
 	}
