@@ -1,0 +1,143 @@
+package http2
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	h2 "golang.org/x/net/http2"
+)
+
+// lingerBytes is how much is read from a connection that is being ended.
+const lingerBytes = 64 << 10
+
+// end ends the connection for a reason, waits for all that belongs to it, and gives everything back.
+func (c *conn) end(ctx context.Context, why error, stop func()) {
+	abused := c.sayWhy(why)
+	c.settle()
+	switch {
+	case abused:
+		c.hold(ctx)
+	case !c.broken(why):
+		c.linger()
+	}
+	c.closeNow()
+	c.cancel()
+	stop()
+	c.tasks.Wait()
+	c.mu.Lock()
+	finished := c.finished
+	c.finished = nil
+	if c.out != nil {
+		c.srv.giveBuffer(c.out)
+		c.out = nil
+	}
+	c.mu.Unlock()
+	c.report(finished, errClosed)
+	c.srv.giveWork(c.work)
+}
+
+// broken reports whether nothing can be said on the connection.
+func (c *conn) broken(why error) bool {
+	var said *connError
+	return !errors.As(why, &said) && !errors.Is(why, errDone)
+}
+
+// sayWhy sends the last GOAWAY, and reports whether a budget has run out.
+func (c *conn) sayWhy(why error) (abused bool) {
+	var said *connError
+	if !errors.As(why, &said) {
+		return false
+	}
+	c.mu.Lock()
+	last := c.lastID
+	if c.final {
+		last = c.finalID // it must not become larger (RFC 9113 section 6.8)
+	}
+	out := c.buffer()
+	out.b = appendGoAway(out.b, last, said.code)
+	c.mu.Unlock()
+	if !said.abuse {
+		if said.code != h2.ErrCodeNo {
+			c.log.Debug("ending a connection", "remote", c.remote, "code", said.code.String(), "reason", said.reason)
+		}
+		return false
+	}
+	c.reportAbuse(said.reason)
+	return true
+}
+
+// reportAbuse tells everybody who may want to know.
+func (c *conn) reportAbuse(reason string) {
+	c.mu.Lock()
+	r := c.budgets.resets
+	c.mu.Unlock()
+	c.log.Warn("a connection was ended because it cost too much", "remote", c.remote, "reason", reason,
+		"frames", c.frames, "last_stream", c.lastID, "streams", r.opened[0]+r.opened[1], "failed", r.failed[0]+r.failed[1])
+	if c.srv.Abused != nil {
+		c.srv.Abused(c.nc.RemoteAddr(), reason)
+	}
+}
+
+// settle ends all streams, and waits a while until what is to be sent has been.
+func (c *conn) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, st := range c.streams {
+		c.closeStream(st, errClosed)
+	}
+	if !c.dead {
+		c.nc.SetWriteDeadline(time.Now().Add(c.lim.Linger)) //nolint:errcheck // the write will say so
+	}
+	c.ending = true
+	for c.writing {
+		c.quiet.Wait()
+	}
+	c.flush()
+	for c.writing {
+		c.quiet.Wait()
+	}
+	c.dead = true
+}
+
+// hold keeps the connection for a while without reading from it, so that a client that floods us is not back at
+// once. It holds a socket and nothing else, and only so many may do that.
+func (c *conn) hold(ctx context.Context) {
+	defer c.srv.held.Add(-1)
+	if c.srv.held.Add(1) > int32(c.lim.Held) {
+		return
+	}
+	c.in.buf = nil
+	timer := time.NewTimer(c.lim.Hold)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// linger says that there will be no more, and goes on reading for a while. A connection that is closed with octets
+// unread takes the GOAWAY with it that the client has not read yet.
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(c.lim.Linger)) != nil {
+		return
+	}
+	for left := lingerBytes; left > 0; {
+		n, err := c.nc.Read(c.in.buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// closeNow closes the connection below TLS, whose own way to close may have to wait.
+func (c *conn) closeNow() {
+	if outer, ok := c.nc.(interface{ NetConn() net.Conn }); ok {
+		outer.NetConn().Close() //nolint:errcheck // nobody is left to be told
+		return
+	}
+	c.nc.Close() //nolint:errcheck // as above
+}
