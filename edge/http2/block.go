@@ -24,6 +24,7 @@ type block struct {
 	cookies int // number of cookie fields
 	special int // fields that keep a request from the lane
 	fields  []hit.Field
+	kinds   hit.Kind // of all fields
 	why     *refusal // the first thing that is wrong
 }
 
@@ -124,7 +125,9 @@ func (b *block) addRegular(f hpack.HeaderField) {
 	case "content-length", "expect", "trailer":
 		b.special++
 	}
-	b.fields = append(b.fields, hit.Field{Name: f.Name, Value: f.Value})
+	kind := hit.KindOf(f.Name)
+	b.kinds |= kind
+	b.fields = append(b.fields, hit.Field{Name: f.Name, Value: f.Value, Kind: kind})
 }
 
 // validName reports whether s may be a field's name: a token without upper case (RFC 9113 section 8.2.1).

@@ -22,8 +22,8 @@ func (c *conn) tryLane() bool {
 	w := c.work
 	r := &w.request
 	r.Method, r.Host, r.Target, r.Major = b.method, b.authority, b.path, 2
+	r.Kinds, r.At = b.kinds, c.readAt
 	w.answer.Reset()
-	w.answer.Start = c.startTime()
 	c.laneMu.Lock()
 	defer c.laneMu.Unlock()
 	if !c.srv.Lane.Hit(&c.peer, r, &w.answer) {
@@ -33,17 +33,9 @@ func (c *conn) tryLane() bool {
 	sent, err := c.answerNow(w)
 	c.mu.Unlock()
 	if sent {
-		c.srv.Lane.Sent(&c.peer, r, &w.answer, w.answer.Length, err)
+		c.srv.Lane.Sent(&c.peer, r, &w.answer, hit.End{At: time.Now(), Sent: w.answer.Length, Err: err})
 	}
 	return true
-}
-
-// startTime is when the head was read that is being handled.
-func (c *conn) startTime() time.Time {
-	if c.srv.Now != nil {
-		return c.srv.Now()
-	}
-	return c.readAt
 }
 
 // answerNow sends an answer, or enters its stream into the queue.

@@ -14,4 +14,4 @@ func (l noLane) Hit(_ *hit.Peer, r *hit.Request, _ *hit.Answer) bool {
 	return false
 }
 
-func (noLane) Sent(*hit.Peer, *hit.Request, *hit.Answer, int64, error) {}
+func (noLane) Sent(*hit.Peer, *hit.Request, *hit.Answer, hit.End) {}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	h2 "golang.org/x/net/http2"
+
+	"nearcast/edge/hit"
 )
 
 const (
@@ -183,10 +185,11 @@ func (c *conn) report(finished []*stream, err error) {
 	}
 	c.laneMu.Lock()
 	defer c.laneMu.Unlock()
+	now := time.Now()
 	for i, st := range finished {
 		w := st.hit
 		sent := w.answer.Length - st.content.left
-		c.srv.Lane.Sent(&c.peer, &w.request, &w.answer, sent, cmp.Or(st.err, err))
+		c.srv.Lane.Sent(&c.peer, &w.request, &w.answer, hit.End{At: now, Sent: sent, Err: cmp.Or(st.err, err)})
 		c.srv.giveWork(w)
 		finished[i] = nil
 	}

@@ -33,7 +33,7 @@ type Server struct {
 	// Panicked is called for each panic of the handler other than [http.ErrAbortHandler], from many goroutines. Nil
 	// is allowed.
 	Panicked func(value any)
-	// Now tells the time for the Date field and [hit.Answer.Start]. Nil means [time.Now]. Deadlines go by the
+	// Now tells the time for the Date field. Nil means [time.Now]. Deadlines go by the
 	// kernel's clock all the same.
 	Now func() time.Time
 
