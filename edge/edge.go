@@ -15,9 +15,10 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/fill"
-	"nearcast/edge/http1"
+	"nearcast/edge/front"
 	"nearcast/edge/store"
 	"nearcast/edge/store/ram"
+	"nearcast/edge/tlscert"
 )
 
 // The node's limits. They bound what any one visitor or upstream can hold.
@@ -45,8 +46,15 @@ type Origin interface {
 type Config struct {
 	// Node is the node's name in the fleet. Empty means standalone: no other tier.
 	Node cdn.NodeName
-	// Addr is the public address to listen on, host:port. Required by Run.
+	// Addr is the public address to listen on in cleartext, host:port. Run needs it or TLSAddr.
 	Addr string
+	// TLSAddr is the public address to listen on with TLS, host:port. Empty means none.
+	TLSAddr string
+	// Certificates are the files of the certificates for TLS. Required with TLSAddr. They are read again when
+	// they change.
+	Certificates []tlscert.Pair
+	// Limits bound what visitors can hold. Zero fields mean defaults.
+	Limits Limits
 	// RAM is the budget for stored objects; fills on their way may take half as
 	// much again. Zero means 512 MiB. The largest object stored is an eighth of it.
 	RAM cdn.Size
@@ -93,8 +101,13 @@ type Server struct {
 	closing    context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests
 	close      context.CancelFunc
 
-	tables atomic.Pointer[tables] // nil until a configuration is applied
-	addr   atomic.Pointer[net.TCPAddr]
+	certificates *tlscert.Keeper // nil without TLS
+	gate         *tlscert.Gate   // likewise
+	front        *front.Server
+
+	tables  atomic.Pointer[tables] // nil until a configuration is applied
+	addr    atomic.Pointer[net.TCPAddr]
+	tlsAddr atomic.Pointer[net.TCPAddr]
 }
 
 // New returns a Server that has no configuration yet.
@@ -132,6 +145,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.hitStatus = cacheStatus{hit: true}.format(s.name) + "; ttl="
 	s.records = newRecorder(cfg.AccessLog, s.name)
+	if err := s.openFront(); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
 	s.metrics = newMetrics(cfg.Registry, s)
 	return s, nil
 }
@@ -144,15 +160,20 @@ func (s *Server) Ready() error {
 	switch {
 	case s.tables.Load() == nil:
 		return errors.New("no configuration has been applied yet")
-	case s.addr.Load() == nil:
+	case s.cfg.Addr != "" && s.addr.Load() == nil, s.cfg.TLSAddr != "" && s.tlsAddr.Load() == nil:
 		return errors.New("not listening")
 	}
 	return nil
 }
 
-// Addr returns the address that the node listens on, or nil before that.
-func (s *Server) Addr() net.Addr {
-	if a := s.addr.Load(); a != nil {
+// Addr returns the address that the node listens on in cleartext, or nil if it does not, or not yet.
+func (s *Server) Addr() net.Addr { return addrOf(&s.addr) }
+
+// TLSAddr returns the address that the node listens on with TLS, or nil if it does not, or not yet.
+func (s *Server) TLSAddr() net.Addr { return addrOf(&s.tlsAddr) }
+
+func addrOf(p *atomic.Pointer[net.TCPAddr]) net.Addr {
+	if a := p.Load(); a != nil {
 		return a
 	}
 	return nil
@@ -169,43 +190,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("edge: %w", err)
 	}
 	defer stopRecords()
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Addr)
-	if err != nil {
+	if err := s.listen(ctx); err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}
-	if a, ok := l.Addr().(*net.TCPAddr); ok {
-		s.addr.Store(a)
-	}
-	defer s.addr.Store(nil)
-	s.log.InfoContext(ctx, "serving", "addr", l.Addr().String(), "node", s.name, "version", s.cfg.Version)
-	return s.serve(ctx, l)
-}
-
-// serve accepts until ctx ends, and returns when the last request is over.
-func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	stop := context.AfterFunc(ctx, s.close) // a tunnel has no end of its own to wait for
-	defer stop()
-	srv := &http1.Server{
-		Handler:  s,
-		Lane:     lane{s},
-		Limits:   http1.Limits{HeaderBytes: maxHeaderBytes, Stall: bodyStall, Drain: drainTimeout},
-		Log:      s.log,
-		Rejected: s.rejected,
-		Panicked: func(any) { s.metrics.panics.Inc() },
-	}
-	if err := srv.Serve(ctx, l); err != nil {
-		return fmt.Errorf("edge: serving: %w", err)
-	}
 	return nil
-}
-
-// rejected counts and records a request that was none.
-func (s *Server) rejected(remote net.Addr, status int, reason string) {
-	s.metrics.rejected.WithLabelValues(reason).Inc()
-	client := remote.String()
-	if addr, ok := remote.(*net.TCPAddr); ok {
-		client = addr.IP.String()
-	}
-	now := s.now()
-	s.records.add(&record{start: now, client: client, status: status, cache: wordError, reason: reason}, now)
 }

@@ -5,42 +5,48 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"nearcast/edge/tlscert"
 )
 
 // metrics is what the node counts.
 type metrics struct {
-	requests       *prometheus.CounterVec
-	rejected       *prometheus.CounterVec
-	bytes          prometheus.Counter
-	duration       prometheus.Histogram
-	upstream       *prometheus.CounterVec
-	upstreamErrors *prometheus.CounterVec
-	bypassed       prometheus.Counter
-	refused        prometheus.Counter
-	panics         prometheus.Counter
-	resumed        prometheus.Counter
-	broken         prometheus.Counter
-	coded          prometheus.Counter
-	bombs          prometheus.Counter
-	generation     prometheus.Gauge
-	hits           [6]prometheus.Counter // of requests, for hits, by class of status
+	requests           *prometheus.CounterVec
+	rejected           *prometheus.CounterVec
+	bytes              prometheus.Counter
+	duration           prometheus.Histogram
+	upstream           *prometheus.CounterVec
+	upstreamErrors     *prometheus.CounterVec
+	bypassed           prometheus.Counter
+	refused            prometheus.Counter
+	panics             prometheus.Counter
+	resumed            prometheus.Counter
+	broken             prometheus.Counter
+	coded              prometheus.Counter
+	bombs              prometheus.Counter
+	generation         prometheus.Gauge
+	abused             *prometheus.CounterVec
+	connectionsRefused *prometheus.CounterVec
+	hits               [6]prometheus.Counter // of requests, for hits, by class of status
 }
 
 // newMetrics makes the metrics and registers them, unless registry is nil.
 func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	m := &metrics{
-		requests:       counterVec("requests_total", "Requests answered, by what the cache did and class of status.", "cache", "status_class"),
-		rejected:       counterVec("requests_rejected_total", "Requests refused because they are not valid HTTP/1, by reason.", "reason"),
-		bytes:          counter("bytes_sent_total", "Octets of bodies sent."),
-		upstream:       counterVec("upstream_requests_total", "Requests sent to regional nodes and origins.", "upstream"),
-		upstreamErrors: counterVec("upstream_errors_total", "Requests that got no response from regional nodes and origins.", "upstream"),
-		bypassed:       counter("regional_bypassed_total", "Requests sent to the origin because no regional node answered."),
-		refused:        counter("store_refused_total", "Responses that the store had no room for."),
-		resumed:        counter("fills_resumed_total", "Bodies that upstream broke off and that were continued from where they ended."),
-		broken:         counter("responses_broken_off_total", "Responses cut short because the rest could not be had."),
-		coded:          counter("variants_coded_total", "Contents that a content coding was applied to."),
-		bombs:          counter("decoding_refused_total", "Bodies that would have decoded to far more octets than they have."),
-		panics:         counter("panics_total", "Panics while serving; each is a defect."),
+		requests:           counterVec("requests_total", "Requests answered, by what the cache did and class of status.", "cache", "status_class"),
+		rejected:           counterVec("requests_rejected_total", "Requests refused because they are not valid HTTP, by reason.", "reason"),
+		bytes:              counter("bytes_sent_total", "Octets of bodies sent."),
+		upstream:           counterVec("upstream_requests_total", "Requests sent to regional nodes and origins.", "upstream"),
+		upstreamErrors:     counterVec("upstream_errors_total", "Requests that got no response from regional nodes and origins.", "upstream"),
+		bypassed:           counter("regional_bypassed_total", "Requests sent to the origin because no regional node answered."),
+		refused:            counter("store_refused_total", "Responses that the store had no room for."),
+		resumed:            counter("fills_resumed_total", "Bodies that upstream broke off and that were continued from where they ended."),
+		broken:             counter("responses_broken_off_total", "Responses cut short because the rest could not be had."),
+		coded:              counter("variants_coded_total", "Contents that a content coding was applied to."),
+		abused:             counterVec("connections_abused_total", "Connections of HTTP/2 ended because they cost too much, by budget.", "budget"),
+		connectionsRefused: counterVec("connections_refused_total", "Connections closed at once because there were too many, by limit.", "limit"),
+		bombs:              counter("decoding_refused_total", "Bodies that would have decoded to far more octets than they have."),
+		panics:             counter("panics_total", "Panics while serving; each is a defect."),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_edge_configuration_generation", Help: "Generation of the configuration that is served.",
 		}),
@@ -54,8 +60,9 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	}
 	if registry != nil {
 		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.coded, m.bombs,
-			m.generation, s.records.dropped)
+			m.abused, m.connectionsRefused, m.generation, s.records.dropped)
 		registry.MustRegister(gauges(s)...)
+		registry.MustRegister(tlsGauges(s)...)
 	}
 	return m
 }
@@ -73,8 +80,33 @@ func gauges(s *Server) []prometheus.Collector {
 			func() float64 { return float64(s.store.Stats().Objects) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "nearcast_edge_store_evictions_total", Help: "Objects given up for room."},
 			func() float64 { return float64(s.store.Stats().Evictions) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_connections", Help: "Open connections of visitors."},
+			func() float64 { return float64(s.front.Connections()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_purge_revision", Help: "Newest purge applied."},
 			func() float64 { return float64(s.applied.load()) }),
+	}
+}
+
+// tlsGauges are of TLS; there are none without.
+func tlsGauges(s *Server) []prometheus.Collector {
+	if s.certificates == nil {
+		return nil
+	}
+	handshakes := func(result string, value func(tlscert.Counts) int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "nearcast_edge_tls_handshakes_total", Help: "TLS handshakes that ended, by how.", ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(value(s.gate.Counts())) })
+	}
+	return []prometheus.Collector{
+		handshakes("done", func(c tlscert.Counts) int64 { return c.Done }),
+		handshakes("failed", func(c tlscert.Counts) int64 { return c.Failed }),
+		handshakes("timed-out", func(c tlscert.Counts) int64 { return c.TimedOut }),
+		handshakes("dropped", func(c tlscert.Counts) int64 { return c.Dropped }),
+		handshakes("refused", func(c tlscert.Counts) int64 { return c.Refused }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_tls_handshakes_pending", Help: "TLS handshakes under way."},
+			func() float64 { return float64(s.gate.Counts().Pending) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_certificate_expiry_timestamp_seconds", Help: "When the first of the certificates in use expires."},
+			func() float64 { return float64(s.certificates.NotAfter().Unix()) }),
 	}
 }
 

@@ -82,6 +82,10 @@ func (x *exchange) identify(t *tables) bool {
 		x.fail(http.StatusNotFound, "no site is configured for domain "+string(host))
 		return false
 	}
+	if x.s.misdirected(t, r.TLS, host, site) {
+		x.fail(http.StatusMisdirectedRequest, "this connection was made for another host than "+string(host)+"; connect anew")
+		return false
+	}
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
@@ -194,7 +198,10 @@ func clientAddr(r *http.Request) string {
 
 // protocol is the received-protocol of Via (RFC 9110 section 7.6.3).
 func protocol(r *http.Request) string {
-	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+	switch {
+	case r.ProtoMajor == 2:
+		return "2"
+	case r.ProtoMinor == 0:
 		return "1.0"
 	}
 	return "1.1"

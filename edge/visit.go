@@ -60,7 +60,7 @@ func (v *visit) at(t *tables, p *hit.Peer, host string) bool {
 		return false
 	}
 	site, domain, ok := t.routes.Match(name)
-	if !ok {
+	if !ok || v.server.misdirected(t, p.TLS, name, site) {
 		return false
 	}
 	v.site, v.domain, v.rules = site, cdn.Domain(strings.Clone(string(domain))), t.rules[site]

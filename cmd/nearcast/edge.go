@@ -13,6 +13,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/control/feedclient"
 	"nearcast/edge"
+	"nearcast/edge/tlscert"
 	"nearcast/origin"
 	"nearcast/routequality/gossip"
 )
@@ -27,6 +28,11 @@ type edgeFlags struct {
 	gossip    string
 	join      string
 	obey      bool
+
+	tlsListen string
+	certs     []string
+	keys      []string
+	limits    edge.Limits
 }
 
 func newEdge() *cobra.Command {
@@ -38,26 +44,64 @@ func newEdge() *cobra.Command {
 according to the tier of its POP. With --origin it stands alone: a caching proxy in
 front of one origin that obeys the origin's headers and adds no rule of its own; with
 --dir it writes DIR/access.ndjson.`,
-		Example: "  nearcast edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000",
-		Args:    cobra.NoArgs,
+		Example: `  nearcast edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000
+  nearcast edge --tls-listen 127.0.0.1:8443 --cert cert.pem --key key.pem --origin http://127.0.0.1:9000`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runEdge(cmd, &f)
 		},
 	}
 	f.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "", "`ADDR` that visitors connect to, host:port")
+	flags.StringVar(&f.listen, "listen", "", "`ADDR` that visitors connect to in cleartext, host:port")
+	flags.StringVar(&f.tlsListen, "tls-listen", "", "`ADDR` that visitors connect to with TLS, host:port; HTTP/2 and HTTP/1.1")
+	flags.StringArrayVar(&f.certs, "cert", nil, "`FILE` with a certificate and its chain in PEM; give one --key for each, in the same order. Read again when it changes")
+	flags.StringArrayVar(&f.keys, "key", nil, "`FILE` with the private key of a certificate in PEM")
+	registerLimits(cmd, &f.limits)
 	flags.StringVar(&f.origin, "origin", "", "stand alone in front of the origin at `URL`")
 	flags.BoolVar(&f.obey, "obey-request-cache-control", false, "stand alone and let visitors' Cache-Control force validation; it lets any of them send load to the origin")
 	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored bodies may fill, as a `SIZE`")
 	flags.StringVar(&f.accessLog, "access-log", "", "`FILE` that gets a line of JSON for each request; none if empty")
 	flags.StringVar(&f.gossip, "gossip", "", "`ADDR` of this node in the gossip pool, IP:port")
 	flags.StringVar(&f.join, "join", "", "`ADDRS` of members of the gossip pool, comma-separated")
-	must(cmd.MarkFlagRequired("listen"))
+	cmd.MarkFlagsOneRequired("listen", "tls-listen")
+	cmd.MarkFlagsRequiredTogether("cert", "key")
 	cmd.MarkFlagsMutuallyExclusive("origin", "control")
 	cmd.MarkFlagsOneRequired("origin", "control")
 	cmd.MarkFlagsRequiredTogether("control", "gossip")
 	return cmd
+}
+
+// registerLimits adds the flags of the limits. Zero, which is what is not given, is the default.
+func registerLimits(cmd *cobra.Command, l *edge.Limits) {
+	flags := cmd.Flags()
+	flags.IntVar(&l.Connections, "max-connections", 100_000, "most connections; more are closed at once")
+	flags.IntVar(&l.ConnectionsPerClient, "max-connections-per-client", 0, "most connections of one IPv4 address or IPv6 /64 (default half of --max-connections)")
+	flags.IntVar(&l.Handshakes, "max-handshakes", 10_000, "most TLS handshakes under way; the oldest makes room")
+	flags.IntVar(&l.HandshakesPerClient, "max-handshakes-per-client", 1_000, "most TLS handshakes of one IPv4 address or IPv6 /64")
+	flags.IntVar(&l.Streams, "max-streams", 128, "most requests under way on one connection of HTTP/2")
+	flags.IntVar(&l.HeaderBytes, "max-header-bytes", 64<<10, "largest head of a request in octets")
+	flags.DurationVar(&l.HeaderTime, "header-timeout", 10*time.Second, "longest time for a request's head, and for a TLS handshake")
+	flags.DurationVar(&l.IdleTime, "idle-timeout", 75*time.Second, "longest wait of a connection for a request")
+	flags.DurationVar(&l.Stall, "stall-timeout", time.Minute, "longest time in which a visitor sends nothing of a body, or takes nothing of a response")
+	flags.IntVar(&l.MinRate, "min-rate", 500, "octets of a body that a visitor has to send in a second, on average")
+}
+
+// certificates are the pairs of --cert and --key.
+func (f *edgeFlags) certificates() ([]tlscert.Pair, error) {
+	switch {
+	case len(f.certs) != len(f.keys):
+		return nil, cdn.Errorf(cdn.Invalid, "", "%d --cert and %d --key: want one key for each certificate", len(f.certs), len(f.keys))
+	case f.tlsListen != "" && len(f.certs) == 0:
+		return nil, cdn.Errorf(cdn.Invalid, "", "--tls-listen needs --cert and --key")
+	case f.tlsListen == "" && len(f.certs) > 0:
+		return nil, cdn.Errorf(cdn.Invalid, "", "--cert and --key are for --tls-listen")
+	}
+	var pairs []tlscert.Pair
+	for i := range f.certs {
+		pairs = append(pairs, tlscert.Pair{Chain: f.certs[i], Key: f.keys[i]})
+	}
+	return pairs, nil
 }
 
 func runEdge(cmd *cobra.Command, f *edgeFlags) error {
@@ -70,8 +114,11 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 		return err
 	}
 	cfg := edge.Config{
-		Node: r.node, Addr: f.listen, RAM: ram, AccessLog: f.accessLog,
+		Node: r.node, Addr: f.listen, TLSAddr: f.tlsListen, Limits: f.limits, RAM: ram, AccessLog: f.accessLog,
 		Log: r.log, Registry: r.registry, Version: Version,
+	}
+	if cfg.Certificates, err = f.certificates(); err != nil {
+		return err
 	}
 	client := origin.New(origin.Config{Log: r.log, Registry: r.registry})
 	defer client.Close()

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
-	"nearcast/internal/rawtcp"
 )
 
 // conn is a connection being served. What is not under mu belongs to the goroutine that
@@ -55,8 +54,10 @@ type conn struct {
 	cut    chan struct{} // closed when cutter has done its work
 }
 
-// ServeConn serves requests on a connection until it is closed, as [Server.Serve] does. It
-// closes the connection, unless the handler hijacked it. A [*tls.Conn] shakes hands first.
+// ServeConn serves requests on a connection until it is over, and closes it, unless the handler hijacked it.
+// state is what its TLS handshake, which is done, has agreed on; nil means cleartext. When ctx ends, a connection
+// that waits for a request is closed, and a running request may finish within Limits.Drain; a handler that ignores the end
+// of its request's context delays that.
 //
 // The handler's ResponseWriter is that of net/http in all that is said there, flushing,
 // interim responses (WriteHeader with 1xx), trailers, [http.ErrAbortHandler] and
@@ -64,22 +65,24 @@ type conn struct {
 // or value could not be sent as it is (control characters, CR and LF above all) is left
 // out; a status outside 100 to 999 becomes 500; a panic ends the connection; SetReadDeadline is for the
 // request's body only; and whatever reads the body may do so while the answer is being written.
-func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
+//
+//nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own
+func (s *Server) ServeConn(ctx context.Context, nc net.Conn, state *tls.ConnectionState) {
 	c := &conn{
-		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: rawtcp.Wrap(nc),
+		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: nc, tls: state,
 		remote: nc.RemoteAddr().String(),
 	}
 	c.slack = slackOf(&c.lim)
-	c.peer.Client = withoutPort(c.remote)
+	c.peer = hit.Peer{Client: withoutPort(c.remote), TLS: state}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
-	c.out.parts, _ = c.nc.(partsWriter)
+	c.out.parts, _ = nc.(partsWriter)
+	if t, ok := nc.(*tls.Conn); ok {
+		c.out.wire, _ = t.NetConn().(corker)
+	}
 	stop := c.follow(ctx)
 	defer c.end(stop)
-	if !c.handshake() { //nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own
-		return
-	}
-	for c.serveOne() { //nolint:contextcheck // as above
+	for c.serveOne() {
 	}
 }
 
@@ -94,22 +97,6 @@ func (c *conn) end(stop func()) {
 	c.cancel()
 	stop()
 	c.give()
-}
-
-func (c *conn) handshake() bool {
-	t, ok := c.nc.(*tls.Conn)
-	if !ok {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.lim.HeaderTime)
-	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
-		c.log.DebugContext(ctx, "shaking hands", "remote", c.remote, "error", err)
-		return false
-	}
-	state := t.ConnectionState()
-	c.tls, c.peer.TLS = &state, &state
-	return true
 }
 
 // serveOne serves one request and reports whether there may be another one.

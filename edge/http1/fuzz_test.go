@@ -143,7 +143,7 @@ func FuzzConnection(f *testing.F) {
 		})}
 		srv.Rejected = func(net.Addr, int, string) { methods = append(methods, "") }
 		conn := &script{in: bytes.NewReader(p)}
-		srv.ServeConn(context.Background(), conn)
+		srv.ServeConn(context.Background(), conn, nil)
 		checkAnswers(t, &conn.out, methods)
 	})
 }

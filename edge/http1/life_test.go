@@ -155,45 +155,6 @@ func TestStopCutsRequests(t *testing.T) {
 	c.wantEnd()
 }
 
-// A listener that fails.
-type brokenListener struct {
-	net.Listener
-
-	errs chan error
-}
-
-func (l *brokenListener) Accept() (net.Conn, error) {
-	select {
-	case err := <-l.errs:
-		return nil, &net.OpError{Op: "accept", Err: err}
-	default:
-		return l.Listener.Accept()
-	}
-}
-
-func TestAcceptGoesOnAfterFailuresThatPass(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken := &brokenListener{l, make(chan error, 3)}
-	broken.errs <- syscall.EMFILE
-	broken.errs <- syscall.ECONNABORTED
-	served := make(chan error, 1)
-	srv := &http1.Server{Handler: byPath{}}
-	go func() { served <- srv.Serve(t.Context(), broken) }()
-	c := dial(t, l.Addr().String())
-	c.send(marker)
-	c.want(200, "")
-	broken.errs <- syscall.EINVAL
-	c2 := dial(t, l.Addr().String()) // ends the Accept that waits
-	if err := <-served; !errors.Is(err, syscall.EINVAL) {
-		t.Errorf("got %v, want %v", err, syscall.EINVAL)
-	}
-	c.wantEnd()
-	c2.wantEnd()
-}
-
 func TestHijack(t *testing.T) {
 	h := byPath{
 		"/raw": func(w http.ResponseWriter, r *http.Request) {

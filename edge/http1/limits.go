@@ -28,8 +28,7 @@ type Limits struct {
 	// Unread is how many octets of a body that the handler left are read and dropped
 	// to keep the connection. Default 64 KiB.
 	Unread int64
-	// HeaderTime is how long a head may take from its first octet, and a TLS
-	// handshake. Default 10 s. A slower head is answered with 408.
+	// HeaderTime is how long a head may take from its first octet. Default 10 s. A slower head is answered with 408.
 	HeaderTime time.Duration
 	// IdleTime is how long a connection may wait for the first octet of a request.
 	// Default 75 s.

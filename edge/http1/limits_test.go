@@ -26,7 +26,7 @@ func inBubble(t *testing.T, s *http1.Server, use func(c *client)) {
 		ours, theirs := net.Pipe()
 		served := make(chan struct{})
 		go func() {
-			s.ServeConn(ctx, theirs)
+			s.ServeConn(ctx, theirs, nil)
 			close(served)
 		}()
 		use(&client{ours, t, bufio.NewReader(ours)})

@@ -18,6 +18,13 @@ type output struct {
 	vec   [][]byte    // memory for all
 	all   net.Buffers // what is being sent; WriteTo eats it
 	parts partsWriter // the connection, if it is one
+	wire  corker      // under the connection's TLS, if there is one
+}
+
+// corker keeps the records of a large write, so that they go in one system call.
+type corker interface {
+	Cork()
+	Uncork() error
 }
 
 // partsWriter is a connection that writes several parts at a lower price than [net.Buffers].
@@ -115,6 +122,14 @@ func (o *output) content(pieces [][]byte) (n int64) {
 // records is content over TLS. What waits goes in one record with as much of the content as fits: alone it would
 // cost a record, and a system call.
 func (o *output) records(pieces [][]byte) (n int64) {
+	if o.wire != nil {
+		o.wire.Cork()
+		defer func() {
+			if err := o.wire.Uncork(); err != nil {
+				o.err = err
+			}
+		}()
+	}
 	joined := 0
 	for _, piece := range pieces {
 		part := piece[:min(len(piece), max(0, recordSize-len(o.buf)))]

@@ -3,6 +3,7 @@ package http1_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -54,13 +55,43 @@ func serveOn(t *testing.T, s *http1.Server, wrap func(net.Listener) net.Listener
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, wrap(l)) }()
+	go func() { served <- serve(ctx, s, wrap(l)) }()
 	return l.Addr().String(), sync.OnceFunc(func() {
 		cancel()
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	})
+}
+
+// serve serves every connection of a listener.
+func serve(ctx context.Context, s *http1.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	var conns sync.WaitGroup
+	defer conns.Wait()
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		conns.Go(func() {
+			t, ok := nc.(*tls.Conn)
+			if !ok {
+				s.ServeConn(ctx, nc, nil)
+				return
+			}
+			if err := t.HandshakeContext(ctx); err != nil {
+				t.Close()
+				return
+			}
+			state := t.ConnectionState()
+			s.ServeConn(ctx, t, &state)
+		})
+	}
 }
 
 // client is a client that sends octets as it is told.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"nearcast/edge/http1"
 )
@@ -67,15 +66,6 @@ func TestStandardClient(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestHandshakeThatDoesNotEnd(t *testing.T) {
-	addr := startOn(t, &http1.Server{Handler: byPath{}, Limits: http1.Limits{HeaderTime: 20 * time.Millisecond}}, func(l net.Listener) net.Listener {
-		return tls.NewListener(l, &tls.Config{})
-	})
-	c := dial(t, addr)
-	c.send("\x16\x03")
-	c.wantEnd()
 }
 
 func TestBodyIsClosedByTheHandler(t *testing.T) {

@@ -34,6 +34,9 @@ func WireUnder(c *tls.Conn) *Wire {
 	return w
 }
 
+// NetConn returns the connection below.
+func (w *Wire) NetConn() net.Conn { return w.Conn }
+
 // Read reads from the connection. It is for crypto/tls.
 func (w *Wire) Read(p []byte) (int, error) {
 	if w.turn != nil {

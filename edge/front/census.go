@@ -1,0 +1,112 @@
+package front
+
+import (
+	"cmp"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Limits bound the connections of a Server. A field that is zero means its default.
+type Limits struct {
+	// Connections is how many connections there may be. Default 100,000. More are closed at once.
+	Connections int
+	// PerClient is how many of them one client may have: an IPv4 address, or an IPv6 /64. Default half of
+	// Connections: whole networks share an address, and one must not shut the others out.
+	PerClient int
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Connections = cmp.Or(l.Connections, 100_000)
+	l.PerClient = cmp.Or(l.PerClient, (l.Connections+1)/2)
+	return l
+}
+
+// census counts the connections.
+type census struct {
+	mu      sync.Mutex // guards the following
+	all     int
+	clients map[netip.Addr]int
+	told    time.Time // when a refusal was last logged
+	untold  int       // refusals since
+}
+
+// enter counts a connection, or returns the limit that it would exceed.
+func (c *census) enter(client netip.Addr, lim Limits) (reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.all >= lim.Connections:
+		return "connections"
+	case c.clients[client] >= lim.PerClient:
+		return "client-connections"
+	}
+	if c.clients == nil {
+		c.clients = make(map[netip.Addr]int)
+	}
+	c.all++
+	c.clients[client]++
+	return ""
+}
+
+func (c *census) leave(client netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all--
+	if c.clients[client]--; c.clients[client] == 0 {
+		delete(c.clients, client)
+	}
+}
+
+// tell reports whether a refusal is to be logged: one a second is.
+func (c *census) tell() (others int, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.told) < time.Second {
+		c.untold++
+		return 0, false
+	}
+	others = c.untold
+	c.told, c.untold = time.Now(), 0
+	return others, true
+}
+
+// Connections returns how many connections there are.
+func (s *Server) Connections() int {
+	s.census.mu.Lock()
+	defer s.census.mu.Unlock()
+	return s.census.all
+}
+
+// admit counts a connection, or closes it if there are too many.
+func (s *Server) admit(nc net.Conn) (client netip.Addr, ok bool) {
+	client = clientOf(nc.RemoteAddr())
+	reason := s.census.enter(client, s.Limits.withDefaults())
+	if reason == "" {
+		return client, true
+	}
+	nc.Close() //nolint:errcheck // nobody is left to be told
+	if s.Refused != nil {
+		s.Refused(nc.RemoteAddr(), reason)
+	}
+	if others, ok := s.census.tell(); ok {
+		s.logger().Warn("a connection was refused", "client", client.String(), "limit", reason, "others_since_last", others)
+	}
+	return client, false
+}
+
+// clientOf returns whom an address belongs to: an IPv6 client has a /64 to choose from.
+func clientOf(a net.Addr) netip.Addr {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if ip.Is6() {
+		if p, err := ip.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return ip
+}

@@ -1,0 +1,143 @@
+package front
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"nearcast/edge/http1"
+	"nearcast/edge/http2"
+	"nearcast/edge/tlscert"
+	"nearcast/internal/rawtcp"
+)
+
+// Protocols are the ALPN names of what a Server speaks, the preferred one first (RFC 7301, RFC 9113 section 3.2).
+func Protocols() []string { return []string{"h2", "http/1.1"} }
+
+// Server serves the connections of listeners. Its fields must not be changed once it serves.
+type Server struct {
+	// HTTP1 and HTTP2 serve what speaks their protocol. Required.
+	HTTP1 *http1.Server
+	HTTP2 *http2.Server
+	// Gate and TLS are for listeners with TLS. Required for those.
+	Gate *tlscert.Gate
+	TLS  *tls.Config
+	// Limits bound all connections together. Zero fields mean defaults.
+	Limits Limits
+	// Log gets what an operator should know. Nil discards it.
+	Log *slog.Logger
+	// Refused is called for each connection that was closed at once, with a short stable word for the limit. It must not
+	// block. Nil is allowed.
+	Refused func(remote net.Addr, reason string)
+
+	census census
+}
+
+// Serve accepts connections and serves each on a goroutine of its own until ctx ends. Then running requests may finish,
+// within the limits of their server, and Serve returns nil when the last connection is over.
+//
+// A failure to accept that may pass (no more file descriptors, say) is waited out. Any other ends Serve in the same
+// way, and is returned. The listener is closed in every case. Several listeners may be served at the same time.
+func (s *Server) Serve(ctx context.Context, l net.Listener, secure bool) error {
+	running, stop := context.WithCancel(ctx)
+	closed := make(chan struct{})
+	context.AfterFunc(running, func() {
+		defer close(closed)
+		l.Close() //nolint:errcheck // there is nothing to lose in a listener
+	})
+	var conns sync.WaitGroup
+	err := s.accept(running, l, func(nc net.Conn) {
+		client, ok := s.admit(nc)
+		if !ok {
+			return
+		}
+		conns.Go(func() {
+			defer s.census.leave(client)
+			s.serve(running, nc, secure)
+		})
+	})
+	stop()
+	<-closed
+	conns.Wait()
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the listener fails because it was closed, as asked
+	}
+	return fmt.Errorf("front: accepting connections: %w", err)
+}
+
+// serve serves one connection.
+func (s *Server) serve(ctx context.Context, nc net.Conn, secure bool) {
+	nc = rawtcp.Wrap(nc)
+	if !secure {
+		s.HTTP1.ServeConn(ctx, nc, nil)
+		return
+	}
+	c, err := s.Gate.Handshake(ctx, nc, s.TLS)
+	if err != nil {
+		s.logger().DebugContext(ctx, "shaking hands", "remote", nc.RemoteAddr().String(), "error", err)
+		return
+	}
+	state := c.ConnectionState()
+	if state.NegotiatedProtocol == "h2" {
+		s.HTTP2.ServeConn(ctx, c, &state)
+		return
+	}
+	s.HTTP1.ServeConn(ctx, c, &state)
+}
+
+// The pause after a failed accept doubles from the one to the other.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// accept hands connections over until ctx ends or the listener fails for good.
+func (s *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
+	pause := minAcceptPause
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = minAcceptPause
+			serve(nc)
+			continue
+		case ctx.Err() != nil || !passing(err):
+			return err //nolint:wrapcheck // Serve does
+		}
+		s.logger().WarnContext(ctx, "accepting a connection failed, trying again", "pause", pause, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err() //nolint:wrapcheck // Serve does
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxAcceptPause)
+	}
+}
+
+// passing reports whether a failure to accept may be gone the next time: the client hung up
+// first, or the machine is out of something.
+func passing(err error) bool {
+	for _, errno := range [...]syscall.Errno{
+		syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.EPROTO, syscall.EPERM, syscall.EINTR,
+	} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func (s *Server) logger() *slog.Logger {
+	if s.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Log
+}
