@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,15 +264,13 @@ func TestSlowClients(t *testing.T) {
 				begin := time.Now()
 				c := connect(t, &http2.Server{Handler: h, Abused: w.abused})
 				c.nc.Write(row.octets)
+				var dripping sync.WaitGroup
 				if row.drip {
-					go func() {
-						for {
+					dripping.Go(func() {
+						for err := error(nil); err == nil; _, err = c.nc.Write([]byte("a")) {
 							<-time.After(5 * time.Second)
-							if _, err := c.nc.Write([]byte("a")); err != nil {
-								return
-							}
 						}
-					}()
+					})
 				}
 				c.wantGoAway(row.code)
 				if got := time.Since(begin); got < row.after || got > row.after+5*time.Second {
@@ -281,6 +280,7 @@ func TestSlowClients(t *testing.T) {
 					t.Errorf("the word is %q, want %q", w.all(), row.word)
 				}
 				c.wantEnd()
+				dripping.Wait()
 			})
 		})
 	}
