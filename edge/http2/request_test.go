@@ -162,7 +162,7 @@ func TestRequestAsTheHandlerSeesIt(t *testing.T) {
 	}{
 		{[]string{"x-a: 1", "x-A: 2"}[:1], nil, nil, `GET HTTP/2.0 2.0 host=a.example url=/? uri=/ length=0 body="" err=<nil> header=map[X-A:[1]] trailer=map[] tls=false`},
 		{[]string{"cookie: a=1", "x: 1", "cookie: b=2", "cookie: c=3"}, nil, nil, `GET HTTP/2.0 2.0 host=a.example url=/? uri=/ length=0 body="" err=<nil> header=map[Cookie:[a=1; b=2; c=3] X:[1]] trailer=map[] tls=false`},
-		{[]string{"-:authority", "host: b.example:80", ":path: /%41?q=1"}, nil, nil, `GET HTTP/2.0 2.0 host=b.example:80 url=/A?q=1 uri=/%41?q=1 length=0 body="" err=<nil> header=map[] trailer=map[] tls=false`},
+		{[]string{"-:authority", ":path: /%41?q=1", "host: b.example:80"}, nil, nil, `GET HTTP/2.0 2.0 host=b.example:80 url=/A?q=1 uri=/%41?q=1 length=0 body="" err=<nil> header=map[] trailer=map[] tls=false`},
 		{[]string{"host: A.EXAMPLE:80", "te: trailers"}, nil, nil, `GET HTTP/2.0 2.0 host=a.example url=/? uri=/ length=0 body="" err=<nil> header=map[Te:[trailers]] trailer=map[] tls=false`},
 		{[]string{":method: OPTIONS", ":path: *"}, nil, nil, `OPTIONS HTTP/2.0 2.0 host=a.example url=*? uri=* length=0 body="" err=<nil> header=map[] trailer=map[] tls=false`},
 		{[]string{":method: POST", "content-length: 5"}, []string{"he", "", "llo"}, nil, `POST HTTP/2.0 2.0 host=a.example url=/? uri=/ length=5 body="hello" err=<nil> header=map[Content-Length:[5]] trailer=map[] tls=false`},

@@ -64,9 +64,15 @@ type client struct {
 // connect serves one connection, on which nothing has been sent yet.
 func connect(t *testing.T, s *http2.Server) *client {
 	t.Helper()
+	return connectDeaf(t, s, 1<<16)
+}
+
+// connectDeaf is connect for a client that reads only so many frames ahead of its test.
+func connectDeaf(t *testing.T, s *http2.Server, ahead int) *client {
+	t.Helper()
 	ours, theirs := net.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &client{t: t, nc: ours, frames: make(chan got, 1<<16), served: make(chan struct{}), next: 1, stop: cancel}
+	c := &client{t: t, nc: ours, frames: make(chan got, ahead), served: make(chan struct{}), next: 1, stop: cancel}
 	c.Framer = h2.NewFramer(ours, ours)
 	c.AllowIllegalWrites = true
 	c.enc = hpack.NewEncoder(&c.block)

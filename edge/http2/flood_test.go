@@ -1,0 +1,314 @@
+package http2_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	h2 "golang.org/x/net/http2"
+
+	"nearcast/edge/http2"
+)
+
+// floods send one thing after the other that costs something and brings nothing. send reports false when the
+// connection does not take it any more.
+func floods() map[string]struct {
+	word  string
+	begin func(c *client)
+	send  func(c *client) error
+} {
+	type flood = struct {
+		word  string
+		begin func(c *client)
+		send  func(c *client) error
+	}
+	nothing := func(*client) {}
+	open := func(c *client) { c.request(false, ":method: POST", ":path: /wait") }
+	head := func(c *client) error {
+		c.next += 2
+		return c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: c.encode(":path: /wait"), EndHeaders: true, EndStream: true})
+	}
+	// The ways to have the server reset streams (CVE-2025-8671).
+	madeToReset := func(reset func(c *client, id uint32) error) flood {
+		return flood{"resets", nothing, func(c *client) error {
+			head(c)
+			return reset(c, c.next)
+		}}
+	}
+	return map[string]flood{
+		"rapid reset (CVE-2023-44487)": {"resets", nothing, func(c *client) error {
+			head(c)
+			return c.WriteRSTStream(c.next, h2.ErrCodeCancel)
+		}},
+		"rapid reset of hits": {"resets", nothing, func(c *client) error {
+			c.next += 2
+			c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: c.encode(":path: /hit/10"), EndHeaders: true, EndStream: true})
+			return c.WriteRSTStream(c.next, h2.ErrCodeCancel)
+		}},
+		"window update of 0": madeToReset(func(c *client, id uint32) error { return c.WriteWindowUpdate(id, 0) }),
+		"window overflow":    madeToReset(func(c *client, id uint32) error { return c.WriteWindowUpdate(id, 1<<31-1) }),
+		"priority size":      madeToReset(func(c *client, id uint32) error { return c.WriteRawFrame(h2.FramePriority, 0, id, []byte{1}) }),
+		"self-dependency": madeToReset(func(c *client, id uint32) error {
+			return c.WritePriority(id, h2.PriorityParam{StreamDep: id})
+		}),
+		"data after the end": madeToReset(func(c *client, id uint32) error { return c.WriteData(id, true, nil) }),
+		"headers after the end": madeToReset(func(c *client, id uint32) error {
+			return c.WriteHeaders(h2.HeadersFrameParam{StreamID: id, BlockFragment: c.raw("x: 1"), EndHeaders: true, EndStream: true})
+		}),
+		"malformed requests": {"resets", nothing, func(c *client) error {
+			c.next += 2
+			return c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: c.encode("X: 1"), EndHeaders: true, EndStream: true})
+		}},
+		"too many streams": {"resets", nothing, head},
+		"hpack bomb": {"resets", func(c *client) { c.get("x-bomb: " + strings.Repeat("x", 3900)) }, func(c *client) error {
+			c.next += 2
+			block := append(bytes.Clone(c.encode("x-bomb: "+strings.Repeat("x", 3900))), bytes.Repeat([]byte{0x80 | 62}, 10_000)...)
+			return c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: block, EndHeaders: true, EndStream: true})
+		}},
+		"continuation": {"continuation-flood", func(c *client) {
+			c.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode()})
+		}, func(c *client) error { return c.WriteContinuation(1, false, bytes.Repeat([]byte{0x82}, 16384)) }},
+		"empty continuation (CVE-2024-27316)": {"continuation-flood", func(c *client) {
+			c.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode()})
+		}, func(c *client) error { return c.WriteContinuation(1, false, nil) }},
+		"settings":        {"settings-flood", nothing, func(c *client) error { return c.WriteSettings() }},
+		"settings ack":    {"settings-flood", nothing, func(c *client) error { return c.WriteSettingsAck() }},
+		"ping":            {"ping-flood", nothing, func(c *client) error { return c.WritePing(false, [8]byte{}) }},
+		"ping ack":        {"ping-flood", nothing, func(c *client) error { return c.WritePing(true, [8]byte{}) }},
+		"priority":        {"priority-flood", nothing, func(c *client) error { return c.WritePriority(1, h2.PriorityParam{}) }},
+		"priority update": {"priority-flood", nothing, func(c *client) error { return c.WritePriorityUpdate(1, "u=1") }},
+		"empty data":      {"empty-data-flood", open, func(c *client) error { return c.WriteData(1, false, nil) }},
+		"padding only":    {"empty-data-flood", open, func(c *client) error { return c.WriteDataPadded(1, false, nil, make([]byte, 200)) }},
+		"window update":   {"window-update-flood", nothing, func(c *client) error { return c.WriteWindowUpdate(0, 1) }},
+		"data dribble (CVE-2019-9511)": {"window-update-flood", func(c *client) {
+			c.WriteSettings(window(0))
+			c.request(true, ":path: /hit/1000000")
+		}, func(c *client) error { return c.WriteWindowUpdate(1, 1) }},
+		"unknown frames": {"unknown-frame-flood", nothing, func(c *client) error { return c.WriteRawFrame(0xbb, 0, 0, nil) }},
+		"goaway":         {"goaway-flood", nothing, func(c *client) error { return c.WriteGoAway(0, h2.ErrCodeNo, nil) }},
+	}
+}
+
+// Each flood ends its connection soon, with a word for it and a line in the log, and the server keeps nothing of it.
+func TestFloods(t *testing.T) {
+	wait := byPath{"/wait": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
+	for name, flood := range floods() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var w words
+				var log bytes.Buffer
+				c := greet(t, &http2.Server{Handler: wait, Lane: new(lane), Abused: w.abused, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				begin := time.Now()
+				flood.begin(c)
+				n := 0
+				for n < 50_000 && flood.send(c) == nil {
+					n++
+				}
+				c.wantGoAway(h2.ErrCodeEnhanceYourCalm)
+				c.wantEnd()
+				if n > 2000 {
+					t.Errorf("it took %d of them", n)
+				}
+				if held := time.Since(begin); held < time.Second || held > 2*time.Second {
+					t.Errorf("the connection was held for %v", held)
+				}
+				if w.all() != flood.word || strings.Count(log.String(), "cost too much") != 1 || !strings.Contains(log.String(), "reason="+flood.word+" frames=") {
+					t.Errorf("the words are %q, the log is %s", w.all(), &log)
+				}
+			})
+		})
+	}
+}
+
+// What busy honest clients do is no flood.
+func TestNoFloods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wait := byPath{"/wait": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
+		c := greet(t, &http2.Server{Handler: wait, Lane: new(lane)}, largeWindows())
+		for i := range 2000 {
+			a := c.answerTo(c.get(":path: /hit/2000"))
+			if a.body != content(2000) {
+				t.Fatalf("got %+v", a)
+			}
+			c.WriteWindowUpdate(0, 2000)
+			c.WriteWindowUpdate(c.next-2, 2000)
+			c.WritePriorityUpdate(c.next, "u=1")
+			if i%2 == 0 && i > 0 { // a browser that leaves a page
+				c.WriteRSTStream(c.get(":path: /wait"), h2.ErrCodeCancel)
+			}
+			if i%100 == 0 {
+				c.ping()
+				c.WriteSettings()
+				<-time.After(time.Minute)
+			}
+		}
+		c.ping()
+	})
+}
+
+// A client that does not read cannot make the answers to its control frames pile up, nor those to its requests.
+func TestRepliesAreBounded(t *testing.T) {
+	for name, send := range map[string]func(c *client) error{
+		"requests": func(c *client) error {
+			c.next += 2
+			return c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: c.encode(":method: HEAD", ":path: /hit/10"), EndHeaders: true, EndStream: true})
+		},
+		"resets": func(c *client) error {
+			c.next += 2
+			return c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: c.encode("X: 1"), EndHeaders: true, EndStream: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := connectDeaf(t, &http2.Server{Handler: byPath{}, Lane: new(lane)}, 3).hello(largeWindows())
+				c.WriteWindowUpdate(0, 1<<30)
+				c.get(":path: /hit/10000000")
+				n := 0
+				for n < 100_000 && send(c) == nil {
+					n++
+				}
+				if n > 5000 {
+					t.Errorf("it took %d of them", n)
+				}
+			})
+		})
+	}
+}
+
+// A slot is taken until the handler has returned, whatever became of its stream.
+func TestSlotsOfResetStreams(t *testing.T) {
+	release := make(chan struct{})
+	h := byPath{"/stubborn": func(http.ResponseWriter, *http.Request) { <-release }}
+	var w words
+	c := greet(t, &http2.Server{Handler: h, Limits: http2.Limits{Streams: 3}, Rejected: w.rejected})
+	for range 3 {
+		c.WriteRSTStream(c.get(":path: /stubborn"), h2.ErrCodeCancel)
+	}
+	c.wantReset(c.get(), h2.ErrCodeRefusedStream)
+	if got := w.all(); got != "503 too-many-streams" {
+		t.Errorf("got %q", got)
+	}
+	close(release)
+	for { // until the first one has returned
+		if a := c.answerTo(c.get()); a.body == "ok" {
+			break
+		}
+		runtime.Gosched()
+	}
+}
+
+// Only so many connections are held; further ones are closed at once.
+func TestHeldConnectionsAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &http2.Server{Handler: byPath{}, Limits: http2.Limits{Held: 1}}
+		begin := time.Now()
+		first, second := greet(t, s), greet(t, s)
+		for _, c := range []*client{first, second} {
+			go func() {
+				for c.WritePing(false, [8]byte{}) == nil { // until it is closed
+				}
+			}()
+			c.wantGoAway(h2.ErrCodeEnhanceYourCalm)
+		}
+		second.wantEnd()
+		if time.Since(begin) != 0 {
+			t.Errorf("the second was held for %v", time.Since(begin))
+		}
+		first.wantEnd()
+		if time.Since(begin) != time.Second {
+			t.Errorf("the first was held for %v", time.Since(begin))
+		}
+	})
+}
+
+// What begins must end, and a connection must be used.
+func TestSlowClients(t *testing.T) {
+	settings := []byte(h2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	frame := func(length uint32, kind h2.FrameType, flags h2.Flags, payload string) []byte {
+		p := binary.BigEndian.AppendUint32(nil, length)
+		return append(append(p[1:], byte(kind), byte(flags), 0, 0, 0, 1), payload...)
+	}
+	get := "\x82\x86\x84\x01\x01a" // GET http / with :authority a
+	for name, row := range map[string]struct {
+		octets []byte
+		drip   bool // the last octet again and again, every 5 s
+		after  time.Duration
+		code   h2.ErrCode
+		word   string
+	}{
+		"nothing":          {nil, false, 10 * time.Second, h2.ErrCodeNo, ""},
+		"half a preface":   {settings[:10], false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"no settings":      {settings[:30], false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"no request":       {settings, false, 75 * time.Second, h2.ErrCodeNo, ""},
+		"half a head":      {append(settings[:len(settings):len(settings)], frame(10, h2.FrameHeaders, 5, get)...), false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"no continuation":  {append(settings[:len(settings):len(settings)], frame(6, h2.FrameHeaders, 1, get)...), false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"dripping":         {append(settings[:len(settings):len(settings)], frame(10000, h2.FrameHeaders, 5, get)...), true, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"half a DATA":      {append(append(settings[:len(settings):len(settings)], frame(6, h2.FrameHeaders, 4, get)...), frame(10000, h2.FrameData, 0, "x")...), true, 60 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"idle after a hit": {append(settings[:len(settings):len(settings)], frame(6, h2.FrameHeaders, 5, get)...), false, 75 * time.Second, h2.ErrCodeNo, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var w words
+				h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					if r.ContentLength != 0 {
+						<-r.Context().Done()
+					}
+				})
+				begin := time.Now()
+				c := connect(t, &http2.Server{Handler: h, Abused: w.abused})
+				c.nc.Write(row.octets)
+				var dripping sync.WaitGroup
+				if row.drip {
+					dripping.Go(func() {
+						for err := error(nil); err == nil; _, err = c.nc.Write([]byte("a")) {
+							<-time.After(5 * time.Second)
+						}
+					})
+				}
+				c.wantGoAway(row.code)
+				if got := time.Since(begin); got < row.after || got > row.after+5*time.Second {
+					t.Errorf("it took %v, want %v", got, row.after)
+				}
+				if w.all() != row.word {
+					t.Errorf("the word is %q, want %q", w.all(), row.word)
+				}
+				c.wantEnd()
+				dripping.Wait()
+			})
+		})
+	}
+}
+
+// A block that is decoded to more than the limit is never held, and leaves the table as the client thinks it is.
+func TestBombCostsNothing(t *testing.T) {
+	c := greet(t, &http2.Server{Handler: byPath{"/": func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.Header.Get("X-Last"))) }}})
+	var before, after runtime.MemStats
+	c.get("x-bomb: " + strings.Repeat("x", 3000))
+	c.answerTo(1)
+	block := append(bytes.Clone(c.encode("x-bomb: "+strings.Repeat("x", 3000))), bytes.Repeat([]byte{0x80 | 62}, 16_000)...)
+	runtime.ReadMemStats(&before)
+	for range 20 {
+		c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: block, EndHeaders: true, EndStream: true})
+		if a := c.answerTo(c.next); len(a.heads) != 1 || !strings.HasPrefix(a.heads[0], ":status: 431") {
+			t.Fatalf("got %+v", a)
+		}
+		c.next += 2
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+		t.Errorf("%d octets were allocated", n)
+	}
+	if a := c.answerTo(c.get("x-last: 1")); a.body != "1" {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.answerTo(c.get("x-last: 1")); a.body != "1" {
+		t.Errorf("got %+v", a)
+	}
+}
