@@ -62,7 +62,7 @@ func both(tests ...func(*env)) func(*env) {
 		e.t.Helper()
 		for _, test := range tests {
 			test(e)
-			e = newEnv(e.t)
+			e = e.fresh()
 		}
 	}
 }

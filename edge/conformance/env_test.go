@@ -4,11 +4,20 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +25,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
+	"nearcast/edge/tlscert"
 )
 
 // domain is the host that requests are for, unless they say otherwise.
@@ -30,27 +40,66 @@ type clock struct {
 
 func (c *clock) now() time.Time { return c.base.Add(time.Duration(c.offset.Load())) }
 
+// protocol is what visitors speak.
+type protocol int
+
+const (
+	plain   protocol = iota // HTTP/1.1 in cleartext
+	overTLS                 // HTTP/1.1 over TLS
+	overH2                  // HTTP/2 over TLS
+)
+
 // env is one edge, or several, before one scripted origin. The edge starts with the
 // first request, so that a test can say before that what it is to be like.
 type env struct {
 	t      *testing.T
+	speaks protocol
 	clock  *clock
 	origin *origin
 	addr   string // of the edge that visitors ask; empty before the first request
 	client *http.Client
 }
 
-func newEnv(t *testing.T) *env {
+func newEnv(t *testing.T, speaks protocol) *env {
 	t.Helper()
 	c := &clock{base: time.Now().Truncate(time.Second).In(time.FixedZone("elsewhere", 5*3600+1800))}
-	e := &env{t: t, clock: c, origin: newOrigin(t, c), client: &http.Client{
-		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16},
+	transport := &http.Transport{
+		DisableCompression: true, MaxIdleConnsPerHost: 16, ForceAttemptHTTP2: speaks == overH2,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the test is about what is said over TLS
+	}
+	if speaks != overH2 {
+		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	}
+	e := &env{t: t, speaks: speaks, clock: c, origin: newOrigin(t, c), client: &http.Client{
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       20 * time.Second,
 	}}
 	t.Cleanup(e.client.CloseIdleConnections)
 	return e
 }
+
+// fresh returns another environment like this one was.
+func (e *env) fresh() *env { return newEnv(e.t, e.speaks) }
+
+// scheme is that of visitors' URLs.
+func (e *env) scheme() string {
+	if e.speaks == plain {
+		return "http"
+	}
+	return "https"
+}
+
+// version is what visitors speak, as Via has it.
+func (e *env) version() string {
+	if e.speaks == overH2 {
+		return "2"
+	}
+	return "1.1"
+}
+
+// url is the address of a path at the edge.
+func (e *env) url(path string) string { return e.scheme() + "://" + e.addr + path }
 
 // fetcher is a plain edge.Origin: it asks the first URL.
 type fetcher struct{ transport *http.Transport }
@@ -70,6 +119,9 @@ func (e *env) run(cfg edge.Config, apply func(*edge.Server) error) *edge.Server 
 	e.t.Helper()
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 	cfg.RAM, cfg.Origin, cfg.Now, cfg.Log = 64<<20, fetcher{transport}, e.clock.now, slog.New(slog.DiscardHandler)
+	if e.speaks != plain {
+		cfg.TLSAddr, cfg.Certificates = "127.0.0.1:0", []tlscert.Pair{certificate(e.t)}
+	}
 	s, err := edge.New(cfg)
 	if err != nil {
 		e.t.Fatal(err)
@@ -101,7 +153,41 @@ func (e *env) alone() {
 	s := e.run(edge.Config{Addr: "127.0.0.1:0"}, func(s *edge.Server) error {
 		return s.ApplyStandalone(&cdn.Origin{URLs: []string{e.origin.url}}, cdn.Route{ObeyRequestCacheControl: true})
 	})
-	e.addr = s.Addr().String()
+	e.addr = e.visitorsAddr(s)
+}
+
+// visitorsAddr is where visitors who speak what is to be spoken find an edge.
+func (e *env) visitorsAddr(s *edge.Server) string {
+	if e.speaks == plain {
+		return s.Addr().String()
+	}
+	return s.TLSAddr().String()
+}
+
+// certificate returns the files of a certificate that nobody has signed.
+func certificate(t *testing.T) tlscert.Pair {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(1000 * time.Hour), DNSNames: []string{domain}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := tlscert.Pair{Chain: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	for name, block := range map[string]*pem.Block{p.Chain: {Type: "CERTIFICATE", Bytes: cert}, p.Key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
 }
 
 // answer is a response that has been read to its end.
@@ -145,7 +231,7 @@ func (e *env) send(method, path, body string, fields ...string) answer {
 
 // try sends a request; unlike ask it may be called on any goroutine, once there is an edge.
 func (e *env) try(method, path string, body io.Reader, fields ...string) (answer, error) {
-	req, err := http.NewRequestWithContext(e.t.Context(), method, "http://"+e.addr+path, body)
+	req, err := http.NewRequestWithContext(e.t.Context(), method, e.url(path), body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -174,6 +260,9 @@ func (e *env) raw(request string) string {
 	c, err := net.Dial("tcp", e.addr)
 	if err != nil {
 		e.t.Fatal(err)
+	}
+	if e.speaks != plain { // HTTP/2 has no such octets, so that it is HTTP/1.1 then too
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	}
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {

@@ -61,19 +61,28 @@ func requirements() []requirement {
 // TestRequirement runs every requirement that has a test. With -update it writes the
 // document, if all of them have run.
 func TestRequirement(t *testing.T) {
-	results := map[string]bool{}
+	results := runRequirements(t, plain)
+	if *update {
+		writeDocument(t, results)
+	}
+}
+
+// TestRequirementOverTLS and TestRequirementOverHTTP2 run the same tables for visitors who speak something else.
+func TestRequirementOverTLS(t *testing.T)   { runRequirements(t, overTLS) }
+func TestRequirementOverHTTP2(t *testing.T) { runRequirements(t, overH2) }
+
+func runRequirements(t *testing.T, speaks protocol) (results map[string]bool) {
+	results = map[string]bool{}
 	for _, r := range requirements() {
 		if r.test == nil {
 			continue
 		}
 		t.Run(r.name, func(t *testing.T) {
 			defer func() { results[r.name] = !t.Failed() }()
-			r.test(newEnv(t))
+			r.test(newEnv(t, speaks))
 		})
 	}
-	if *update {
-		writeDocument(t, results)
-	}
+	return results
 }
 
 // TestTablesAreSound checks what the tables themselves promise.

@@ -173,7 +173,7 @@ var authenticated = []requirement{
 			e.get("Authorization: Basic YTpi")
 			e.served(e.get("Authorization: Basic YTpi"), "v2")
 			e.served(e.get(), "v3")
-			e = newEnv(e.t)
+			e = e.fresh()
 			e.replies(ok("Cache-Control: max-age=60, no-transform, immutable"))
 			e.get("Authorization: Basic YTpi")
 			e.served(e.get(), "v2")

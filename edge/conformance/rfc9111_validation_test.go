@@ -421,8 +421,9 @@ var invalidating = []requirement{
 	},
 	{
 		name: "RFC9111/4.4/location", level: may, text: "invalidate the URIs of Location and Content-Location",
-		test: each([]string{"Location: /b", "Content-Location: /b", "Location: http://" + domain + "/b"}, func(line string) func(*env) {
+		test: each([]string{"Location: /b", "Content-Location: /b", "Location: SCHEME://" + domain + "/b"}, func(line string) func(*env) {
 			return func(e *env) {
+				line := strings.Replace(line, "SCHEME", e.scheme(), 1)
 				e.ask(http.MethodGet, "/b")
 				e.then(code(201, line))
 				e.ask(http.MethodPost, "/a")

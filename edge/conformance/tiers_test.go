@@ -36,8 +36,8 @@ func (e *env) chain() {
 	for i := range snapshot.Fleet.Nodes {
 		n := &snapshot.Fleet.Nodes[len(snapshot.Fleet.Nodes)-1-i] // the regional one first
 		addr := netip.AddrPortFrom(n.Addresses[0], port).String()
-		e.run(edge.Config{Node: n.Name, Addr: addr, Secret: "a secret of the fleet"}, func(s *edge.Server) error { return s.Apply(snapshot) })
-		e.addr = addr
+		node := e.run(edge.Config{Node: n.Name, Addr: addr, Secret: "a secret of the fleet"}, func(s *edge.Server) error { return s.Apply(snapshot) })
+		e.addr = e.visitorsAddr(node)
 	}
 }
 
@@ -94,7 +94,7 @@ var tiers = []requirement{
 		name: "RFC9110/7.6.3/tiers", level: must, text: "name every tier in Via, both ways",
 		test: throughTiers(func(e *env) {
 			a := e.get()
-			if got := e.last().field("Via"); got != "1.1 fra-1, 1.1 ams-1" {
+			if got := e.last().field("Via"); got != e.version()+" fra-1, 1.1 ams-1" {
 				e.t.Errorf("the origin was sent Via: %q", got)
 			}
 			e.has(a, "Via", "1.1 ams-1, 1.1 fra-1")
