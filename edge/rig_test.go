@@ -19,6 +19,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
+	"nearcast/edge/tlscert"
+	"nearcast/internal/testcert"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +32,7 @@ type fetcher struct{ transport *http.Transport }
 
 func (f fetcher) Fetch(ctx context.Context, o *cdn.Origin, req *http.Request) (*http.Response, error) {
 	out := req.Clone(ctx)
-	out.URL.Host = strings.TrimPrefix(o.URLs[0], "http://")
+	out.URL.Scheme, out.URL.Host = "http", strings.TrimPrefix(o.URLs[0], "http://")
 	resp, err := f.transport.RoundTrip(out)
 	if err != nil {
 		return nil, cdn.Errorf(cdn.Unavailable, "", "asking the origin: %w", err)
@@ -175,6 +177,15 @@ func (r *rig) startConfig(t *testing.T, cfg edge.Config, options ...func(*edge.C
 		transport.CloseIdleConnections()
 	})
 	return s
+}
+
+// withTLS makes a node listen with TLS too, with a certificate for some names.
+func withTLS(t *testing.T, names ...string) func(*edge.Config) {
+	t.Helper()
+	cert, key := testcert.Write(t, append(names, "127.0.0.1")...)
+	return func(cfg *edge.Config) {
+		cfg.TLSAddr, cfg.Certificates = "127.0.0.1:0", []tlscert.Pair{{Chain: cert, Key: key}}
+	}
 }
 
 // answer is a response with its body.

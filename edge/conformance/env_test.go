@@ -4,20 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,6 +18,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge"
 	"nearcast/edge/tlscert"
+	"nearcast/internal/testcert"
 )
 
 // domain is the host that requests are for, unless they say otherwise.
@@ -120,7 +113,8 @@ func (e *env) run(cfg edge.Config, apply func(*edge.Server) error) *edge.Server 
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 	cfg.RAM, cfg.Origin, cfg.Now, cfg.Log = 64<<20, fetcher{transport}, e.clock.now, slog.New(slog.DiscardHandler)
 	if e.speaks != plain {
-		cfg.TLSAddr, cfg.Certificates = "127.0.0.1:0", []tlscert.Pair{certificate(e.t)}
+		cert, key := testcert.Write(e.t, domain)
+		cfg.TLSAddr, cfg.Certificates = "127.0.0.1:0", []tlscert.Pair{{Chain: cert, Key: key}}
 	}
 	s, err := edge.New(cfg)
 	if err != nil {
@@ -162,32 +156,6 @@ func (e *env) visitorsAddr(s *edge.Server) string {
 		return s.Addr().String()
 	}
 	return s.TLSAddr().String()
-}
-
-// certificate returns the files of a certificate that nobody has signed.
-func certificate(t *testing.T) tlscert.Pair {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(1000 * time.Hour), DNSNames: []string{domain}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	p := tlscert.Pair{Chain: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
-	for name, block := range map[string]*pem.Block{p.Chain: {Type: "CERTIFICATE", Bytes: cert}, p.Key: {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return p
 }
 
 // answer is a response that has been read to its end.
