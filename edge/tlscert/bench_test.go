@@ -75,6 +75,7 @@ func BenchmarkHandshake(b *testing.B) {
 }
 
 func benchHandshakes(b *testing.B, server, client *tls.Config, resumed bool, handshake func(net.Conn, *tls.Config) (*tls.Conn, error)) {
+	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

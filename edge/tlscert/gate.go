@@ -20,8 +20,9 @@ import (
 type GateOptions struct {
 	// Timeout is how long a handshake may take. Default 10 s.
 	Timeout time.Duration
-	// Computing is how many handshakes compute at the same time. Default: one per
-	// processor. Those that wait for the client are not counted.
+	// Computing is how many handshakes compute at the same time. Default: one less than
+	// there are processors, and at least one. Those that wait for the client are not
+	// counted.
 	Computing int
 	// Pending is how many handshakes may be under way. Default 10,000.
 	Pending int
@@ -61,7 +62,9 @@ var (
 //
 // What handshakes can take is memory, which is bounded by how many are under way, and
 // processor time, which is bounded by how many compute at once: the others wait in a queue of the gate's and not
-// in the scheduler's, where each would stand before a connected visitor's request.
+// in the scheduler's, where each would stand before a connected visitor's request. One processor is left out, because Go's scheduler
+// looks at the network only when a processor has nothing else to run, or after 10 ms: a flood that fills all of them
+// makes a visitor wait that long for each packet.
 //
 // When there are too many, of all or of one client's, the oldest that waits for its client is dropped: an honest
 // handshake takes two round trips, so one that is old is likely to be an attacker's, who would
@@ -87,7 +90,7 @@ type Gate struct {
 func NewGate(o GateOptions) *Gate {
 	o = GateOptions{
 		Timeout:   cmp.Or(o.Timeout, 10*time.Second),
-		Computing: cmp.Or(o.Computing, runtime.GOMAXPROCS(0)),
+		Computing: cmp.Or(o.Computing, max(1, runtime.GOMAXPROCS(0)-1)),
 		Pending:   cmp.Or(o.Pending, 10_000),
 		PerClient: cmp.Or(o.PerClient, 1_000),
 		Octets:    cmp.Or(o.Octets, 16<<10),

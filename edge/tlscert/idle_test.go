@@ -61,6 +61,7 @@ func BenchmarkIdle(b *testing.B) {
 }
 
 func benchIdle(b *testing.B, g *tlscert.Gate, config, client *tls.Config, wrap func(net.Conn) net.Conn, handshake bool) {
+	b.Helper()
 	client.ClientSessionCache = nil
 	var all sync.WaitGroup
 	ends := make([]net.Conn, 0, 2*b.N)

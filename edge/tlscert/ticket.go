@@ -33,7 +33,7 @@ type ticketKey struct {
 
 func newTicketKey(now time.Time) *ticketKey {
 	var secret [32]byte
-	rand.Read(secret[:]) //nolint:errcheck // it never fails
+	rand.Read(secret[:])
 	defer clear(secret[:])
 	block, err := aes.NewCipher(secret[:])
 	if err != nil {
@@ -44,7 +44,7 @@ func newTicketKey(now time.Time) *ticketKey {
 		panic("tlscert: " + err.Error()) // AES has blocks of 16
 	}
 	k := &ticketKey{aead: aead, born: now}
-	rand.Read(k.id[:]) //nolint:errcheck // it never fails
+	rand.Read(k.id[:])
 	return k
 }
 
@@ -90,7 +90,7 @@ func (t *ticketKeys) seal(session, binding []byte, now time.Time) []byte {
 	k := t.at(now)[0]
 	ticket := make([]byte, ticketHead, ticketHead+len(session)+ticketTag)
 	copy(ticket, k.id[:])
-	rand.Read(ticket[ticketID:]) //nolint:errcheck // it never fails
+	rand.Read(ticket[ticketID:])
 	return k.aead.Seal(ticket, ticket[ticketID:], session, binding)
 }
 

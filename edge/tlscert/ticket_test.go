@@ -46,6 +46,7 @@ func TestResumption(t *testing.T) {
 	ca := newAuthority(t)
 	pair := ca.pair(t, leaf{names: []string{"a.test"}})
 	eachVersion(t, func(t *testing.T, version uint16) {
+		t.Helper()
 		k := open(t, tlscert.Options{}, pair)
 		config := k.Config(tlscert.ConfigOptions{Protocols: []string{"h2", "http/1.1"}})
 		client := ca.visitor("a.test")
@@ -70,6 +71,7 @@ func TestBinding(t *testing.T) {
 	ca := newAuthority(t)
 	pair := ca.pair(t, leaf{names: []string{"a.test", "b.test", "*.a.test"}})
 	eachVersion(t, func(t *testing.T, version uint16) {
+		t.Helper()
 		k := open(t, tlscert.Options{}, pair)
 		policy := "1"
 		config := k.Config(tlscert.ConfigOptions{
@@ -115,6 +117,7 @@ func TestBinding(t *testing.T) {
 func TestTicketsEndWithTheCertificate(t *testing.T) {
 	ca := newAuthority(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
+		t.Helper()
 		a, b := ca.pair(t, leaf{names: []string{"a.test"}}), ca.pair(t, leaf{names: []string{"b.test"}})
 		k := open(t, tlscert.Options{}, a, b)
 		config := k.Config(tlscert.ConfigOptions{})
@@ -139,6 +142,7 @@ func TestTicketKeysRotate(t *testing.T) {
 	ca := newAuthority(t)
 	pair := ca.pair(t, leaf{names: []string{"a.test"}})
 	eachVersion(t, func(t *testing.T, version uint16) {
+		t.Helper()
 		c := newClock()
 		k := open(t, tlscert.Options{Now: c.now}, pair)
 		config := k.Config(tlscert.ConfigOptions{})
@@ -213,6 +217,7 @@ func TestNoTickets(t *testing.T) {
 	ca := newAuthority(t)
 	pair := ca.pair(t, leaf{names: []string{"a.test", "b.test"}})
 	eachVersion(t, func(t *testing.T, version uint16) {
+		t.Helper()
 		k := open(t, tlscert.Options{}, pair)
 		config := k.Config(tlscert.ConfigOptions{NoTickets: func(name string) bool { return name == "a.test" }})
 		for name, want := range map[string]bool{"a.test": false, "b.test": true} {

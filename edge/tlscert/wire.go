@@ -30,7 +30,7 @@ type Wire struct {
 
 // WireUnder returns the Wire under a connection, or nil if no [Gate] made it.
 func WireUnder(c *tls.Conn) *Wire {
-	w, _ := c.NetConn().(*Wire) //nolint:errcheck // nil is the answer
+	w, _ := c.NetConn().(*Wire)
 	return w
 }
 
