@@ -91,6 +91,7 @@ func laneRequests() [][]string {
 // forces, and finds no difference.
 func TestLaneAgrees(t *testing.T) {
 	r := newRig(t, laneOrigin, laneRoutes()...)
+	r.clock.stop() // or ages would differ
 	s := r.start(t, "fra-1", func(cfg *edge.Config) { cfg.Usable = func(cdn.NodeName) bool { return false } })
 	for _, name := range []string{"ams-1", "ams-2"} {
 		r.start(t, name)
@@ -146,6 +147,7 @@ func takes(t *testing.T, s *edge.Server, method, path string, fields ...string) 
 // TestLaneFollows: what changes after a hit changes the next: the configuration, a purge, the time.
 func TestLaneFollows(t *testing.T) {
 	r := newRig(t, laneOrigin, cdn.Route{TTL: cdn.Duration(time.Hour), ResponseHeaders: cdn.HeaderRule{Set: map[string]string{"X-Rule": "one"}}})
+	r.clock.stop()
 	s := r.start(t, "ams-1")
 	addr := r.addr("ams-1")
 	ask := func(word, rule, age string) {

@@ -41,9 +41,25 @@ func (f fetcher) Fetch(ctx context.Context, o *cdn.Origin, req *http.Request) (*
 }
 
 // clock is a clock that tests move.
-type clock struct{ offset atomic.Int64 }
+type clock struct {
+	offset atomic.Int64
+	still  atomic.Pointer[time.Time] // the time, if it stands still
+}
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *clock) now() time.Time {
+	now := time.Now()
+	if still := c.still.Load(); still != nil {
+		now = *still
+	}
+	return now.Add(time.Duration(c.offset.Load()))
+}
+
+// stop makes the time stand still, but for advance.
+func (c *clock) stop() {
+	now := time.Now()
+	c.still.Store(&now)
+}
+
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 // counter is an origin server that counts the requests for each path.

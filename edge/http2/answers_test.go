@@ -74,7 +74,7 @@ func TestAnswers(t *testing.T) {
 		{"304", "GET", bare(304), []string{":status: 304\ncontent-length: 5\n"}, "", 0},
 		{"200 with length to HEAD", "HEAD", bare(200), []string{ok("content-length: 5")}, "", 0},
 		{"status that cannot be", "GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(42) }, []string{":status: 500\ncontent-length: 0\n"}, "", 0},
-		{"101", "GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(101) }, []string{":status: 500\ncontent-length: 0\n"}, "", 0},
+		{"101", "GET", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) }, []string{":status: 500\ncontent-length: 0\n"}, "", 0},
 		{"second status", "GET", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusNotFound)
 			w.WriteHeader(http.StatusOK)

@@ -219,8 +219,7 @@ func (c *conn) handleFrame(f frame) error {
 	if err == nil {
 		return nil
 	}
-	var failed *streamError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*streamError](err); ok {
 		return c.failStream(failed)
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -247,11 +248,11 @@ func TestSlowClients(t *testing.T) {
 		"half a preface":   {settings[:10], false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
 		"no settings":      {settings[:30], false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
 		"no request":       {settings, false, 75 * time.Second, h2.ErrCodeNo, ""},
-		"half a head":      {append(settings[:len(settings):len(settings)], frame(10, h2.FrameHeaders, 5, get)...), false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
-		"no continuation":  {append(settings[:len(settings):len(settings)], frame(6, h2.FrameHeaders, 1, get)...), false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
-		"dripping":         {append(settings[:len(settings):len(settings)], frame(10000, h2.FrameHeaders, 5, get)...), true, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
-		"half a DATA":      {append(append(settings[:len(settings):len(settings)], frame(6, h2.FrameHeaders, 4, get)...), frame(10000, h2.FrameData, 0, "x")...), true, 60 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
-		"idle after a hit": {append(settings[:len(settings):len(settings)], frame(6, h2.FrameHeaders, 5, get)...), false, 75 * time.Second, h2.ErrCodeNo, ""},
+		"half a head":      {append(slices.Clip(settings), frame(10, h2.FrameHeaders, 5, get)...), false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"no continuation":  {append(slices.Clip(settings), frame(6, h2.FrameHeaders, 1, get)...), false, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"dripping":         {append(slices.Clip(settings), frame(10000, h2.FrameHeaders, 5, get)...), true, 10 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"half a DATA":      {append(append(slices.Clip(settings), frame(6, h2.FrameHeaders, 4, get)...), frame(10000, h2.FrameData, 0, "x")...), true, 60 * time.Second, h2.ErrCodeEnhanceYourCalm, "slow-frame"},
+		"idle after a hit": {append(slices.Clip(settings), frame(6, h2.FrameHeaders, 5, get)...), false, 75 * time.Second, h2.ErrCodeNo, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -143,6 +143,7 @@ func TestFairness(t *testing.T) {
 
 // order returns in which order streams finish that are all asked for before anything is sent.
 func order(t *testing.T, priorities []string, before func(c *client, ids []uint32)) (done []int) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := greet(t, &http2.Server{Handler: unreachable(t), Lane: new(lane)}, window(0))
 		var ids []uint32

@@ -47,7 +47,7 @@ func (c *conn) begin() error {
 func (c *conn) handle(w *response, r *http.Request) {
 	st := w.st
 	defer st.cancel()
-	w.finish(c.call(w, r))
+	w.finish(c.call(w, r)) //nolint:contextcheck // the request has it
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.handling = false

@@ -161,7 +161,8 @@ func (c *conn) refuse(why *refusal) error {
 	}
 	out := c.buffer()
 	out.b = appendHeaders(out.b, id, true, c.firstBlock(c.srv.encode(why.status, []hit.Field{
-		{Name: "date", Value: c.srv.now().UTC().Format(http.TimeFormat)}, {Name: "cache-control", Value: "no-store"},
+		{Name: "date", Value: c.srv.now().UTC().Format(http.TimeFormat)},
+		{Name: "cache-control", Value: "no-store"},
 		{Name: "content-length", Value: "0"},
 	})))
 	c.replies++

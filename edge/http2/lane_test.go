@@ -2,6 +2,7 @@ package http2_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,15 +67,11 @@ func (l *lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 	a.Block = hit.NewBlock(200, []hit.Field{{Name: "Content-Type", Value: "text/plain"}})
 	name := hit.NewName("Content-Length")
 	a.AddInt(&name, "", int64(n), "")
-	if r.Method == "HEAD" {
+	if r.Method == http.MethodHead {
 		return true
 	}
 	a.Length = int64(n)
-	for left := n; left > 0; {
-		k := min(left, 10_000)
-		a.Content = append(a.Content, []byte(content(n)[n-left:n-left+k]))
-		left -= k
-	}
+	a.Content = slices.AppendSeq(a.Content, slices.Chunk([]byte(content(n)), 10_000))
 	return true
 }
 

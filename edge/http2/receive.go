@@ -143,6 +143,7 @@ func (c *conn) apply(id h2.SettingID, value uint32) error {
 		if value > 1 {
 			return violation("settings-priorities") // RFC 9218 section 2.1
 		}
+	default:
 	}
 	return nil
 }

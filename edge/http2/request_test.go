@@ -88,6 +88,7 @@ func TestMalformedRequests(t *testing.T) {
 }
 
 func unreachable(t *testing.T) http.Handler {
+	t.Helper()
 	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s %q has reached the handler", r.Method, r.RequestURI)
 	})
@@ -128,6 +129,7 @@ func TestRefusedWithAStatus(t *testing.T) {
 }
 
 func unreachableBut(t *testing.T, path string) http.Handler {
+	t.Helper()
 	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path {
 			t.Errorf("%.100q has reached the handler", r.RequestURI)

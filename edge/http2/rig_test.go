@@ -1,18 +1,17 @@
 package http2_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"bytes"
-	"fmt"
-	"sync"
 
 	"go.uber.org/goleak"
 	h2 "golang.org/x/net/http2"
@@ -245,6 +244,7 @@ func (c *client) answerTo(id uint32) (a answer) {
 		case h2.FrameRSTStream:
 			a.reset, a.code = true, g.code
 			return a
+		default:
 		}
 		if g.ended() {
 			return a
