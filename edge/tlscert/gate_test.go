@@ -380,3 +380,53 @@ func TestWirePassesThrough(t *testing.T) {
 		t.Error("a wire where there is none")
 	}
 }
+
+// holder sends the first write, and keeps the others until it is told.
+type holder struct {
+	net.Conn
+
+	writes int
+	kept   []byte
+}
+
+func (h *holder) Write(p []byte) (int, error) {
+	if h.writes++; h.writes == 1 {
+		return h.Conn.Write(p)
+	}
+	h.kept = append(h.kept, p...)
+	return len(p), nil
+}
+
+// What a client sends in one go with the end of its handshake is for after it, wherever the
+// packet ends.
+func TestRequestWithTheHandshake(t *testing.T) {
+	ca := newAuthority(t)
+	config := open(t, tlscert.Options{}, ca.pair(t, leaf{names: []string{"a.test"}})).Config(tlscert.ConfigOptions{})
+	for _, size := range []int{1, 500, 2000, 40_000} {
+		for _, cut := range []int{0, 1, 4, 6, size / 2} { // before the packet's end
+			cn, sn := tcpPair(t)
+			h := &holder{Conn: cn}
+			data := bytes.Repeat([]byte("x"), size)
+			sent := make(chan error, 1)
+			go func() {
+				client := tls.Client(h, ca.visitor("a.test"))
+				_, err := client.Write(data)
+				h.Conn.Write(h.kept[:len(h.kept)-cut])
+				runtime.Gosched()
+				h.Conn.Write(h.kept[len(h.kept)-cut:])
+				sent <- err
+			}()
+			server, err := tlscert.NewGate(tlscert.GateOptions{}).Handshake(t.Context(), sn, config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, size)
+			if _, err := io.ReadFull(server, got); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d octets, the last %d apart: %v", size, cut, err)
+			}
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
