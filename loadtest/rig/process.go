@@ -219,18 +219,16 @@ func (p *Process) closeOutput() {
 
 // RaiseFiles raises this process's limit of open files, and that of what it will start, to n if it may. It returns what
 // the limit is.
-func RaiseFiles(n uint64) uint64 {
+func RaiseFiles(n int) int {
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
 		return 0
 	}
-	want := syscall.Rlimit{Cur: max(n, now.Cur), Max: max(n, now.Max)}
-	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) == nil {
-		return want.Cur
+	for _, want := range []uint64{max(uint64(n), now.Cur), now.Max} { // the second needs no privilege
+		limit := syscall.Rlimit{Cur: want, Max: max(want, now.Max)}
+		if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
+			return int(min(want, 1<<30))
+		}
 	}
-	want = syscall.Rlimit{Cur: now.Max, Max: now.Max} // what needs no privilege
-	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) == nil {
-		return want.Cur
-	}
-	return now.Cur
+	return int(min(now.Cur, 1<<30))
 }
