@@ -289,3 +289,38 @@ func TestEnding(t *testing.T) {
 		}
 	}
 }
+
+// TestGoAway checks that the reason that a server gives is heard, though it then closes with the flood in its face.
+func TestGoAway(t *testing.T) {
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate(t)}, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fr := http2.NewFramer(conn, conn)
+			io.ReadFull(conn, make([]byte, 50_000))
+			fr.WriteSettings()
+			fr.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil)
+			conn.Close()
+		}
+	})
+	defer serving.Wait()
+	defer l.Close()
+	a, err := ByName("h2-ping")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	got, err := a.Run(ctx, Target{TLS: l.Addr().String()}, 1)
+	if err != nil || got.Said["GOAWAY ENHANCE_YOUR_CALM"] == 0 {
+		t.Errorf("%+v, %v: want to hear GOAWAY ENHANCE_YOUR_CALM", got, err)
+	}
+	t.Logf("%+v", got)
+}
