@@ -46,7 +46,7 @@ func watch(ctx context.Context, e *rig.Edge) footprint {
 	}
 }
 
-// recover waits until the edge is about as it was, for some time at most, and returns how it is.
+// settle waits until the edge is about as it was, for some time at most, and returns how it is.
 func settle(ctx context.Context, e *rig.Edge, before footprint, longest time.Duration) footprint {
 	deadline := time.Now().Add(longest)
 	for {

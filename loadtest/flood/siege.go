@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond
 
 // siege makes the attacks, one after the other.
 func siege(ctx context.Context, o options, attacks []attack.Attack, errs io.Writer) ([]outcome, error) {
-	rig.RaiseFiles(2*o.slowConnections + 4096)
+	rig.RaiseFiles(4*o.slowConnections + 4096) // the edge may need two for each, and one of our origin's is at the other end
 	goFirst()
 	origin, err := rig.StartOrigin(ctx)
 	if err != nil {
@@ -104,16 +105,9 @@ func siege(ctx context.Context, o options, attacks []attack.Attack, errs io.Writ
 			return outcomes, fmt.Errorf("%s: %w", a.Name, err)
 		}
 		outcomes = append(outcomes, got)
-		fmt.Fprintf(errs, "%s: %s\n", a.Name, cmpOr(strings.Join(got.Broken, "; "), "ok"))
+		fmt.Fprintf(errs, "%s: %s\n", a.Name, cmp.Or(strings.Join(got.Broken, "; "), "ok"))
 	}
 	return outcomes, nil
-}
-
-func cmpOr(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // goFirst asks the system to let the victims, which are in this process, run before the attackers: a visitor's machine does not

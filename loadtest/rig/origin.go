@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -13,7 +14,7 @@ import (
 )
 
 // Origin is a web server in this process whose only work is to fill caches: /1k.bin, /16k.bin, /128k.bin, /1m.bin and
-// /10m.bin, of random octets, each fresh for a day.
+// /10m.bin, of random octets, each fresh for a day. It reads the content of a request to its end before it answers.
 type Origin struct {
 	// Addr is where it listens, host:port.
 	Addr string
@@ -54,6 +55,9 @@ func body(n int) []byte {
 // ServeHTTP implements [http.Handler].
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.requests.Add(1)
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return // who asked has gone
+	}
 	b, ok := o.bodies[r.URL.Path]
 	if !ok {
 		http.NotFound(w, r)

@@ -13,7 +13,7 @@ func slowAttacks() []Attack {
 		{Name: "h1-pipeline", What: "pipelined requests for large objects whose answers nobody reads", Plain: true, run: pipeline},
 		{Name: "h1-slowloris", What: "a header that grows by an octet now and then", Slow: true, Plain: true, run: loris("GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")},
 		{Name: "tls-slowloris", What: "the same over TLS", Slow: true, run: secured(loris("GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "))},
-		{Name: "h1-slow-post", What: "a content that grows by an octet now and then", Slow: true, Plain: true, run: loris("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")},
+		{Name: "h1-slow-post", What: "a content that grows by an octet now and then", Slow: true, Plain: true, run: loris("POST /1k.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")},
 		{Name: "h1-slow-read", What: "large objects, read by an octet now and then", Slow: true, Plain: true, run: slowRead},
 		{Name: "h2-zero-window", What: "requests for large objects with windows that stay shut (CVE-2019-9517)", Slow: true, run: zeroWindow},
 		{Name: "h2-stalled-preface", What: "TLS, and then not a word of HTTP/2", Slow: true, run: stalledPreface},
