@@ -62,8 +62,12 @@ func (b *bench) idle(ctx context.Context, v *server, s idleScenario) (measured, 
 	if err := pause(ctx, settle); err != nil {
 		return measured{}, err
 	}
+	n := b.o.idle
+	if v.most > 0 {
+		n = min(n, v.most)
+	}
 	before := v.RSS()
-	c, opened, err := startClient(ctx, b.o, clientJob{Addr: addr, Path: "/1k.bin", TLS: s.tls, Idle: b.o.idle, Refresh: idleRefresh})
+	c, opened, err := startClient(ctx, b.o, clientJob{Addr: addr, Path: "/1k.bin", TLS: s.tls, Idle: n, Refresh: idleRefresh})
 	if err != nil {
 		return measured{}, err
 	}
@@ -80,8 +84,11 @@ func (b *bench) idle(ctx context.Context, v *server, s idleScenario) (measured, 
 		return measured{}, err
 	}
 	m := measured{load: load{done: alive.Connections}, cost: float64(after-before) / 1024 / float64(max(1, opened.Connections))}
-	if alive.Connections < int64(b.o.idle) {
-		m.remark = fmt.Sprintf("%d of %d connections were opened and %d lived to the end: %s%s", opened.Connections, b.o.idle, alive.Connections, opened.Error, alive.Error)
+	switch {
+	case alive.Connections < int64(n):
+		m.remark = fmt.Sprintf("%d of %d connections were opened and %d lived to the end: %s%s", opened.Connections, n, alive.Connections, opened.Error, alive.Error)
+	case n < b.o.idle:
+		m.remark = fmt.Sprintf("%d connections: the limit of open files allows no more", n)
 	}
 	return m, nil
 }

@@ -20,6 +20,7 @@ type server struct {
 	name       string
 	version    string
 	plain, tls string // host:port; tls is empty if it has none
+	most       int    // connections that it takes; 0 means as many as files
 	start      func(ctx context.Context) (*rig.Process, error)
 
 	*rig.Process // while it runs
@@ -82,6 +83,9 @@ func newPeer(ctx context.Context, s site, p peer, path string) (*server, error) 
 	if p.tls {
 		v.tls = ports[1]
 	}
+	if p.twoFiles {
+		v.most = s.files/2 - 200
+	}
 	dir := filepath.Join(s.dir, p.name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -99,7 +103,7 @@ func newPeer(ctx context.Context, s site, p peer, path string) (*server, error) 
 		up := func() bool { return rig.Listens(ctx, v.plain) && (v.tls == "" || rig.Listens(ctx, v.tls)) }
 		if err := process.Await(ctx, up); err != nil {
 			process.Stop()
-			text, _ := os.ReadFile(c.Output) //nolint:errcheck // the other error matters
+			text, _ := os.ReadFile(c.Output)
 			return nil, fmt.Errorf("%w\n%s", err, text[max(0, len(text)-1000):])
 		}
 		return process, nil

@@ -27,7 +27,6 @@ func main() {
 	}
 }
 
-//nolint:gochecknoglobals // errors
 var (
 	errUsage  = errors.New("usage")
 	errMissed = errors.New("a limit is missed")

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -117,20 +118,17 @@ func (r *report) rates(b *strings.Builder) {
 	names := r.names()
 	var lines strings.Builder
 	for _, w := range r.Rows {
-		any := false
-		line := "| " + w.Title + " |"
+		if !slices.ContainsFunc(w.Results, func(r result) bool { return r.Rate > 0 }) {
+			continue
+		}
+		lines.WriteString("| " + w.Title + " |")
 		for _, name := range names {
-			one, ok := w.find(name)
-			if !ok || one.Rate == 0 {
-				line += " |"
-				continue
+			if one, ok := w.find(name); ok && one.Rate > 0 {
+				fmt.Fprintf(&lines, " %.0f/s, %s, %s", one.Rate, millis(one.P50), millis(one.P99))
 			}
-			any = true
-			line += fmt.Sprintf(" %.0f/s, %s, %s |", one.Rate, millis(one.P50), millis(one.P99))
+			lines.WriteString(" |")
 		}
-		if any {
-			lines.WriteString(line + "\n")
-		}
+		lines.WriteString("\n")
 	}
 	if lines.Len() == 0 {
 		return

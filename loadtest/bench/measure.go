@@ -41,9 +41,9 @@ func measure(ctx context.Context, o options, errs io.Writer) (report, error) {
 	o.dir = dir
 	b := &bench{o: o, errs: errs}
 	b.files = rig.RaiseFiles(2*o.idle + 20_000)
-	if room := b.files/2 - 1000; room < o.idle { // HAProxy takes two for each connection
+	if room := b.files - b.files/10; room < o.idle {
 		b.o.idle = max(0, room)
-		b.remark("The limit of open files allows %d idle connections only.", b.o.idle)
+		b.remark("The limit of open files allows %d idle connections to a server.", b.o.idle)
 	}
 	if err := b.prepare(ctx); err != nil {
 		return report{}, err

@@ -17,6 +17,7 @@ type peer struct {
 	name, program, debian string
 	askVersion            []string
 	tls                   bool // it speaks TLS and HTTP/2
+	twoFiles              bool // it reckons with two files for each connection
 	configure             func(place) (rig.Command, error)
 }
 
@@ -31,10 +32,10 @@ func (p place) file(name string) string { return filepath.Join(p.dir, name) }
 
 func peers() []peer {
 	return []peer{
-		{"nginx", "nginx", "nginx", []string{"-v"}, true, configureNginx},
-		{"haproxy", "haproxy", "haproxy", []string{"-v"}, true, configureHAProxy},
-		{"varnish", "varnishd", "varnish", []string{"-V"}, false, configureVarnish},
-		{"ats", "traffic_server", "trafficserver", []string{"-V"}, true, configureATS},
+		{"nginx", "nginx", "nginx", []string{"-v"}, true, false, configureNginx},
+		{"haproxy", "haproxy", "haproxy", []string{"-v"}, true, true, configureHAProxy},
+		{"varnish", "varnishd", "varnish", []string{"-V"}, false, false, configureVarnish},
+		{"ats", "traffic_server", "trafficserver", []string{"-V"}, true, false, configureATS},
 	}
 }
 
@@ -49,7 +50,7 @@ func (peer) version(line string) string {
 // expand fills a configuration in. Its words are of the form @name@, which none of the languages uses.
 func (p place) expand(text string) string {
 	return strings.NewReplacer("@dir@", p.dir, "@origin@", p.origin,
-		"@files@", strconv.Itoa(p.files), "@maxconn@", strconv.Itoa(p.files/2-100), // HAProxy reckons with two files for a connection
+		"@files@", strconv.Itoa(p.files), "@maxconn@", strconv.Itoa(p.files/2-100),
 		"@plain@", p.plain, "@tls@", p.tls,
 		"@cert@", p.cert.Cert, "@key@", p.cert.Key, "@both@", p.cert.Both, "@plainport@", port(p.plain), "@tlsport@", port(p.tls),
 		"@originhost@", p.origin[:strings.LastIndexByte(p.origin, ':')], "@originport@", port(p.origin)).Replace(text)

@@ -53,7 +53,6 @@ func runWrk(ctx context.Context, o options, url string) (load, error) {
 	return parseWrk(out)
 }
 
-//nolint:gochecknoglobals // constants
 var (
 	wrkDone   = regexp.MustCompile(`(?m)^\s*(\d+) requests in`)
 	wrkRate   = regexp.MustCompile(`(?m)^Requests/sec:\s+([\d.]+)`)

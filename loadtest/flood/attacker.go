@@ -31,7 +31,7 @@ func runAttacker(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := replies.Decode(&job); err != nil {
 		return fmt.Errorf("reading the job: %w", err)
 	}
-	a, err := attack.ByName(job.Attack)
+	a, err := attack.ByName(job.Attack) //nolint:contextcheck // a session has the context of its attack
 	if err != nil {
 		return err
 	}

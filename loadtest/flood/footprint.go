@@ -69,7 +69,6 @@ type evidence struct {
 	Panics int `json:"panics"`
 }
 
-//nolint:gochecknoglobals // constants
 var (
 	attackersAddress = regexp.MustCompile(`\b127\.1\.\d+\.\d+`)
 	abuseMetric      = regexp.MustCompile(`(?i)^nearcast_.*(abus|reset|flood|refus|timeout|reject|goaway|calm|attack|bad|slow|limit|handshake|dropped)`)

@@ -32,7 +32,6 @@ func main() {
 	}
 }
 
-//nolint:gochecknoglobals // an error
 var errUsage = errors.New("usage")
 
 // options are the flags.
@@ -122,7 +121,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	if err != nil {
 		return err
 	}
-	attacks, err := o.chosen()
+	attacks, err := o.chosen() //nolint:contextcheck // a session has the context of its attack
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,6 @@ func goFirst() {
 	syscall.Setpriority(syscall.PRIO_PROCESS, 0, -15) //nolint:errcheck // see above
 }
 
-//nolint:gochecknoglobals // an error
 var errNoTLS = errors.New("left out: the edge has no TLS port")
 
 // field is where battles are fought.
@@ -166,7 +165,7 @@ func (f *field) fight(ctx context.Context, a attack.Attack, target attack.Target
 	var metrics map[string]float64
 	if e != nil {
 		got.Before = look(ctx, e, true)
-		metrics, _ = e.Metrics(ctx) //nolint:errcheck // then all of them have grown
+		metrics, _ = e.Metrics(ctx) // without them, all have grown
 	}
 	asked, start := f.origin.Requests(), time.Now()
 	attackers, err := startAttacker(ctx, f.o, f.dir, attackerJob{Attack: a.Name, Target: target, Connections: n, Longest: f.o.duration + time.Minute})
@@ -192,7 +191,7 @@ func (f *field) fight(ctx context.Context, a attack.Attack, target attack.Target
 	got.Took, got.Origin = time.Since(start), f.origin.Requests()-asked
 	if e != nil {
 		got.After = settle(ctx, e, got.Before, 10*time.Second)
-		now, _ := e.Metrics(ctx) //nolint:errcheck // then none has grown
+		now, _ := e.Metrics(ctx) // without them, none has grown
 		if got.Says, err = investigate(e.Log, metrics, now); err != nil {
 			return got, err
 		}

@@ -140,7 +140,6 @@ func (v *victim) visit(ctx context.Context, offset, d time.Duration, done func(t
 	}
 }
 
-//nolint:gochecknoglobals // an error
 var errNeverSent = errors.New("not sent: those before took too long")
 
 func percentile(sorted []time.Duration, p int) time.Duration {

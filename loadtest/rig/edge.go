@@ -107,7 +107,6 @@ func (p *Process) Await(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
-//nolint:gochecknoglobals // an error
 var errAsked = errors.New("its output says why")
 
 // Listens reports whether somebody accepts connections on addr.

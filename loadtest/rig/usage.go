@@ -95,7 +95,7 @@ func (p *Process) Files() int {
 	n := 0
 	for _, pid := range p.Tree() {
 		if d, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid)); err == nil {
-			names, _ := d.Readdirnames(-1) //nolint:errcheck // none of a process that has ended
+			names, _ := d.Readdirnames(-1) // none of a process that has ended
 			n += len(names)
 			d.Close() //nolint:errcheck // only read
 		}

@@ -96,6 +96,7 @@ func frameText(h http2.FrameHeader, payload []byte) string {
 		text += fmt.Sprint(" ", h.Length)
 	case http2.FrameSettings, http2.FrameWindowUpdate, http2.FrameRSTStream, http2.FramePriority:
 		text += fmt.Sprintf(" %x", payload)
+	default:
 	}
 	return text
 }
@@ -281,7 +282,10 @@ func TestEnding(t *testing.T) {
 		err  error
 		want string
 	}{
-		{io.EOF, "closed"}, {nil, "closed"}, {net.ErrClosed, "reset"}, {errors.New("odd"), "odd"},
+		{io.EOF, "closed"},
+		{nil, "closed"},
+		{net.ErrClosed, "reset"},
+		{errors.New("odd"), "odd"},
 		{&net.OpError{Op: "remote error", Err: tls.AlertError(80)}, "TLS alert: internal error"},
 	} {
 		if got := ending(tt.err); got != tt.want {

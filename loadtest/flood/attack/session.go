@@ -15,7 +15,6 @@ import (
 	"time"
 )
 
-//nolint:gochecknoglobals // errors
 var (
 	// errOwn is the end of a connection that the attacker has ended.
 	errOwn = errors.New("ended by the attacker")
