@@ -12,6 +12,7 @@ PORT_BASE ?= 18000
 # Tools, pinned. staticcheck is pinned in go.mod.
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 K6        := go.k6.io/k6@v1.8.1
+H2SPEC    := github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 LINT      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 GO      ?= go
@@ -33,7 +34,7 @@ up: build $(BIN)/versitygw ## build and start the whole CDN on this machine; Ctr
 	$(BIN)/nearcast up --dir $(DIR) --port-base $(PORT_BASE)
 
 .PHONY: test
-test: test-deps build $(BIN)/versitygw $(BIN)/k6 check-fmt ## install what the tests need and run all of them
+test: test-deps build $(BIN)/versitygw $(BIN)/k6 $(BIN)/h2spec check-fmt ## install what the tests need and run all of them
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
@@ -45,31 +46,55 @@ check-fmt:
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
 
 # Debian's names of what the tests call: a C compiler for the race detector, dig and
-# curl for the tour of the README, Python and Node.js for the outside suites.
+# curl for the tour of the README, wrk for the smoke test of the benchmark, Python and
+# Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
+# browser does, and a test that mostly skips is none. Where it cannot be had (Ubuntu has
+# a snap only) the test says so and skips.
 .PHONY: test-deps
 test-deps:
 	@missing=; \
 	command -v gcc  >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v dig  >/dev/null || missing="$$missing bind9-dnsutils"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v wrk  >/dev/null || missing="$$missing wrk"; \
 	if [ -d "$$NEARCAST_SHARED/suites" ]; then \
 		command -v python3 >/dev/null || missing="$$missing python3"; \
 		command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	fi; \
-	if [ -n "$$missing" ]; then \
-		echo "installing:$$missing"; \
+	browser=; command -v chromium >/dev/null || browser=chromium; \
+	if [ -n "$$missing$$browser" ]; then \
+		echo "installing:$$missing $$browser"; \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+		install="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"; \
+		$$sudo apt-get update -qq; \
+		[ -z "$$browser" ] || $$install $$browser >/dev/null || echo "no $$browser: the test that needs it will skip"; \
+		[ -z "$$missing" ] || $$install $$missing >/dev/null; \
 	fi
 
 .PHONY: conformance
-conformance: build ## run the conformance tests, the outside suites and a million steps beside the reference model
+conformance: build $(BIN)/h2spec ## run the conformance tests, the outside suites and a million steps beside the reference model
 	$(GO) test -count=1 ./edge/conformance ./loadtest/suites
 	$(GO) test -count=1 ./edge/conformance/model -steps=1000000
 
 .PHONY: loadtest
 loadtest: build $(BIN)/k6 ## run the k6 smoke test against the CDN that `make up` started
 	$(BIN)/k6 run --quiet -e ENDPOINTS=$(abspath $(DIR))/endpoints.json loadtest/k6/smoke.js
+
+# What is measured, how, and how to read it: go doc ./loadtest/bench
+BENCH_FLAGS ?=
+.PHONY: bench
+bench: build ## measure the cost of a hit beside the installed peers and write docs/performance.md; half an hour
+	$(GO) run ./loadtest/bench --json docs/performance.json --markdown docs/performance.md --notes docs/performance.notes.md $(BENCH_FLAGS)
+
+.PHONY: bench-page
+bench-page: ## write docs/performance.md again after its notes were changed
+	$(GO) run ./loadtest/bench --render docs/performance.json --markdown docs/performance.md --notes docs/performance.notes.md
+
+# What is attacked, how, and what must hold: go doc ./loadtest/flood
+FLOOD_FLAGS ?=
+.PHONY: test-flood
+test-flood: build ## attack an edge for 20 s in each way that is known and check what visitors notice; a quarter of an hour
+	$(GO) run ./loadtest/flood $(FLOOD_FLAGS)
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
@@ -92,6 +117,10 @@ clean: ## remove what was built, but no lab
 # Tools live outside go.mod: their dependencies are theirs.
 $(BIN)/versitygw: Makefile
 	cd / && GOBIN=$(BIN) GOFLAGS= $(GO) install $(VERSITYGW)
+	@touch $@
+
+$(BIN)/h2spec: Makefile
+	cd / && GOBIN=$(BIN) GOFLAGS= $(GO) install $(H2SPEC)
 	@touch $@
 
 $(BIN)/k6: Makefile

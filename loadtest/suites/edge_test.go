@@ -12,12 +12,15 @@ import (
 	"time"
 
 	"nearcast/loadtest/labtest"
+	"nearcast/loadtest/rig"
 )
 
 // edge is a running stand-alone edge of the built program.
 type edge struct {
 	addr       string // where it serves
-	originPort int    // where it looks for its origin, on 127.0.0.1; nobody listens there yet
+	tls        string // where it serves over TLS; empty if the program cannot
+	accessLog  string
+	originPort int // where it looks for its origin, on 127.0.0.1; nobody listens there yet
 }
 
 // startEdge runs the program until the test ends.
@@ -25,12 +28,25 @@ func startEdge(t *testing.T) edge {
 	t.Helper()
 	e := edge{addr: fmt.Sprint("127.0.0.1:", freePort(t)), originPort: freePort(t)}
 	admin, dir := fmt.Sprint("127.0.0.1:", freePort(t)), t.TempDir()
+	e.accessLog = filepath.Join(dir, "access.ndjson")
+	program := labtest.Program(t)
+	args := []string{
+		"edge", "--listen", e.addr, "--origin", fmt.Sprint("http://127.0.0.1:", e.originPort), "--dir", dir, "--admin", admin,
+		"--access-log", e.accessLog,
+	}
+	if rig.HasTLS(t.Context(), program) {
+		cert, err := rig.NewCertificate(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.tls = fmt.Sprint("127.0.0.1:", freePort(t))
+		args = append(args, "--tls-listen", e.tls, "--cert", cert.Cert, "--key", cert.Key)
+	}
 	errs, err := os.Create(filepath.Join(dir, "stderr"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(labtest.Program(t), "edge", "--listen", e.addr,
-		"--origin", fmt.Sprint("http://127.0.0.1:", e.originPort), "--dir", dir, "--admin", admin)
+	cmd := exec.Command(program, args...)
 	cmd.Stderr = errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

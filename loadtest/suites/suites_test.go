@@ -99,12 +99,18 @@ func shared(t *testing.T, name string, tools ...string) string {
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("no suite here: %v", err)
 	}
+	needs(t, tools...)
+	return path
+}
+
+// needs skips the test if a tool is missing.
+func needs(t *testing.T, tools ...string) {
+	t.Helper()
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s needs %s: %v", name, tool, err)
+			t.Skipf("it needs %s: %v", tool, err)
 		}
 	}
-	return path
 }
 
 // workDir returns the folder that keeps the installed suite from run to run, locked for
