@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +88,20 @@ func registerLimits(cmd *cobra.Command, l *edge.Limits) {
 	flags.IntVar(&l.MinRate, "min-rate", 500, "octets of a body that a visitor has to send in a second, on average")
 }
 
+// checkLimits refuses limits that bound nothing or let nobody in.
+func checkLimits(cmd *cobra.Command) error {
+	for _, name := range [...]string{
+		"max-connections", "max-connections-per-client", "max-handshakes", "max-handshakes-per-client", "max-streams",
+		"max-header-bytes", "header-timeout", "idle-timeout", "stall-timeout", "min-rate",
+	} {
+		f := cmd.Flags().Lookup(name)
+		if text := f.Value.String(); f.Changed && (text == "0" || text == "0s" || strings.HasPrefix(text, "-")) {
+			return cdn.Errorf(cdn.Invalid, "", "--%s %s: want more than zero", name, text)
+		}
+	}
+	return nil
+}
+
 // certificates are the pairs of --cert and --key.
 func (f *edgeFlags) certificates() ([]tlscert.Pair, error) {
 	switch {
@@ -118,6 +133,9 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 		Log: r.log, Registry: r.registry, Version: Version,
 	}
 	if cfg.Certificates, err = f.certificates(); err != nil {
+		return err
+	}
+	if err := checkLimits(cmd); err != nil {
 		return err
 	}
 	client := origin.New(origin.Config{Log: r.log, Registry: r.registry})
