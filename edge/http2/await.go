@@ -64,12 +64,12 @@ func (c *conn) look(now time.Time) error {
 	case c.slots == 0 && !now.Before(idleBy):
 		return &connError{code: h2.ErrCodeNo, reason: "idle"}
 	}
+	if now.Sub(c.checked) >= c.lookEvery() {
+		c.checked = now
+		c.resetStalled(now)
+	}
 	by := idleBy
 	if c.slots > 0 {
-		if now.Sub(c.checked) >= c.lookEvery() {
-			c.checked = now
-			c.resetStalled(now)
-		}
 		by = c.checked.Add(c.lookEvery())
 	}
 	if !c.partial.IsZero() && c.partialBy().Before(by) {
