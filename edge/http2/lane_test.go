@@ -207,3 +207,28 @@ func TestHitsOnABrokenConnection(t *testing.T) {
 		t.Errorf("the lane was told %q", got)
 	}
 }
+
+// largeHead answers with a head that does not fit into one frame.
+type largeHead struct{ size int }
+
+func (l largeHead) Hit(_ *hit.Peer, r *hit.Request, a *hit.Answer) bool {
+	a.Block = hit.NewBlock(200, []hit.Field{{Name: "X", Value: strings.Repeat("\"", l.size)}})
+	if r.Target == "/content" {
+		a.Content, a.Length = append(a.Content, []byte("hello")), 5
+	}
+	return true
+}
+
+func (largeHead) Sent(*hit.Peer, *hit.Request, *hit.Answer, int64, error) {}
+
+func TestHitsWithLargeHeads(t *testing.T) {
+	for _, size := range []int{16_000, 17_000, 50_000} {
+		c := greet(t, &http2.Server{Handler: unreachable(t), Lane: largeHead{size}})
+		for path, body := range map[string]string{"/": "", "/content": "hello"} {
+			a := c.answerTo(c.get(":path: " + path))
+			if want := ":status: 200\nx: " + strings.Repeat("\"", size) + "\n"; len(a.heads) != 1 || a.heads[0] != want || a.body != body {
+				t.Errorf("%d%s: got %.100q and %q", size, path, a.heads, a.body)
+			}
+		}
+	}
+}
