@@ -64,12 +64,14 @@ func (c *conn) look(now time.Time) error {
 	case c.slots == 0 && !now.Before(idleBy):
 		return &connError{code: h2.ErrCodeNo, reason: "idle"}
 	}
+	if now.Sub(c.checked) >= c.lookEvery() {
+		c.checked = now
+		if err := c.resetStalled(now); err != nil {
+			return err
+		}
+	}
 	by := idleBy
 	if c.slots > 0 {
-		if now.Sub(c.checked) >= c.lookEvery() {
-			c.checked = now
-			c.resetStalled(now)
-		}
 		by = c.checked.Add(c.lookEvery())
 	}
 	if !c.partial.IsZero() && c.partialBy().Before(by) {
@@ -106,13 +108,18 @@ func (c *conn) wakeReader() {
 	c.nc.SetReadDeadline(longAgo()) //nolint:errcheck // a dead connection wakes its reader too
 }
 
-// resetStalled ends streams that nobody waits for whose client takes nothing. Handlers that wait look to
-// themselves.
-func (c *conn) resetStalled(now time.Time) {
+// resetStalled ends streams that nobody waits for whose client takes nothing, and a connection that has many of
+// them. Handlers that wait look to themselves.
+func (c *conn) resetStalled(now time.Time) error {
 	for _, st := range c.streams {
-		if st.content.left > 0 && !st.handling && now.Sub(st.moved) >= c.lim.Stall {
-			c.reset(st, h2.ErrCodeCancel)
+		if st.content.left == 0 || st.handling || now.Sub(st.moved) < c.lim.Stall {
+			continue
 		}
+		if !c.budgets.resets.fail(now) {
+			return abuse("stalls")
+		}
+		c.reset(st, h2.ErrCodeCancel)
 	}
 	c.flush()
+	return nil
 }

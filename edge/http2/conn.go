@@ -104,6 +104,7 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn, state *tls.Connecti
 	c.quiet.L = &c.mu
 	c.decoder = hpack.NewDecoder(4096, c.emit)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.appendPreface()
 	stop := c.follow(ctx)
 	c.end(ctx, c.serveSafely(), stop)
 }
@@ -125,17 +126,17 @@ func (c *conn) serveSafely() (err error) {
 			err = errClosed
 		}
 	}()
-	c.sendPreface()
+	if err := c.sendReady(true); err != nil {
+		return err
+	}
 	if err := c.readPreface(); err != nil {
 		return err
 	}
 	return c.serve()
 }
 
-// sendPreface tells the client our limits (RFC 9113 section 3.4).
-func (c *conn) sendPreface() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// appendPreface tells the client our limits, before anything else (RFC 9113 section 3.4).
+func (c *conn) appendPreface() {
 	out := c.buffer()
 	out.b = appendSettings(out.b,
 		h2.Setting{ID: h2.SettingMaxConcurrentStreams, Val: uint32(c.lim.Streams)},
@@ -147,7 +148,6 @@ func (c *conn) sendPreface() {
 		out.b = appendWindowUpdate(out.b, 0, more)
 		c.recv += more
 	}
-	c.flush()
 }
 
 // readPreface waits for what a client sends first, and after that for its settings.

@@ -313,3 +313,44 @@ func TestBombCostsNothing(t *testing.T) {
 		t.Errorf("got %+v", a)
 	}
 }
+
+// A client that asks for much and takes nothing is not kept.
+func TestManyStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w words
+		l := new(lane)
+		c := greet(t, &http2.Server{Handler: byPath{}, Lane: l, Abused: w.abused}, window(0))
+		begin := time.Now()
+		for range 128 {
+			c.get(":path: /hit/1000")
+		}
+		c.wantGoAway(h2.ErrCodeEnhanceYourCalm)
+		if took := time.Since(begin); took < time.Minute || took > 75*time.Second || w.all() != "stalls" {
+			t.Errorf("it took %v; the words are %q", took, w.all())
+		}
+		c.wantEnd()
+		if len(l.reports()) != 128 {
+			t.Errorf("the lane was told %d times", len(l.reports()))
+		}
+	})
+}
+
+// Who has given up much long ago has a new budget, and who uses what was asked for has a larger one.
+func TestResetsAreCountedOverAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := greet(t, &http2.Server{Handler: byPath{"/wait": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}, Lane: new(lane)})
+		cancel := func(n int) {
+			for range n {
+				c.WriteRSTStream(c.get(":path: /wait"), h2.ErrCodeCancel)
+				synctest.Wait() // the handler has returned
+			}
+			c.ping()
+		}
+		cancel(100)
+		<-time.After(time.Minute)
+		for range 200 {
+			c.answerTo(c.get(":path: /hit/10"))
+		}
+		cancel(200)
+	})
+}

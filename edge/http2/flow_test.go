@@ -335,3 +335,41 @@ func TestStallsOfHandlers(t *testing.T) {
 		}
 	}
 }
+
+// What the client does not take from the socket does not keep us from hearing what it says.
+func TestBlockedWriterDoesNotBlockTheReader(t *testing.T) {
+	handling, ended := make(chan struct{}), make(chan struct{})
+	h := byPath{"/wait": func(_ http.ResponseWriter, r *http.Request) {
+		close(handling)
+		<-r.Context().Done()
+		close(ended)
+	}}
+	c := connectDeaf(t, &http2.Server{Handler: h, Lane: new(lane)}, 8).hello(largeWindows())
+	c.WriteWindowUpdate(0, 1<<30)
+	id := c.get(":path: /wait")
+	<-handling
+	c.get(":path: /hit/10000000")
+	c.WriteRSTStream(id, h2.ErrCodeCancel)
+	<-ended
+}
+
+// Of one urgency, neither those that are incremental starve nor those that are not.
+func TestMixedPriorities(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := greet(t, &http2.Server{Handler: unreachable(t), Lane: new(lane)}, window(0))
+		c.get(":path: /hit/400000")
+		c.get(":path: /hit/400000", "priority: i")
+		c.get(":path: /hit/400000", "priority: i")
+		c.ping()
+		c.WriteWindowUpdate(0, 1<<30)
+		c.WriteSettings(window(1 << 30))
+		got := map[string]int{}
+		for _, piece := range c.data(400_000) {
+			stream, _, _ := strings.Cut(piece, ":")
+			got[stream]++
+		}
+		if got["1"] < 11 || got["3"] < 5 || got["5"] < 5 {
+			t.Errorf("the frames of each stream: %v", got)
+		}
+	})
+}

@@ -97,7 +97,7 @@ func (c *conn) endHead() error {
 		defer c.mu.Unlock()
 		return c.endTrailers()
 	}
-	c.lastID = h.id
+	c.lastID, c.idleSince = h.id, c.readAt
 	final, full := c.final, c.slots >= c.lim.Streams
 	if final {
 		c.forget(h.id) // it is beyond the last one that GOAWAY named (RFC 9113 section 6.8)

@@ -60,7 +60,7 @@ func (l *lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 		return false
 	}
 	n, err := strconv.Atoi(size)
-	if err != nil {
+	if err != nil || n < 0 || n > 1<<24 { // a fuzzer may ask for anything
 		return false
 	}
 	a.Status = 200
@@ -215,5 +215,30 @@ func TestHitsOnABrokenConnection(t *testing.T) {
 	got := l.reports()
 	if len(got) != 1 || !strings.HasPrefix(got[0], "/hit/10000000 ") || strings.HasSuffix(got[0], "<nil>") {
 		t.Errorf("the lane was told %q", got)
+	}
+}
+
+// largeHead answers with a head that does not fit into one frame.
+type largeHead struct{ size int }
+
+func (l largeHead) Hit(_ *hit.Peer, r *hit.Request, a *hit.Answer) bool {
+	a.Block = hit.NewBlock(200, []hit.Field{{Name: "X", Value: strings.Repeat("\"", l.size)}})
+	if r.Target == "/content" {
+		a.Content, a.Length = append(a.Content, []byte("hello")), 5
+	}
+	return true
+}
+
+func (largeHead) Sent(*hit.Peer, *hit.Request, *hit.Answer, int64, error) {}
+
+func TestHitsWithLargeHeads(t *testing.T) {
+	for _, size := range []int{16_000, 17_000, 50_000} {
+		c := greet(t, &http2.Server{Handler: unreachable(t), Lane: largeHead{size}})
+		for path, body := range map[string]string{"/": "", "/content": "hello"} {
+			a := c.answerTo(c.get(":path: " + path))
+			if want := ":status: 200\nx: " + strings.Repeat("\"", size) + "\n"; len(a.heads) != 1 || a.heads[0] != want || a.body != body {
+				t.Errorf("%d%s: got %.100q and %q", size, path, a.heads, a.body)
+			}
+		}
 	}
 }

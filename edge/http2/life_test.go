@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -226,4 +228,41 @@ func TestSettings(t *testing.T) {
 	if g := <-c.frames; g.Type != h2.FrameWindowUpdate || g.n != 1<<20-65535 {
 		t.Errorf("got %v", g)
 	}
+}
+
+// A connection that is used is not idle, whoever answers.
+func TestHitsKeepTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := greet(t, &http2.Server{Handler: byPath{}, Lane: new(lane)})
+		for i := range 10 {
+			if a := c.answerTo(c.get(":path: /hit/100")); a.body != content(100) {
+				t.Fatalf("%d: got %+v", i, a)
+			}
+			<-time.After(50 * time.Second)
+		}
+	})
+}
+
+// Settings come first even if the server is to stop already.
+func TestStoppedFromTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			(&http2.Server{Handler: byPath{}}).ServeConn(ctx, theirs, nil)
+		}()
+		var types []h2.FrameType
+		fr := h2.NewFramer(nil, ours)
+		for f, err := fr.ReadFrame(); err == nil; f, err = fr.ReadFrame() {
+			types = append(types, f.Header().Type)
+		}
+		<-served
+		want := []h2.FrameType{h2.FrameSettings, h2.FrameWindowUpdate, h2.FrameGoAway, h2.FramePing, h2.FrameGoAway}
+		if !slices.Equal(types, want) {
+			t.Errorf("got %v, want %v", types, want)
+		}
+	})
 }

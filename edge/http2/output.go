@@ -2,6 +2,7 @@ package http2
 
 import (
 	"cmp"
+	"runtime/debug"
 	"time"
 
 	h2 "golang.org/x/net/http2"
@@ -185,14 +186,22 @@ func (c *conn) report(finished []*stream, err error) {
 	}
 	c.laneMu.Lock()
 	defer c.laneMu.Unlock()
-	now := time.Now()
 	for i, st := range finished {
-		w := st.hit
-		sent := w.answer.Length - st.content.left
-		c.srv.Lane.Sent(&c.peer, &w.request, &w.answer, hit.End{At: now, Sent: sent, Err: cmp.Or(st.err, err)})
-		c.srv.giveWork(w)
+		c.reportOne(st, cmp.Or(st.err, err))
 		finished[i] = nil
 	}
+}
+
+// reportOne is report for an answer. The lane's failure must not be anybody else's.
+func (c *conn) reportOne(st *stream, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.log.Error("telling the lane about an answer", "remote", c.remote, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	w := st.hit
+	c.srv.Lane.Sent(&c.peer, &w.request, &w.answer, hit.End{At: time.Now(), Sent: w.answer.Length - st.content.left, Err: err})
+	c.srv.giveWork(w)
 }
 
 // fail makes the connection useless, because it is broken.
