@@ -229,7 +229,7 @@ func (l largeHead) Hit(_ *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 	return true
 }
 
-func (largeHead) Sent(*hit.Peer, *hit.Request, *hit.Answer, int64, error) {}
+func (largeHead) Sent(*hit.Peer, *hit.Request, *hit.Answer, hit.End) {}
 
 func TestHitsWithLargeHeads(t *testing.T) {
 	for _, size := range []int{16_000, 17_000, 50_000} {
