@@ -51,6 +51,10 @@ func (c *conn) handle(w *response, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.handling = false
+	if w.closes {
+		c.draining = true
+		c.finalGoAway()
+	}
 	if st.closed {
 		c.release()
 	} else {
