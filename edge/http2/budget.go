@@ -20,7 +20,7 @@ const (
 	framesPerTurn               = 256         // that are handled before others get the processor
 )
 
-// budgets are what is left. The read loop owns them, but for updates, which conn.mu guards.
+// budgets are what is left. The read loop owns them, but for updates and resets, which conn.mu guards.
 type budgets struct {
 	settings, pings, priorities, empties, updates, others bucket
 	resets                                                resets

@@ -25,6 +25,7 @@ type conn struct {
 	lim    Limits
 	log    *slog.Logger
 	nc     net.Conn
+	wire   corker // under the connection's TLS, or nil
 	remote string
 	tls    *tls.ConnectionState
 	ctx    context.Context // ends when the connection does
@@ -44,7 +45,7 @@ type conn struct {
 	peer   hit.Peer   // guarded by laneMu
 
 	mu            sync.Mutex // guards what follows
-	budgets       budgets    // those that have no lock are the read loop's
+	budgets       budgets
 	streams       map[uint32]*stream
 	lastID        uint32      // the highest that the client has used; only the read loop writes it
 	gone          [128]uint32 // streams that we have reset last
@@ -88,7 +89,8 @@ type conn struct {
 // The handler's ResponseWriter is that of net/http in all that is said there, flushing, interim responses (WriteHeader
 // with 1xx), trailers, [http.ErrAbortHandler] and [http.ResponseController] included, but for this: content types are not
 // guessed; a field whose name or value could not be sent as it is, or that is about an HTTP/1 connection, is left
-// out; a status outside 100 to 999 and 101 become 500; a panic resets the stream; SetReadDeadline is for the request's body only; and
+// out; a status outside 100 to 999 and 101 become 500; a panic resets the stream; "Connection: close" is not sent, but ends the
+// connection when its requests have been answered; SetReadDeadline is for the request's body only; and
 // whatever reads the body may do so while the answer is being written. Hijack and Push are not supported.
 //
 //nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own
@@ -102,6 +104,9 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn, state *tls.Connecti
 	}
 	c.peer = hit.Peer{Client: clientOf(c.remote), TLS: state}
 	c.quiet.L = &c.mu
+	if t, ok := nc.(*tls.Conn); ok {
+		c.wire, _ = t.NetConn().(corker)
+	}
 	c.decoder = hpack.NewDecoder(4096, c.emit)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.appendPreface()

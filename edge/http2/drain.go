@@ -56,7 +56,7 @@ func (c *conn) drain() {
 		c.finalGoAway()
 		c.flush()
 	})
-	if c.dead || c.ending {
+	if c.final || c.dead || c.ending {
 		return
 	}
 	out := c.buffer()

@@ -14,6 +14,9 @@ import (
 func (w *response) beginHead() {
 	w.declared = w.declaredLength()
 	w.trailers = nil
+	for option := range grammar.ListMembers(w.header["Connection"]) {
+		w.closes = w.closes || strings.EqualFold(option, "close")
+	}
 	for name := range grammar.ListMembers(w.header["Trailer"]) {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if grammar.IsToken(name) && grammar.MayTrail(name) {

@@ -185,24 +185,24 @@ func TestRepliesAreBounded(t *testing.T) {
 
 // A slot is taken until the handler has returned, whatever became of its stream.
 func TestSlotsOfResetStreams(t *testing.T) {
-	release := make(chan struct{})
-	h := byPath{"/stubborn": func(http.ResponseWriter, *http.Request) { <-release }}
-	var w words
-	c := greet(t, &http2.Server{Handler: h, Limits: http2.Limits{Streams: 3}, Rejected: w.rejected})
-	for range 3 {
-		c.WriteRSTStream(c.get(":path: /stubborn"), h2.ErrCodeCancel)
-	}
-	c.wantReset(c.get(), h2.ErrCodeRefusedStream)
-	if got := w.all(); got != "503 too-many-streams" {
-		t.Errorf("got %q", got)
-	}
-	close(release)
-	for { // until the first one has returned
-		if a := c.answerTo(c.get()); a.body == "ok" {
-			break
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := byPath{"/stubborn": func(http.ResponseWriter, *http.Request) { <-release }}
+		var w words
+		c := greet(t, &http2.Server{Handler: h, Limits: http2.Limits{Streams: 3}, Rejected: w.rejected})
+		for range 3 {
+			c.WriteRSTStream(c.get(":path: /stubborn"), h2.ErrCodeCancel)
 		}
-		runtime.Gosched()
-	}
+		c.wantReset(c.get(), h2.ErrCodeRefusedStream)
+		if got := w.all(); got != "503 too-many-streams" {
+			t.Errorf("got %q", got)
+		}
+		close(release)
+		synctest.Wait()
+		if a := c.answerTo(c.get()); a.body != "ok" {
+			t.Errorf("got %+v", a)
+		}
+	})
 }
 
 // Only so many connections are held; further ones are closed at once.

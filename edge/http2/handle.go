@@ -39,7 +39,7 @@ func (c *conn) begin() error {
 	st.priority = c.takeEarly(h.id, priorityOf(h.block.fields))
 	c.open(st)
 	c.slots++
-	c.tasks.Go(func() { c.handle(w, r) })
+	c.tasks.Go(func() { c.guarded(func() { c.handle(w, r) }) })
 	return nil
 }
 
@@ -51,12 +51,29 @@ func (c *conn) handle(w *response, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.handling = false
+	if w.closes {
+		c.draining = true
+		c.finalGoAway()
+	}
 	if st.closed {
 		c.release()
 	} else {
 		c.giveBack(st.body.drop())
 	}
 	c.flush()
+}
+
+// guarded calls f. If it panics the mistake is ours, since a handler's does not get so far, and one connection is
+// enough.
+func (c *conn) guarded(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.log.Error("serving a connection", "remote", c.remote, "panic", v, "stack", string(debug.Stack()))
+			c.cancel()
+			c.nc.Close() //nolint:errcheck // that it fails everybody is the purpose
+		}
+	}()
+	f()
 }
 
 // call calls the handler and reports whether it returned, rather than panic.

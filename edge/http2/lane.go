@@ -29,32 +29,29 @@ func (c *conn) tryLane() bool {
 	if !c.srv.Lane.Hit(&c.peer, r, &w.answer) {
 		return false
 	}
-	c.mu.Lock()
-	sent, err := c.answerNow(w)
-	c.mu.Unlock()
-	if sent {
-		c.srv.Lane.Sent(&c.peer, r, &w.answer, hit.End{At: time.Now(), Sent: w.answer.Length, Err: err})
+	if done, sent, err := c.answer(w); done {
+		c.srv.Lane.Sent(&c.peer, r, &w.answer, hit.End{At: time.Now(), Sent: sent, Err: err})
 	}
 	return true
 }
 
-// answerNow sends an answer, or enters its stream into the queue.
-func (c *conn) answerNow(w *work) (sent bool, err error) {
-	a := &w.answer
+// answer puts an answer behind what waits, and is done with it; or enters its stream into the queue.
+func (c *conn) answer(w *work) (done bool, sent int64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.dead {
-		a.Length = 0
-		return true, errClosed
+		return true, 0, errClosed
 	}
-	id, out := c.head.id, c.buffer()
-	direct := a.Length <= min(maxDirect, c.window, c.initialWindow) && c.queue.n == 0 && len(out.b) < batchSize
+	a, id := &w.answer, c.head.id
+	direct := a.Length <= min(maxDirect, c.window, c.initialWindow) && c.queue.n == 0 && c.waiting() < batchSize
 	c.appendAnswerHead(w, id)
 	if a.Length == 0 {
 		c.replies++
-		return true, nil
+		return true, 0, nil
 	}
 	if direct {
 		c.appendAnswerContent(id, a)
-		return true, nil
+		return true, a.Length, nil
 	}
 	st := &w.stream
 	st.id, st.hit, st.remote, st.ended = id, w, true, true
@@ -66,7 +63,7 @@ func (c *conn) answerNow(w *work) (sent bool, err error) {
 	}
 	c.advance(st)
 	c.work = c.srv.takeWork()
-	return false, nil
+	return false, 0, nil
 }
 
 // appendAnswerHead appends the HEADERS frame of an answer.

@@ -266,3 +266,28 @@ func TestStoppedFromTheBeginning(t *testing.T) {
 		}
 	})
 }
+
+// A handler may want the connection to end, which is said in the words of HTTP/1.
+func TestHandlerEndsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		c := greet(t, &http2.Server{Handler: byPath{
+			"/wait":  func(w http.ResponseWriter, _ *http.Request) { <-goOn; io.WriteString(w, "done") },
+			"/close": func(w http.ResponseWriter, _ *http.Request) { set(w, "Connection", "Close") },
+		}})
+		id := c.get(":path: /wait")
+		last := c.get(":path: /close")
+		if a := c.answerTo(last); a.reset || strings.Contains(a.heads[0], "connection") {
+			t.Errorf("got %+v", a)
+		}
+		if g := c.wantGoAway(h2.ErrCodeNo); g.last != last {
+			t.Errorf("got %v", g)
+		}
+		c.stop() // says nothing more
+		close(goOn)
+		if a := c.answerTo(id); a.body != "done" {
+			t.Errorf("got %+v", a)
+		}
+		c.wantEnd()
+	})
+}

@@ -80,7 +80,7 @@ func (c *conn) flush() {
 	c.writing = true
 	c.writeBatch()
 	if c.fill() {
-		c.tasks.Go(c.pump)
+		c.tasks.Go(func() { c.guarded(c.pump) })
 		return
 	}
 	c.rest()
@@ -157,7 +157,7 @@ func (c *conn) writeBatch() {
 	c.mu.Unlock()
 	var err error
 	if out != nil {
-		_, err = c.nc.Write(out.b)
+		err = c.write(out.b)
 		c.srv.giveBuffer(out)
 	}
 	c.report(finished, err)
@@ -166,6 +166,23 @@ func (c *conn) writeBatch() {
 	if err != nil {
 		c.fail()
 	}
+}
+
+// write writes octets. More than a record go in one system call, if what is under TLS can do that.
+func (c *conn) write(p []byte) error {
+	if c.wire == nil || len(p) <= recordSize {
+		_, err := c.nc.Write(p)
+		return err //nolint:wrapcheck // it is only asked whether there is one
+	}
+	c.wire.Cork()
+	_, err := c.nc.Write(p)
+	return cmp.Or(err, c.wire.Uncork())
+}
+
+// corker keeps the records of a large write, so that they go in one system call.
+type corker interface {
+	Cork()
+	Uncork() error
 }
 
 // armWrite gives the client another while to take what is sent next. The deadline is not worth a system call's price

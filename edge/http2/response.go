@@ -36,6 +36,7 @@ type response struct {
 	committed bool
 	continued bool // 100 has been sent
 	returned  bool // the handler is gone
+	closes    bool // the connection is to end after this
 }
 
 // Header returns the fields that WriteHeader sends.
