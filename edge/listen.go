@@ -57,7 +57,7 @@ func (s *Server) openFront() error {
 			Abused: func(_ net.Addr, reason string) { s.metrics.abused.WithLabelValues(reason).Inc() },
 			Limits: http2.Limits{
 				Streams: lim.Streams, HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall,
-				Drain: drainTimeout,
+				MinRate: lim.MinRate, Drain: drainTimeout,
 			},
 		},
 		Limits:  front.Limits{Connections: lim.Connections, PerClient: lim.ConnectionsPerClient},

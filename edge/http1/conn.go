@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/internal/pace"
 )
 
 // conn is a connection being served. What is not under mu belongs to the goroutine that
@@ -33,7 +34,7 @@ type conn struct {
 	scratch *scratch  // nil while the connection has nothing to do
 	first   [1]byte   // the octet that ended such a time
 	clock   time.Time // a moment ago, or zero
-	pace    pace      // of the body that is being read
+	pace    pace.Pace // of the body that is being read
 	in      input
 	out     output
 
@@ -158,7 +159,7 @@ func headEnded(err error) *refusal {
 func (c *conn) answer(m *message) (again bool) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	c.pace = pace{}
+	c.pace = pace.Pace{}
 	w := newResponse(c, m)
 	r := m.req.WithContext(ctx)
 	r.RemoteAddr, r.TLS = c.remote, c.tls

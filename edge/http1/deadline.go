@@ -22,26 +22,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	begun := time.Now()
 	n, err := c.nc.Read(p)
-	c.pace.add(n, time.Since(begun))
+	c.pace.Add(n, time.Since(begun))
 	return n, err //nolint:wrapcheck // as above
-}
-
-// pace is how fast a body comes.
-type pace struct {
-	octets int64
-	waited time.Duration
-}
-
-func (p *pace) add(n int, waited time.Duration) {
-	p.octets += int64(n)
-	p.waited += waited
-}
-
-// patience is how long to wait for more: no longer than a stall may take, and than it takes until the client is
-// slower than the minimum rate on average.
-func (p *pace) patience(lim *Limits) time.Duration {
-	earned := time.Duration(float64(p.octets) / float64(lim.MinRate) * float64(time.Second))
-	return min(lim.Stall, max(0, lim.Stall+earned-p.waited))
 }
 
 // armRead sets the deadline, and reports whether it is for a body under the connection's own limits.
@@ -53,7 +35,7 @@ func (c *conn) armRead() (ofBody bool, err error) {
 	}
 	by := c.readBy
 	if by.IsZero() {
-		by, ofBody = time.Now().Add(c.pace.patience(&c.lim)), true
+		by, ofBody = time.Now().Add(c.pace.Patience(c.lim.Stall, c.lim.MinRate)), true
 	}
 	if near(c.armedRead, by, c.slack) {
 		return ofBody, nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nearcast/edge/grammar"
+	"nearcast/internal/pace"
 )
 
 // body is a request's content as the handler sees it. One goroutine at a time reads it, which need not be the
@@ -17,7 +18,8 @@ type body struct {
 	w       *response
 	trailer http.Header // of the request
 
-	mu sync.Mutex // held while reading; taken before conn.mu
+	mu   sync.Mutex // held while reading; taken before conn.mu
+	pace pace.Pace
 }
 
 // Read reads content. Its errors are [http.ErrBodyReadAfterClose], [io.ErrUnexpectedEOF] if the rest will not
@@ -31,6 +33,7 @@ func (b *body) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	since := time.Now()
+	patience := b.pace.Patience(c.lim.Stall, c.lim.MinRate)
 	for {
 		in := &st.body
 		switch {
@@ -40,6 +43,7 @@ func (b *body) Read(p []byte) (int, error) {
 			return 0, http.ErrBodyReadAfterClose
 		case len(in.buf) > in.r:
 			n := in.take(p)
+			b.pace.Add(n, time.Since(since))
 			c.giveBackStream(st, int64(n))
 			c.flush()
 			return n, nil
@@ -51,7 +55,7 @@ func (b *body) Read(p []byte) (int, error) {
 		case len(p) == 0:
 			return 0, nil
 		}
-		if err := st.wait(st.readable, &st.readBy, since); err != nil {
+		if err := st.wait(st.readable, &st.readBy, since.Add(patience)); err != nil {
 			return 0, err
 		}
 	}

@@ -94,11 +94,11 @@ func (c *conn) call(w *response, r *http.Request) (returned bool) {
 }
 
 // wait gives up the lock until ch says that there is something to see, or until the deadline, which may change
-// meanwhile. Without one it waits for Limits.Stall.
-func (st *stream) wait(ch <-chan struct{}, deadline *time.Time, since time.Time) error {
+// meanwhile. Without one it waits until usual.
+func (st *stream) wait(ch <-chan struct{}, deadline *time.Time, usual time.Time) error {
 	by := *deadline
 	if by.IsZero() {
-		by = since.Add(st.c.lim.Stall)
+		by = usual
 	}
 	left := time.Until(by)
 	if left <= 0 {
@@ -132,7 +132,7 @@ func (st *stream) send(parts ...[]byte) error {
 		if st.moved.After(since) {
 			since = st.moved
 		}
-		if err := st.wait(st.writable, &st.writeBy, since); err != nil {
+		if err := st.wait(st.writable, &st.writeBy, since.Add(c.lim.Stall)); err != nil {
 			st.content.drop()
 			c.queue.remove(st)
 			return err

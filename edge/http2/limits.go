@@ -33,6 +33,9 @@ type Limits struct {
 	// Stall is the longest pause while content is read, or while the client takes none of what is sent, unless the
 	// handler sets a deadline. Default 60 s.
 	Stall time.Duration
+	// MinRate is how many octets of a request's content a client has to send in a second, on average of the time
+	// that is spent waiting for it, once that is longer than Stall. Default 500. A slower one is cut off.
+	MinRate int
 	// Linger is how long a connection that the server ends is still read from, so that what the
 	// client is sending does not destroy the GOAWAY on its way. Default 500 ms.
 	Linger time.Duration
@@ -59,6 +62,7 @@ func (l Limits) withDefaults() Limits {
 		HeaderTime:    cmp.Or(l.HeaderTime, 10*time.Second),
 		IdleTime:      cmp.Or(l.IdleTime, 75*time.Second),
 		Stall:         cmp.Or(l.Stall, time.Minute),
+		MinRate:       cmp.Or(l.MinRate, 500),
 		Linger:        cmp.Or(l.Linger, 500*time.Millisecond),
 		Hold:          cmp.Or(l.Hold, time.Second),
 		Held:          cmp.Or(l.Held, 1024),
