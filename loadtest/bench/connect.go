@@ -58,10 +58,10 @@ func (d *dialer) dial(ctx context.Context, sessions tls.ClientSessionCache) (net
 	return secure, nil
 }
 
-// request asks for the job's path and reads the response.
+// request asks for the job's path and reads the response. The host is that of wrk and h2load: caches may keep an object for each.
 func (d *dialer) request(conn net.Conn) error {
 	conn.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // the write will say
-	if _, err := io.WriteString(conn, "GET "+d.job.Path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET "+d.job.Path+" HTTP/1.1\r\nHost: "+d.job.Addr+"\r\n\r\n"); err != nil {
 		return err
 	}
 	return readResponse(bufio.NewReaderSize(conn, 2048))

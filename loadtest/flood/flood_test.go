@@ -106,17 +106,23 @@ func TestLimits(t *testing.T) {
 		{"p99 is 3ms, it was 1ms", func(o *outcome) { o.Under.P99 = 3 * time.Millisecond }},
 		{"no attacker has come through", func(o *outcome) { o.Tally = attack.Tally{} }},
 		{"grown by 101 MiB", func(o *outcome) { o.Peak.RSS = 101 << 20 }},
-		{"neither log nor metrics tell of the 5", func(o *outcome) { o.Says = evidence{} }},
+		{"neither log nor metrics tell of the attackers, of whom 5", func(o *outcome) { o.Says = evidence{} }},
 		{"", func(o *outcome) { o.Says = evidence{Metrics: map[string]float64{"refused": 1}} }},
-		{"", func(o *outcome) { o.Says, o.Tally.Cut = evidence{}, 0 }},
 		{"panic", func(o *outcome) { o.Says.Panics = 1 }},
 	} {
 		o := fine
 		tt.change(&o)
-		got := strings.Join(l.check(o, true), "; ")
+		got := strings.Join(l.check(o, false, true), "; ")
 		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
+	}
+	fine.Says, fine.Tally.Cut = evidence{}, 0
+	if got := l.check(fine, false, true); len(got) != 0 {
+		t.Errorf("nobody cut off and nothing said: got %q", got)
+	}
+	if got := l.check(fine, true, true); len(got) != 1 {
+		t.Errorf("abuse that nobody noticed: got %q", got)
 	}
 }
 
@@ -126,13 +132,14 @@ func TestInvestigate(t *testing.T) {
 	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := investigate(log, map[string]float64{"nearcast_a_rejected_total": 1}, map[string]float64{
-		"nearcast_a_rejected_total": 4, `nearcast_edge_aborts{reason="flood"}`: 2, "nearcast_hits_total": 9, "go_gc_limit": 5,
+	got, err := investigate(log, map[string]float64{"nearcast_edge_connections_abused_total": 1}, map[string]float64{
+		"nearcast_edge_connections_abused_total": 4, `nearcast_edge_tls_handshakes_total{result="timeout"}`: 2, "nearcast_hits_total": 9,
+		`nearcast_edge_tls_handshakes_total{result="done"}`: 5, "go_gc_limit": 5,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Lines != 2 || !strings.Contains(got.Example, "too many resets") || len(got.Metrics) != 2 || got.Metrics["nearcast_a_rejected_total"] != 3 {
+	if got.Lines != 2 || !strings.Contains(got.Example, "too many resets") || len(got.Metrics) != 2 || got.Metrics["nearcast_edge_connections_abused_total"] != 3 {
 		t.Errorf("got %+v", got)
 	}
 }

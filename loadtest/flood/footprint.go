@@ -71,7 +71,8 @@ type evidence struct {
 
 var (
 	attackersAddress = regexp.MustCompile(`\b127\.1\.\d+\.\d+`)
-	abuseMetric      = regexp.MustCompile(`(?i)^nearcast_.*(abus|reset|flood|refus|timeout|reject|goaway|calm|attack|bad|slow|limit|handshake|dropped)`)
+	// abuseMetric is of the counters that only those move who do what they should not, or cannot.
+	abuseMetric = regexp.MustCompile(`^nearcast_edge_(connections_abused_total|requests_rejected_total|tls_handshakes_total\{result="([^d]|d[^o]))`)
 )
 
 // investigate reads the log and compares the metrics.

@@ -74,7 +74,7 @@ func parseFlags(args []string, errs io.Writer) (options, error) {
 	flags.Float64Var(&o.limits.share, "min-share", .95, "share of the victims' requests that must succeed")
 	flags.Float64Var(&o.limits.slower, "max-slower", 2, "how many times as long the victims' p99 may be; 0 does not look at it")
 	flags.Int64Var(&o.limits.memory, "max-memory", 256, "`MIB` that the edge's memory may grow by")
-	flags.BoolVar(&o.limits.named, "named", true, "the edge's log or metrics must tell of the attackers that it cut off")
+	flags.BoolVar(&o.limits.named, "named", true, "the edge's log or metrics must tell of attackers that do what no visitor does, and of those that it cut off")
 	flags.Usage = func() {
 		fmt.Fprint(errs, "Attack an edge on this machine and show what becomes of its visitors.\n\n  go run ./loadtest/flood [flags]\n\n")
 		flags.PrintDefaults()

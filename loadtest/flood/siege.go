@@ -42,7 +42,7 @@ type limits struct {
 const mebi = 1 << 20
 
 // check returns the limits that an outcome breaks.
-func (l limits) check(o outcome, ours bool) []string {
+func (l limits) check(o outcome, abuse, ours bool) []string {
 	var broken []string
 	say := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
 	if got := o.Under.share(); got < l.share {
@@ -60,8 +60,8 @@ func (l limits) check(o outcome, ours bool) []string {
 	if grown := (o.Peak.RSS - o.Before.RSS) / mebi; grown > l.memory {
 		say("the edge's memory has grown by %d MiB", grown)
 	}
-	if l.named && o.Tally.Cut > 0 && o.Says.Lines == 0 && len(o.Says.Metrics) == 0 {
-		say("neither log nor metrics tell of the %d connections that were cut", o.Tally.Cut)
+	if l.named && (abuse || o.Tally.Cut > 0) && o.Says.Lines == 0 && len(o.Says.Metrics) == 0 {
+		say("neither log nor metrics tell of the attackers, of whom %d were cut off", o.Tally.Cut)
 	}
 	if o.Says.Panics > 0 {
 		say("the edge's log speaks of a panic")
@@ -201,7 +201,7 @@ func (f *field) fight(ctx context.Context, a attack.Attack, target attack.Target
 		default:
 		}
 	}
-	got.Broken = f.o.limits.check(got, e != nil)
+	got.Broken = f.o.limits.check(got, a.Abuse, e != nil)
 	return got, ctx.Err()
 }
 

@@ -14,8 +14,7 @@ import (
 	"nearcast/loadtest/labtest"
 )
 
-// h2specTests is how many tests h2spec 2.2.1 has; one of them it cannot run where the server's first window is not of the size
-// that it wants.
+// h2specTests is how many tests h2spec 2.2.1 has, without those that it calls strict.
 const h2specTests = 145
 
 // junit is what h2spec reports.
@@ -34,8 +33,7 @@ type junit struct {
 	} `xml:"testsuite"`
 }
 
-// TestH2spec runs the public suite of tests of RFC 7540 and RFC 7541. What fails is tried once more by itself: the suite takes an answer
-// that comes after two seconds for none, and the machine may be busy.
+// TestH2spec runs the public suite of tests of RFC 7540 and RFC 7541, once: what fails now and then is a race, and fails.
 func TestH2spec(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -50,39 +48,26 @@ func TestH2spec(t *testing.T) {
 	}
 	serve(t, e.originPort, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
-		w.Write(make([]byte, 1000))
+		// More than a window: an answer that is complete before the suite's next frame closes the stream, and
+		// what then comes is rightly ignored where the suite wants an error (5.1/8, 5.1/9, 6.9.1/3).
+		w.Write(make([]byte, 100_000))
 	}))
 	ran, failing := h2spec(t, suite, e)
 	if ran != h2specTests {
 		t.Errorf("h2spec ran %d tests, want %d", ran, h2specTests)
 	}
-	if again := unexpected(t, "h2spec", failing); len(again) > 0 {
-		t.Logf("once more: %s", strings.Join(again, " "))
-		sections := make([]string, 0, len(again))
-		for _, id := range again {
-			section, _, _ := strings.Cut(id, ":")
-			sections = append(sections, section)
-		}
-		_, second := h2spec(t, suite, e, sections...)
-		for _, id := range again {
-			if _, ok := second[id]; !ok {
-				delete(failing, id)
-			}
-		}
-	}
 	compare(t, "h2spec", failing)
 }
 
-// h2spec runs the suite, or some of its sections, and returns how many tests it ran and the ids of those that failed.
-func h2spec(t *testing.T, suite string, e edge, sections ...string) (ran int, failing map[string]string) {
+// h2spec runs the suite and returns how many tests it ran and the ids of those that did not pass.
+func h2spec(t *testing.T, suite string, e edge) (ran int, failing map[string]string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(e.tls)
 	if err != nil {
 		t.Fatal(err)
 	}
 	report := filepath.Join(t.TempDir(), "junit.xml")
-	args := append([]string{"--host", host, "--port", port, "--tls", "--insecure", "--timeout", "5", "--junit-report", report}, sections...)
-	out := output(t, nil, suite, args...)
+	out := output(t, nil, suite, "--host", host, "--port", port, "--tls", "--insecure", "--timeout", "5", "--junit-report", report)
 	text, err := os.ReadFile(report)
 	if err != nil {
 		t.Fatalf("h2spec made no report: %v\n%s", err, out)
@@ -95,9 +80,12 @@ func h2spec(t *testing.T, suite string, e edge, sections ...string) (ran int, fa
 	for _, s := range r.Suites {
 		for _, c := range s.Cases {
 			ran++
-			if c.Failure != nil || c.Error != nil {
-				// "http2/5.1" and the words; an id has no spaces.
-				failing[c.Package+":"+strings.ReplaceAll(strings.TrimSuffix(c.Name, "."), " ", "-")] = "failed"
+			id := c.Package + ":" + strings.ReplaceAll(strings.TrimSuffix(c.Name, "."), " ", "-") // an id has no spaces
+			switch {
+			case c.Failure != nil, c.Error != nil:
+				failing[id] = "failed"
+			case c.Skipped != nil:
+				failing[id] = "skipped"
 			}
 		}
 	}

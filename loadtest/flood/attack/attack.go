@@ -36,13 +36,19 @@ type Attack struct {
 	Slow bool
 	// Plain says that it goes to the port without TLS.
 	Plain bool
+	// Abuse says that no visitor does the like: a server has to notice, and to say so.
+	Abuse bool
 
 	run func(*session) error
 }
 
 // All returns every attack.
 func All() []Attack {
-	return slices.Concat(streamAttacks(), headerAttacks(), frameAttacks(), slowAttacks())
+	abuses := slices.Concat(streamAttacks(), headerAttacks(), frameAttacks())
+	for i := range abuses {
+		abuses[i].Abuse = true
+	}
+	return append(abuses, slowAttacks()...)
 }
 
 // ByName returns the attack of that name.

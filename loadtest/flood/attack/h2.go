@@ -48,7 +48,7 @@ func (s *session) begin(read bool, settings ...http2.Setting) (*h2, error) {
 	return h, nil
 }
 
-// listen reads what the server sends, and keeps its reason to go away.
+// listen reads what the server sends until it goes away, and keeps its reason.
 func (h *h2) listen() error {
 	for {
 		frame, err := h.fr.ReadFrame()
@@ -62,6 +62,7 @@ func (h *h2) listen() error {
 			}
 		case *http2.GoAwayFrame:
 			h.say(fmt.Sprintf("GOAWAY %s", f.ErrCode))
+			return errGone // what is sent now is thrown away: a new connection does more harm
 		}
 	}
 }

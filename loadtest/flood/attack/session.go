@@ -20,6 +20,8 @@ var (
 	errOwn = errors.New("ended by the attacker")
 	// errNotYet is the end of a connection before the attack could begin.
 	errNotYet = errors.New("not connected")
+	// errGone is the end of a connection that the server takes no more requests from.
+	errGone = errors.New("the server goes away")
 )
 
 // patience is how long connecting may take.
