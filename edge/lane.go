@@ -52,7 +52,9 @@ func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 		return false
 	}
 	h := hand{visit: v, request: r, answer: a, now: n.start, target: n.target}
-	return h.answered()
+	ok := h.answered()
+	v.forget() // what is the loop's
+	return ok
 }
 
 // timeOf is the cache's time at a moment that the loop has looked up, which spares looking it up again unless the

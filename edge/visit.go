@@ -69,6 +69,15 @@ func (v *visit) at(t *tables, p *hit.Peer, host string) bool {
 	return true
 }
 
+// forget lets go of the request, whose memory a connection that waits must not hold.
+func (v *visit) forget() {
+	if v.ready {
+		clear(v.header)
+		clear(v.values)
+	}
+	v.request, v.accept, v.ready = nil, nil, false
+}
+
 // fields returns the end-to-end fields of the request, as an exchange has them when it makes its plan. Its strings
 // lie in the loop's memory.
 func (v *visit) fields() http.Header {
@@ -78,7 +87,6 @@ func (v *visit) fields() http.Header {
 	if v.header == nil {
 		v.header = make(http.Header)
 	}
-	clear(v.header)
 	v.values, v.ready, v.accept = v.values[:0], true, nil
 	for i := range v.request.Fields {
 		f := &v.request.Fields[i]

@@ -15,6 +15,7 @@ import (
 	"nearcast/control/feedclient"
 	"nearcast/edge"
 	"nearcast/edge/tlscert"
+	"nearcast/internal/gctune"
 	"nearcast/origin"
 	"nearcast/routequality/gossip"
 )
@@ -128,6 +129,7 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 	if err != nil {
 		return err
 	}
+	defer gctune.Start()()
 	cfg := edge.Config{
 		Node: r.node, Addr: f.listen, TLSAddr: f.tlsListen, Limits: f.limits, RAM: ram, AccessLog: f.accessLog,
 		Log: r.log, Registry: r.registry, Version: Version,

@@ -78,17 +78,28 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, secure bool) {
 		s.HTTP1.ServeConn(ctx, nc, nil)
 		return
 	}
+	c, state := s.shake(ctx, nc)
+	switch {
+	case c == nil:
+	case state.NegotiatedProtocol == "h2":
+		s.HTTP2.ServeConn(ctx, c, state)
+	default:
+		s.HTTP1.ServeConn(ctx, c, state)
+	}
+}
+
+// shake shakes hands. It returns nil, and has closed the connection, if that fails. It is apart from serve, whose stack stays
+// for as long as the connection does.
+//
+//go:noinline
+func (s *Server) shake(ctx context.Context, nc net.Conn) (*tls.Conn, *tls.ConnectionState) {
 	c, err := s.Gate.Handshake(ctx, nc, s.TLS)
 	if err != nil {
 		s.logger().DebugContext(ctx, "shaking hands", "remote", nc.RemoteAddr().String(), "error", err)
-		return
+		return nil, nil
 	}
 	state := c.ConnectionState()
-	if state.NegotiatedProtocol == "h2" {
-		s.HTTP2.ServeConn(ctx, c, &state)
-		return
-	}
-	s.HTTP1.ServeConn(ctx, c, &state)
+	return c, &state
 }
 
 // The pause after a failed accept doubles from the one to the other.

@@ -32,7 +32,7 @@ type conn struct {
 	ctx     context.Context // ends when the connection is cut
 	cancel  context.CancelFunc
 	scratch *scratch  // nil while the connection has nothing to do
-	first   [1]byte   // the octet that ended such a time
+	waiter  waiter    // the connection below TLS, if it can wait without reading; else nil
 	clock   time.Time // a moment ago, or zero
 	pace    pace.Pace // of the body that is being read
 	in      input
@@ -69,6 +69,17 @@ type conn struct {
 //
 //nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn, state *tls.ConnectionState) {
+	c := s.newConn(ctx, nc, state)
+	stop := c.follow(ctx)
+	defer c.end(stop)
+	for c.serveOne() {
+	}
+}
+
+// newConn is apart from ServeConn, whose stack stays for as long as the connection does.
+//
+//go:noinline
+func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.ConnectionState) *conn {
 	c := &conn{
 		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: nc, tls: state,
 		remote: nc.RemoteAddr().String(),
@@ -78,13 +89,12 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn, state *tls.Connecti
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
 	c.out.parts, _ = nc.(partsWriter)
+	c.waiter, _ = nc.(waiter)
 	if t, ok := nc.(*tls.Conn); ok {
 		c.out.wire, _ = t.NetConn().(corker)
+		c.waiter, _ = t.NetConn().(waiter)
 	}
-	stop := c.follow(ctx)
-	defer c.end(stop)
-	for c.serveOne() {
-	}
+	return c
 }
 
 // end gives everything back.

@@ -8,7 +8,7 @@ import (
 )
 
 // warmTime is how long a connection keeps its buffers when it has nothing to do. Most next requests come sooner, and one that does
-// costs nothing; a connection that waits longer has no more than its socket and the state of its TLS.
+// costs nothing; a connection that waits longer has no more than its socket, the state of its TLS and a small stack.
 const warmTime = time.Second
 
 // await waits for the first octet of a request.
@@ -40,14 +40,24 @@ func (c *conn) awaitOctet() bool {
 	}
 	c.give()
 	c.setReadBy(begun.Add(c.lim.IdleTime))
-	n, _ := c.Read(c.first[:]) // the error will be there the next time too
-	c.take()
-	if n == 0 {
+	if !c.waitReadable() {
 		return false
 	}
-	c.in.push(c.first[0])
-	return true
+	c.take()
+	return c.in.more(c.lim.HeaderBytes) == nil
 }
+
+// waitReadable waits for what comes next without a buffer for it, if the connection can do that.
+func (c *conn) waitReadable() bool {
+	if c.waiter == nil {
+		return true
+	}
+	_, err := c.armRead()
+	return err == nil && c.waiter.WaitReadable() == nil
+}
+
+// waiter is a connection that can wait without reading.
+type waiter interface{ WaitReadable() error }
 
 // take gets the buffers.
 func (c *conn) take() {

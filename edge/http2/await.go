@@ -23,7 +23,7 @@ func (c *conn) await() error {
 		if err := c.look(now); err != nil {
 			return err
 		}
-		err := c.in.more(c.nc)
+		err := c.read()
 		now = time.Now()
 		c.readAt = now
 		if err == nil {
@@ -32,9 +32,26 @@ func (c *conn) await() error {
 		if !timedOut(err) {
 			return err
 		}
-		c.in.shrink()
+		c.in.rest()
 	}
 }
+
+// warmTime is how long a connection keeps its input buffer when nothing comes.
+const warmTime = time.Second
+
+// read reads once. A connection that has given its buffer up gets another when there is something to put in; what came
+// with the end of the handshake has been read before that.
+func (c *conn) read() error {
+	if c.in.buf == nil && c.waiter != nil {
+		if err := c.waiter.WaitReadable(); err != nil {
+			return err //nolint:wrapcheck // as in input.more
+		}
+	}
+	return c.in.more(c.nc)
+}
+
+// waiter is a connection that can wait without reading.
+type waiter interface{ WaitReadable() error }
 
 // lookAtTimes is look for a client that sends all the time, octet by octet or without taking anything.
 func (c *conn) lookAtTimes(now time.Time) error {
@@ -71,6 +88,9 @@ func (c *conn) look(now time.Time) error {
 		}
 	}
 	by := idleBy
+	if warm := now.Add(warmTime); c.in.buf != nil && warm.Before(by) {
+		by = warm
+	}
 	if c.slots > 0 {
 		by = c.checked.Add(c.lookEvery())
 	}

@@ -124,8 +124,12 @@ func (c *conn) linger() {
 	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(c.lim.Linger)) != nil {
 		return
 	}
+	buf := c.in.buf
+	if buf == nil {
+		buf = make([]byte, smallInput)
+	}
 	for left := lingerBytes; left > 0; {
-		n, err := c.nc.Read(c.in.buf)
+		n, err := c.nc.Read(buf)
 		if err != nil {
 			return
 		}

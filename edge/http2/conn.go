@@ -26,6 +26,7 @@ type conn struct {
 	log    *slog.Logger
 	nc     net.Conn
 	wire   corker // under the connection's TLS, or nil
+	waiter waiter // the connection below TLS, if it can wait without reading; else nil
 	remote string
 	tls    *tls.ConnectionState
 	ctx    context.Context // ends when the connection does
@@ -95,6 +96,15 @@ type conn struct {
 //
 //nolint:contextcheck // what is running outlives ctx by Limits.Drain, and has a context of its own
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn, state *tls.ConnectionState) {
+	c := s.newConn(ctx, nc, state)
+	stop := c.follow(ctx)
+	c.end(ctx, c.serveSafely(), stop)
+}
+
+// newConn is apart from ServeConn, whose stack stays for as long as the connection does.
+//
+//go:noinline
+func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.ConnectionState) *conn {
 	now := time.Now()
 	c := &conn{
 		srv: s, lim: s.Limits.withDefaults(), log: s.logger(), nc: nc, remote: nc.RemoteAddr().String(), tls: state,
@@ -104,14 +114,15 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn, state *tls.Connecti
 	}
 	c.peer = hit.Peer{Client: clientOf(c.remote), TLS: state}
 	c.quiet.L = &c.mu
+	c.waiter, _ = nc.(waiter)
 	if t, ok := nc.(*tls.Conn); ok {
 		c.wire, _ = t.NetConn().(corker)
+		c.waiter, _ = t.NetConn().(waiter)
 	}
 	c.decoder = hpack.NewDecoder(4096, c.emit)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.appendPreface()
-	stop := c.follow(ctx)
-	c.end(ctx, c.serveSafely(), stop)
+	return c
 }
 
 // clientOf is the IP address in a connection's address.

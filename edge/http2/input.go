@@ -73,9 +73,9 @@ func (in *input) makeRoom() {
 	in.r, in.w = 0, n
 }
 
-// shrink gives up a large buffer that is empty.
-func (in *input) shrink() {
-	if in.r == in.w && len(in.buf) > smallInput {
-		in.buf, in.r, in.w = make([]byte, smallInput), 0, 0
+// rest gives up the buffer if it is empty.
+func (in *input) rest() {
+	if in.r == in.w {
+		*in = input{}
 	}
 }

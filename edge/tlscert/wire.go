@@ -52,6 +52,14 @@ func (w *Wire) Read(p []byte) (int, error) {
 	return w.Conn.Read(p) //nolint:wrapcheck // crypto/tls hands on what it gets
 }
 
+// WaitReadable waits until there is something to read, if the connection below can tell without reading.
+func (w *Wire) WaitReadable() error {
+	if c, ok := w.Conn.(interface{ WaitReadable() error }); ok {
+		return c.WaitReadable() //nolint:wrapcheck // as in Read
+	}
+	return nil
+}
+
 // Write writes to the connection, or keeps a copy of what is to be written. It is for crypto/tls.
 func (w *Wire) Write(p []byte) (int, error) {
 	if w.turn != nil {

@@ -93,6 +93,23 @@ func (c *conn) tryRead(fd uintptr) bool {
 	}
 }
 
+// WaitReadable waits until there is something to read, the end of the stream included, or the read deadline is over. It takes
+// no buffer and little stack, for connections that wait for long.
+func (c *conn) WaitReadable() error {
+	return c.raw.Read(readable) //nolint:wrapcheck // as above
+}
+
+// readable reports whether a read would not have to wait.
+func readable(fd uintptr) bool {
+	var octet [1]byte
+	for {
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&octet)), 1, syscall.MSG_PEEK, 0, 0)
+		if errno != syscall.EINTR {
+			return errno != syscall.EAGAIN
+		}
+	}
+}
+
 // Write implements [net.Conn].
 func (c *conn) Write(p []byte) (int, error) {
 	if len(p) == 0 || len(p) > maxRaw {

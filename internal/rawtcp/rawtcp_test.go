@@ -91,6 +91,33 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// TestWaitReadable: it waits for octets, for the end and for the deadline, and takes nothing away.
+func TestWaitReadable(t *testing.T) {
+	c, other := pair(t)
+	wait := c.(interface{ WaitReadable() error }).WaitReadable
+	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if err := wait(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("with nothing to read: %v, want a time-out", err)
+	}
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	done := make(chan error, 1)
+	go func() { done <- wait() }()
+	other.Write([]byte("x"))
+	if err := <-done; err != nil {
+		t.Errorf("when an octet came: %v", err)
+	}
+	other.CloseWrite()
+	if err := wait(); err != nil {
+		t.Errorf("with an octet there: %v", err)
+	}
+	if got, err := io.ReadAll(c); string(got) != "x" || err != nil {
+		t.Errorf("then %q (%v) was read", got, err)
+	}
+	if err := wait(); err != nil {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
 func TestDeadlines(t *testing.T) {
 	c, _ := pair(t)
 	c.SetDeadline(time.Now().Add(20 * time.Millisecond))
