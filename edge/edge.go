@@ -160,7 +160,7 @@ func (s *Server) Ready() error {
 	switch {
 	case s.tables.Load() == nil:
 		return errors.New("no configuration has been applied yet")
-	case s.cfg.Addr != "" && s.addr.Load() == nil, s.cfg.TLSAddr != "" && s.tlsAddr.Load() == nil:
+	case s.addr.Load() == nil && (s.cfg.Addr != "" || s.cfg.TLSAddr == ""), s.tlsAddr.Load() == nil && s.cfg.TLSAddr != "":
 		return errors.New("not listening")
 	}
 	return nil

@@ -14,10 +14,10 @@ import (
 
 const (
 	minPercent = 25       // of what is kept may be added
-	minGrowth  = 64 << 20 // octets that may be added in any case
+	minGrowth  = 32 << 20 // octets that may be added in any case
 )
 
-// Percent is the GOGC that lets a heap of which so many octets are in use grow by a quarter, or by 64 MiB if that is more.
+// Percent is the GOGC that lets a heap of which so many octets are in use grow by a quarter, or by 32 MiB if that is more.
 func Percent(live uint64) int {
 	if live == 0 {
 		return 100

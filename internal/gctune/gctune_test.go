@@ -9,7 +9,7 @@ import (
 )
 
 func TestPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 100, 1 << 10: 10_000, 64 << 20: 100, 128 << 20: 50, 256 << 20: 25, 64 << 30: 25} {
+	for live, want := range map[uint64]int{0: 100, 1 << 10: 10_000, 32 << 20: 100, 64 << 20: 50, 128 << 20: 25, 64 << 30: 25} {
 		if got := gctune.Percent(live); got != want {
 			t.Errorf("%d octets in use: %d, want %d", live, got, want)
 		}
