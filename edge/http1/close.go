@@ -72,6 +72,9 @@ func (c *conn) linger() {
 	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(c.lim.Linger)) != nil {
 		return
 	}
+	if c.out.wire != nil && c.out.wire.Uncork() != nil {
+		return
+	}
 	buf := c.in.buf
 	for left := lingerBytes; left > 0; {
 		n, err := c.nc.Read(buf)
