@@ -119,7 +119,6 @@ func (g *Gate) Handshake(ctx context.Context, nc net.Conn, config *tls.Config) (
 	w := &Wire{Conn: nc, gate: g, turn: t}
 	c, err := g.shake(ctx, w, config)
 	if err != nil {
-		w.flushKept() //nolint:errcheck // it may be an alert that says what is wrong, and the connection ends anyway
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -428,92 +427,6 @@ func TestRequestWithTheHandshake(t *testing.T) {
 			if err := <-sent; err != nil {
 				t.Error(err)
 			}
-		}
-	}
-}
-
-// countingConn counts what is written.
-type countingConn struct {
-	net.Conn
-
-	writes atomic.Int32
-}
-
-func (c *countingConn) Write(p []byte) (int, error) {
-	c.writes.Add(1)
-	return c.Conn.Write(p)
-}
-
-// lateConn keeps what is written until it is read or flushed.
-type lateConn struct {
-	net.Conn
-
-	kept []byte
-}
-
-func (c *lateConn) Write(p []byte) (int, error) {
-	c.kept = append(c.kept, p...)
-	return len(p), nil
-}
-
-func (c *lateConn) Read(p []byte) (int, error) {
-	c.flush()
-	return c.Conn.Read(p)
-}
-
-func (c *lateConn) flush() {
-	if len(c.kept) > 0 {
-		c.Conn.Write(c.kept)
-		c.kept = nil
-	}
-}
-
-// TestTicketGoesWithTheFirstAnswer: a client that asks with the end of its handshake gets the session ticket and the answer in one
-// piece; one that waits gets the ticket at once.
-func TestTicketGoesWithTheFirstAnswer(t *testing.T) {
-	a := newAuthority(t)
-	k := open(t, tlscert.Options{}, a.pair(t, leaf{names: []string{"a.example"}}))
-	for _, asksAtOnce := range []bool{true, false} {
-		theirs, ours := tcpPair(t)
-		counted := &countingConn{Conn: ours}
-		served := make(chan error, 1)
-		go func() {
-			c, err := tlscert.NewGate(tlscert.GateOptions{}).Handshake(t.Context(), counted, k.Config(tlscert.ConfigOptions{}))
-			if err != nil {
-				served <- err
-				return
-			}
-			defer c.Close()
-			var octet [1]byte
-			if _, err = c.Read(octet[:]); err == nil {
-				_, err = c.Write(octet[:])
-			}
-			served <- err
-		}()
-		late := &lateConn{Conn: theirs}
-		visitor := a.visitor("a.example")
-		visitor.ClientSessionCache = tls.NewLRUClientSessionCache(1) // or there is no ticket
-		client := tls.Client(late, visitor)
-		want := int32(2) // the server's flight, the ticket with the answer
-		if !asksAtOnce {
-			want = 3
-			if err := client.Handshake(); err != nil {
-				t.Fatal(err)
-			}
-			late.flush()
-			until(t, "the ticket comes", func() bool { return counted.writes.Load() == 2 })
-		}
-		if _, err := client.Write([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-		if got := counted.writes.Load(); got < want || got > want+1 { // the alert that ends all may be there by now
-			t.Errorf("asks at once %v: %d writes, want %d", asksAtOnce, got, want)
-		}
-		if err := <-served; err != nil {
-			t.Fatal(err)
 		}
 	}
 }

@@ -35,14 +35,11 @@ const firstRoom = 2 << 10
 //
 // crypto/tls would make room for a record as soon as it has seen its head. So five octets would
 // cost 18 KiB, for as long as the handshake may take.
-func (t *turn) read(w *Wire, p []byte) (int, error) {
+func (t *turn) read(nc net.Conn, p []byte) (int, error) {
 	if t.whole == 0 {
-		t.leave() // nothing is computed until the client has answered
-		if err := w.flushKept(); err != nil {
-			return 0, err
-		}
+		t.leave()
 	}
-	if err := t.fill(w.Conn); err != nil {
+	if err := t.fill(nc); err != nil {
 		return 0, err
 	}
 	if err := t.enter(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -23,8 +22,7 @@ type Wire struct {
 	turn  *turn  // while shaking hands; belongs to the goroutine that does
 	early []byte // read while shaking hands, and sent after it; belongs to the reader
 
-	kept   atomic.Bool // buf has what a handshake has written; set under mu
-	mu     sync.Mutex  // guards what follows, and the order of writes
+	mu     sync.Mutex // guards what follows, and the order of writes
 	corked bool
 	buf    *[]byte // from the gate's pool, or nil
 	err    error   // of a write that nobody has been told of, or the connection's end
@@ -42,7 +40,7 @@ func (w *Wire) NetConn() net.Conn { return w.Conn }
 // Read reads from the connection. It is for crypto/tls.
 func (w *Wire) Read(p []byte) (int, error) {
 	if w.turn != nil {
-		return w.turn.read(w, p)
+		return w.turn.read(w.Conn, p)
 	}
 	if len(w.early) > 0 {
 		n := copy(p, w.early)
@@ -51,17 +49,11 @@ func (w *Wire) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	if err := w.flushKept(); err != nil {
-		return 0, err
-	}
 	return w.Conn.Read(p) //nolint:wrapcheck // crypto/tls hands on what it gets
 }
 
 // WaitReadable waits until there is something to read, if the connection below can tell without reading.
 func (w *Wire) WaitReadable() error {
-	if err := w.flushKept(); err != nil {
-		return err
-	}
 	if c, ok := w.Conn.(interface{ WaitReadable() error }); ok {
 		return c.WaitReadable() //nolint:wrapcheck // as in Read
 	}
@@ -69,28 +61,18 @@ func (w *Wire) WaitReadable() error {
 }
 
 // Write writes to the connection, or keeps a copy of what is to be written. It is for crypto/tls.
-//
-// What a handshake writes is kept until it reads: the session ticket, which comes last and nobody waits for, then goes with
-// the first answer, if the client has asked for that already.
 func (w *Wire) Write(p []byte) (int, error) {
+	if w.turn != nil {
+		w.turn.leave() // nothing is computed until the client has answered
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case w.err != nil:
-		return 0, w.err
-	case w.turn != nil:
-		w.kept.Store(true)
-	case w.corked:
-	case w.kept.Load():
-		defer w.endKept()
-	default:
+	if !w.corked {
 		return w.Conn.Write(p) //nolint:wrapcheck // as in Read
 	}
-	return w.keep(p)
-}
-
-// keep keeps what is to be written. mu is held.
-func (w *Wire) keep(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
 	if w.buf == nil {
 		w.buf = w.gate.takeBuffer()
 	}
@@ -104,26 +86,6 @@ func (w *Wire) keep(p []byte) (int, error) {
 	}
 	*w.buf = append(*w.buf, p...)
 	return len(p), nil
-}
-
-// flushKept writes what a handshake has left.
-func (w *Wire) flushKept() error {
-	if !w.kept.Load() {
-		return nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.corked {
-		w.endKept()
-	}
-	return w.err
-}
-
-// endKept writes what a handshake has left. An error is for whoever comes next. mu is held.
-func (w *Wire) endKept() {
-	w.flush() //nolint:errcheck // it stays
-	w.release()
-	w.kept.Store(false)
 }
 
 // flush writes what has been collected. mu is held.
@@ -152,7 +114,6 @@ func (w *Wire) Uncork() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.corked = false
-	w.kept.Store(false)
 	if w.err != nil {
 		return w.err
 	}
