@@ -103,7 +103,8 @@ func (s *Server) listen(ctx context.Context) error {
 		if l.addr == "" {
 			continue
 		}
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.addr)
+		// Idle connections end by their own time-outs; the kernel's probes would cost four system calls each.
+		listener, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", l.addr)
 		if err != nil {
 			cancel()
 			return err

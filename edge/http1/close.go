@@ -69,10 +69,10 @@ func (c *conn) closeAs(kind ending) {
 // 9112 section 9.6).
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(c.lim.Linger)) != nil {
+	if !ok || half.CloseWrite() != nil || c.nc.SetDeadline(time.Now().Add(c.lim.Linger)) != nil {
 		return
 	}
-	if c.out.wire != nil && c.out.wire.Uncork() != nil {
+	if c.out.wire != nil && c.out.wire.Uncork() != nil { // what crypto/tls has left no time for
 		return
 	}
 	buf := c.in.buf

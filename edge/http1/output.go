@@ -1,8 +1,15 @@
 package http1
 
-import "net"
+import (
+	"cmp"
+	"net"
+)
 
 const (
+	// packetSize is less than fits into a packet, and youngOctets more than a connection has when its records are
+	// no longer small.
+	packetSize  = 1100
+	youngOctets = 256 << 10
 	// maxWaiting is how much may wait for the answers to further requests that are there already, in octets.
 	maxWaiting = 32 << 10
 	// recordSize is the content of the largest TLS record (RFC 8446 section 5.1).
@@ -12,13 +19,14 @@ const (
 // output collects what is to be sent, so that it goes in few system calls. Its error is
 // sticky. It belongs to whoever holds the response's mu.
 type output struct {
-	c     *conn
-	buf   []byte
-	err   error
-	vec   [][]byte    // memory for all
-	all   net.Buffers // what is being sent; WriteTo eats it
-	parts partsWriter // the connection, if it is one
-	wire  corker      // under the connection's TLS, if there is one
+	c       *conn
+	buf     []byte
+	err     error
+	written int64       // octets, by writeOne
+	vec     [][]byte    // memory for all
+	all     net.Buffers // what is being sent; WriteTo eats it
+	parts   partsWriter // the connection, if it is one
+	wire    corker      // under the connection's TLS, if there is one
 }
 
 // corker keeps the records of a large write, so that they go in one system call.
@@ -67,9 +75,7 @@ func (o *output) send() (n int64) {
 	switch {
 	case o.err != nil:
 	case len(o.vec) == 1:
-		var sent int
-		sent, o.err = o.c.nc.Write(o.vec[0])
-		n = int64(sent)
+		n = o.writeOne(o.vec[0])
 	case o.parts != nil:
 		n, o.err = o.parts.WriteParts(o.vec)
 	default:
@@ -82,6 +88,22 @@ func (o *output) send() (n int64) {
 	clear(o.vec)
 	o.vec = o.vec[:0]
 	return n
+}
+
+// writeOne writes one part. crypto/tls begins a connection with records that fit into a packet, and makes a system call
+// for each.
+func (o *output) writeOne(p []byte) (n int64) {
+	young := o.wire != nil && o.written < youngOctets && len(p) > packetSize
+	if young {
+		o.wire.Cork()
+	}
+	sent, err := o.c.nc.Write(p)
+	if young {
+		err = cmp.Or(err, o.wire.Uncork())
+	}
+	o.err = err
+	o.written += int64(sent)
+	return int64(sent)
 }
 
 // sent forgets what waited.

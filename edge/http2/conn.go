@@ -67,6 +67,7 @@ type conn struct {
 	finished   []*stream // hits that are to be reported
 	reported   []*stream // memory for it
 	writing    bool      // somebody writes
+	written    int64     // octets; whoever writes has it
 	quiet      sync.Cond // broadcast when nobody does any more
 	readArmed  time.Time // read deadline
 	writeArmed time.Time // when the write deadline was set

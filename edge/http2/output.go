@@ -168,9 +168,18 @@ func (c *conn) writeBatch() {
 	}
 }
 
+// youngOctets is more than a connection has sent when its records are no longer small: crypto/tls begins with some that fit
+// into a packet.
+const youngOctets = 256 << 10
+
 // write writes octets. More than a record go in one system call, if what is under TLS can do that.
 func (c *conn) write(p []byte) error {
-	if c.wire == nil || len(p) <= recordSize {
+	c.written += int64(len(p))
+	record := recordSize
+	if c.written < youngOctets {
+		record = 1100
+	}
+	if c.wire == nil || len(p) <= record {
 		_, err := c.nc.Write(p)
 		return err //nolint:wrapcheck // it is only asked whether there is one
 	}
