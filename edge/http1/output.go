@@ -1,6 +1,9 @@
 package http1
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 const (
 	// maxWaiting is how much may wait for the answers to further requests that are there already, in octets.
@@ -108,7 +111,7 @@ func (o *output) content(pieces [][]byte) (n int64) {
 			o.vec = append(o.vec, part)
 			if size += len(part); size >= maxPiece {
 				n += o.send()
-				size = 0
+				size, o.c.clock = 0, time.Time{} // it may have taken long
 			}
 		}
 	}
@@ -144,6 +147,7 @@ func (o *output) records(pieces [][]byte) (n int64) {
 		return 0
 	}
 	n = int64(joined)
+	o.c.clock = time.Time{} // it may have taken long, as each of the following
 	for _, piece := range pieces {
 		skip := min(joined, len(piece))
 		joined -= skip
