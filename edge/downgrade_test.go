@@ -3,6 +3,7 @@ package edge_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -11,8 +12,12 @@ import (
 	"sync"
 	"testing"
 
+	h2 "golang.org/x/net/http2"
+
 	"nearcast/cdn"
 	"nearcast/edge"
+	"nearcast/edge/tlscert"
+	"nearcast/internal/testcert"
 )
 
 // octetOrigin is an origin that keeps all octets that it gets, and reads them as strictly as net/http does.
@@ -163,5 +168,73 @@ func TestDowngrade(t *testing.T) {
 				t.Errorf("%q: the origin has seen %s: %q", row, name, requests[0].Header[name])
 			}
 		}
+	}
+}
+
+// TestMisdirectedByNewCertificates: what a connection may be used for is asked for each request, hit or not, of the certificates in
+// use then.
+func TestMisdirectedByNewCertificates(t *testing.T) {
+	r := newRig(t, cacheable)
+	r.sites[0].Domains = []cdn.Domain{domain, "img.shop.example"}
+	s := r.start(t, "ams-1", withTLS(t, domain, "img.shop.example"))
+	for _, proto := range []string{"h2", "http/1.1"} {
+		both, bothKey := testcert.Write(t, domain, "img.shop.example")
+		one, oneKey := testcert.Write(t, domain)
+		replace := func(chain, key string) {
+			if err := s.Certificates().Replace(t.Context(), true, tlscert.Pair{Chain: chain, Key: key}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		replace(both, bothKey)
+		c, err := tls.Dial("tcp", s.TLSAddr().String(), &tls.Config{InsecureSkipVerify: true, ServerName: domain, NextProtos: []string{proto}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ask := asker(t, c, proto)
+		for range 2 {
+			if got := ask("img.shop.example"); got != http.StatusOK {
+				t.Errorf("%s: %d, want 200", proto, got)
+			}
+		}
+		replace(one, oneKey)
+		if got := ask("img.shop.example"); got != http.StatusMisdirectedRequest {
+			t.Errorf("%s: after the certificate was replaced by one for less: %d, want 421", proto, got)
+		}
+		if got := ask(domain); got != http.StatusOK {
+			t.Errorf("%s: the name that the connection was made for: %d, want 200", proto, got)
+		}
+	}
+}
+
+// asker returns a function that asks for /a of a host over the connection, and returns the status.
+func asker(t *testing.T, c *tls.Conn, proto string) func(host string) int {
+	t.Helper()
+	trip := func(req *http.Request) (*http.Response, error) {
+		if err := req.Write(c); err != nil {
+			return nil, err
+		}
+		return http.ReadResponse(bufio.NewReader(c), req)
+	}
+	if proto == "h2" {
+		cc, err := new(h2.Transport).NewClientConn(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trip = cc.RoundTrip
+	}
+	return func(host string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://x/a", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := trip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
 	}
 }

@@ -74,6 +74,9 @@ func (c *rawH2) receive(ids ...uint32) map[uint32]wireAnswer {
 		if err != nil {
 			for id := range left {
 				all[id] = wireAnswer{body: "the end of the connection"}
+				if isTimeout(err) {
+					all[id] = wireAnswer{body: "nothing in time"}
+				}
 			}
 			c.over = true
 			return all
@@ -148,7 +151,9 @@ func (w *twoWays2) ask(t testing.TB, all ...[][2]string) []wireAnswer {
 	got := w.c.receive(ids...)
 	answers := make([]wireAnswer, len(ids))
 	for i, id := range ids {
-		answers[i] = got[id]
+		if answers[i] = got[id]; answers[i].body == "nothing in time" {
+			t.Fatalf("no answer to %q", all[i])
+		}
 		w.c.over = w.c.over || got[id].status == 0 // resets have a budget
 	}
 	return answers
