@@ -282,6 +282,7 @@ func (a wireAnswer) comparable() wireAnswer {
 	if a.header.Get("X-Cache") != "HIT" {
 		a.header.Del("Date")
 		a.header.Del("Cache-Status")   // whether it was somebody else's fill
+		a.header.Del("Age")            // likewise
 		a.header.Del("Content-Length") // whether all had come when some was sent
 	}
 	if len(a.body) > 200 {
