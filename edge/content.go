@@ -24,11 +24,11 @@ func (x *exchange) selects(o *store.Object) *selection {
 	if r.NotModified(x.cacheRequest()) {
 		return &selection{status: http.StatusNotModified}
 	}
-	field := x.header.Get("Range")
+	field := joinLines(x.header["Range"])
 	if field == "" || x.method != http.MethodGet || r.Status != http.StatusOK || o.Length < 0 || !r.RangeApplies(x.header) {
 		return &selection{status: r.Status}
 	}
-	ranges, verdict := httpcache.ParseRanges(joinLines(x.header["Range"]), o.Length)
+	ranges, verdict := httpcache.ParseRanges(field, o.Length)
 	switch verdict {
 	case httpcache.RangePartial:
 		return &selection{status: http.StatusPartialContent, ranges: ranges}
@@ -83,7 +83,7 @@ func wantedSpan(field string) fill.Span {
 // exact reports whether upstream must be asked for no more than what is missing: another node has
 // rounded already, and small ranges here and there would each bring a slice.
 func (x *exchange) exact() bool {
-	return x.hop.node != "" || strings.Contains(x.header.Get("Range"), ",")
+	return x.hop.node != "" || strings.Contains(joinLines(x.header["Range"]), ",")
 }
 
 // from is the source of a content for this request.

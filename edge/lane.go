@@ -122,6 +122,9 @@ func (h *hand) answered() bool {
 	if o == nil || o.Sliced || o.Doubtful {
 		return false
 	}
+	if ask.Header != nil && v.rules.LooksAtStatus() {
+		v.late() // the exchange, too, has changed the fields by now
+	}
 	answered, index := v.rules.ResponseTo(&ask, &brief, o.Response.Status)
 	d := httpcache.Decide(h.now, h.cacheRequest(), o.Response, policyFor(v.rule, answered, o.Response.Status, v.tables.standalone))
 	if d.Verdict != httpcache.Fresh {

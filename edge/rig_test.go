@@ -71,7 +71,7 @@ type counter struct {
 	total int
 }
 
-func newOrigin(t *testing.T, handler http.HandlerFunc) *counter {
+func newOrigin(t testing.TB, handler http.HandlerFunc) *counter {
 	t.Helper()
 	c := &counter{seen: map[string]int{}}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -102,7 +102,7 @@ type rig struct {
 
 // newRig makes a fleet of one edge and two regional nodes, and a site in front of
 // an origin. Nodes are started by the test.
-func newRig(t *testing.T, handler http.HandlerFunc, routes ...cdn.Route) *rig {
+func newRig(t testing.TB, handler http.HandlerFunc, routes ...cdn.Route) *rig {
 	t.Helper()
 	r := &rig{client: &http.Client{
 		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100},
@@ -131,7 +131,7 @@ func newRig(t *testing.T, handler http.HandlerFunc, routes ...cdn.Route) *rig {
 	return r
 }
 
-func freePort(t *testing.T) uint16 {
+func freePort(t testing.TB) uint16 {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.9.1.1:0")
 	if err != nil {
@@ -148,7 +148,7 @@ func (r *rig) addr(name string) string {
 }
 
 // start runs a node of the fleet until the test ends.
-func (r *rig) start(t *testing.T, name string, options ...func(*edge.Config)) *edge.Server {
+func (r *rig) start(t testing.TB, name string, options ...func(*edge.Config)) *edge.Server {
 	t.Helper()
 	cfg := edge.Config{Node: cdn.NodeName(name), Addr: r.addr(name), RAM: 64 << 20, Secret: "a secret of the fleet"}
 	s := r.startConfig(t, cfg, options...)
@@ -160,7 +160,7 @@ func (r *rig) start(t *testing.T, name string, options ...func(*edge.Config)) *e
 }
 
 // startAlone runs a stand-alone edge in front of the origin and returns its address.
-func (r *rig) startAlone(t *testing.T, options ...func(*edge.Config)) (s *edge.Server, addr string) {
+func (r *rig) startAlone(t testing.TB, options ...func(*edge.Config)) (s *edge.Server, addr string) {
 	t.Helper()
 	s = r.startConfig(t, edge.Config{Addr: "127.0.0.1:0", RAM: 64 << 20}, options...)
 	if err := s.ApplyStandalone(&cdn.Origin{URLs: []string{r.origin.URL}}); err != nil {
@@ -170,7 +170,7 @@ func (r *rig) startAlone(t *testing.T, options ...func(*edge.Config)) (s *edge.S
 	return s, s.Addr().String()
 }
 
-func (r *rig) startConfig(t *testing.T, cfg edge.Config, options ...func(*edge.Config)) *edge.Server {
+func (r *rig) startConfig(t testing.TB, cfg edge.Config, options ...func(*edge.Config)) *edge.Server {
 	t.Helper()
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
 	cfg.Origin, cfg.Now, cfg.Log = fetcher{transport}, r.clock.now, slog.New(slog.DiscardHandler)
@@ -196,7 +196,7 @@ func (r *rig) startConfig(t *testing.T, cfg edge.Config, options ...func(*edge.C
 }
 
 // withTLS makes a node listen with TLS too, with a certificate for some names.
-func withTLS(t *testing.T, names ...string) func(*edge.Config) {
+func withTLS(t testing.TB, names ...string) func(*edge.Config) {
 	t.Helper()
 	cert, key := testcert.Write(t, append(names, "127.0.0.1")...)
 	return func(cfg *edge.Config) {
@@ -241,7 +241,7 @@ func (a answer) word() string { return a.Header.Get("X-Cache") }
 
 func (a answer) status() string { return strings.Join(a.Header.Values("Cache-Status"), ", ") }
 
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -125,7 +125,7 @@ func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool) {
 // no more than the visitor does.
 func (x *exchange) errand() errand {
 	e := errand{query: x.query, base: x.stored, span: fill.Whole()}
-	field := x.header.Get("Range")
+	field := joinLines(x.header["Range"])
 	switch {
 	case x.method != http.MethodGet || field == "" || x.whole:
 	case x.anew && strings.Contains(field, ","): // the whole has them all

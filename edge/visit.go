@@ -9,14 +9,16 @@ import (
 	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
+	"nearcast/edge/tlscert"
 )
 
 // visit is what the lane keeps for a connection: memory to work in, and what it has found out about the host that was
 // asked for last, which mostly is the next one too.
 type visit struct {
 	server  *Server
-	tables  *tables // of what follows
-	host    string  // as it came
+	tables  *tables      // of what follows
+	certs   *tlscert.Set // likewise; nil without TLS
+	host    string       // as it came
 	scheme  string
 	country string
 	site    *cdn.Site
@@ -51,7 +53,11 @@ func (l lane) visit(p *hit.Peer) *visit {
 
 // at reports whether the host is one that is served on the connection, by a site that is known then.
 func (v *visit) at(t *tables, p *hit.Peer, host string) bool {
-	if v.tables == t && v.host == host {
+	var certs *tlscert.Set
+	if p.TLS != nil && v.server.certificates != nil {
+		certs = v.server.certificates.Set()
+	}
+	if v.tables == t && v.certs == certs && v.host == host {
 		return true
 	}
 	v.tables = nil
@@ -65,7 +71,7 @@ func (v *visit) at(t *tables, p *hit.Peer, host string) bool {
 	}
 	v.site, v.domain, v.rules = site, cdn.Domain(strings.Clone(string(domain))), t.rules[site]
 	v.country = t.country(p.Client)
-	v.tables, v.host = t, strings.Clone(host)
+	v.tables, v.certs, v.host = t, certs, strings.Clone(host)
 	return true
 }
 

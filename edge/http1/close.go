@@ -72,7 +72,7 @@ func (c *conn) linger() {
 	if !ok || half.CloseWrite() != nil || c.nc.SetDeadline(time.Now().Add(c.lim.Linger)) != nil {
 		return
 	}
-	if c.out.wire != nil && c.out.wire.Uncork() != nil { // what crypto/tls has left no time for
+	if c.out.uncork(); c.out.err != nil { // with the time that crypto/tls has taken away
 		return
 	}
 	buf := c.in.buf

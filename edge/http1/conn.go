@@ -124,7 +124,7 @@ func (c *conn) serveOne() (again bool) {
 	}
 	h := &c.scratch.head
 	if answered, again := c.answerHit(h, c.in.unread()[:h.next]); answered {
-		return again && c.rest()
+		return again && c.goOn()
 	}
 	c.clock = time.Time{} // the handler may take long
 	c.out.flush()         // the answers to what came before
@@ -134,7 +134,7 @@ func (c *conn) serveOne() (again bool) {
 		c.refuse(why)
 		return false
 	}
-	return c.answer(m) && c.rest()
+	return c.answer(m) && c.goOn()
 }
 
 // readHead reads a head and checks each of its lines. The head stays unread.

@@ -103,11 +103,15 @@ func (c *conn) start() bool {
 	return c.busy
 }
 
-// rest ends a request, and reports whether there may be another.
+// rest ends a request, and reports whether there may be another. The handler's deadline for writes ends with it: the
+// lane sets none.
 func (c *conn) rest() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.busy = false
+	if !c.writeBy.IsZero() {
+		c.writeBy, c.armedWrite = time.Time{}, time.Time{}
+	}
 	return !c.draining.Load()
 }
 

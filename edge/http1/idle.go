@@ -23,7 +23,20 @@ func (c *conn) await() bool {
 			return false
 		}
 	}
-	return c.start()
+	return c.start() || c.leave()
+}
+
+// goOn ends a request, and reports whether there may be another.
+func (c *conn) goOn() bool { return c.rest() || c.leave() }
+
+// leave sends the answers that wait when the server has to stop, as they would have been with those to the requests that have
+// come already. It reports false.
+func (c *conn) leave() bool {
+	if len(c.out.buf) > 0 {
+		c.out.flush()
+		c.linger()
+	}
+	return false
 }
 
 func (c *conn) awaitOctet() bool {

@@ -39,8 +39,8 @@ func (c *conn) answerHit(h *head, p []byte) (answered, again bool) {
 	default:
 		c.out.buf = append(c.out.buf, "\r\n"...)
 	}
-	if !keep && c.out.wire != nil {
-		c.out.wire.Cork() // the answer goes with the alert that ends the connection
+	if !keep {
+		c.out.cork() // the answer goes with the alert that ends the connection
 	}
 	sent, err := c.sendHit(a, keep)
 	c.clock = time.Now()

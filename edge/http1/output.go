@@ -3,6 +3,7 @@ package http1
 import (
 	"cmp"
 	"net"
+	"time"
 )
 
 const (
@@ -27,6 +28,7 @@ type output struct {
 	all     net.Buffers // what is being sent; WriteTo eats it
 	parts   partsWriter // the connection, if it is one
 	wire    corker      // under the connection's TLS, if there is one
+	corked  bool
 }
 
 // corker keeps the records of a large write, so that they go in one system call.
@@ -93,17 +95,32 @@ func (o *output) send() (n int64) {
 // writeOne writes one part. crypto/tls begins a connection with records that fit into a packet, and makes a system call
 // for each.
 func (o *output) writeOne(p []byte) (n int64) {
-	young := o.wire != nil && o.written < youngOctets && len(p) > packetSize
+	young := !o.corked && o.written < youngOctets && len(p) > packetSize
 	if young {
-		o.wire.Cork()
+		o.cork()
 	}
 	sent, err := o.c.nc.Write(p)
-	if young {
-		err = cmp.Or(err, o.wire.Uncork())
-	}
 	o.err = err
+	if young {
+		o.uncork()
+	}
 	o.written += int64(sent)
 	return int64(sent)
+}
+
+// cork has what is under TLS keep what is written until uncork is called.
+func (o *output) cork() {
+	if o.wire != nil {
+		o.wire.Cork()
+		o.corked = true
+	}
+}
+
+func (o *output) uncork() {
+	if o.corked {
+		o.corked = false
+		o.err = cmp.Or(o.err, o.wire.Uncork())
+	}
 }
 
 // sent forgets what waited.
@@ -130,7 +147,7 @@ func (o *output) content(pieces [][]byte) (n int64) {
 			o.vec = append(o.vec, part)
 			if size += len(part); size >= maxPiece {
 				n += o.send()
-				size = 0
+				size, o.c.clock = 0, time.Time{} // it may have taken long
 			}
 		}
 	}
@@ -144,13 +161,9 @@ func (o *output) content(pieces [][]byte) (n int64) {
 // records is content over TLS. What waits goes in one record with as much of the content as fits: alone it would
 // cost a record, and a system call.
 func (o *output) records(pieces [][]byte) (n int64) {
-	if o.wire != nil {
-		o.wire.Cork()
-		defer func() {
-			if err := o.wire.Uncork(); err != nil {
-				o.err = err
-			}
-		}()
+	if !o.corked {
+		o.cork()
+		defer o.uncork()
 	}
 	joined := 0
 	for _, piece := range pieces {
@@ -166,6 +179,7 @@ func (o *output) records(pieces [][]byte) (n int64) {
 		return 0
 	}
 	n = int64(joined)
+	o.c.clock = time.Time{} // it may have taken long, as each of the following
 	for _, piece := range pieces {
 		skip := min(joined, len(piece))
 		joined -= skip

@@ -22,9 +22,6 @@ func (c *conn) startHandling(cancel context.CancelFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.readBy = time.Time{}
-	if !c.writeBy.IsZero() {
-		c.writeBy, c.armedWrite = time.Time{}, time.Time{}
-	}
 	c.watch.cancel = cancel
 }
 

@@ -13,6 +13,9 @@ type Brief struct {
 // LooksAtFields reports whether [Table.Brief] needs the request's fields.
 func (t *Table) LooksAtFields() bool { return t.fields }
 
+// LooksAtStatus reports whether [Table.ResponseTo] looks at the request again, and not only at the brief.
+func (t *Table) LooksAtStatus() bool { return t.byStatus }
+
 // Brief makes the brief of a GET or HEAD. It appends the key to key, and keeps nothing of the request. It reports false for
 // a request that needs a whole plan: one that is not for the cache, is redirected, or whose path is rewritten,
 // which can fail.

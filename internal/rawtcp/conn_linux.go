@@ -156,6 +156,7 @@ func (c *conn) WriteParts(all [][]byte) (int64, error) {
 			continue
 		}
 		if len(w.left) == maxParts || total > maxRaw {
+			clear(w.vec[:])
 			buffers := net.Buffers(slices.Clone(all))
 			return buffers.WriteTo(c.TCPConn) //nolint:wrapcheck // as above
 		}
