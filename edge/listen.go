@@ -29,6 +29,11 @@ type Limits struct {
 	HandshakesPerClient int
 	// Streams is how many requests may be under way on one connection of HTTP/2. Default 128.
 	Streams int
+	// Fills is how many fetches into the cache may run at the same time. Default 4,096. Requests that need another are answered
+	// from what is stored, if that may be stale, or with 503.
+	Fills int
+	// FillsPerClient is how many of them may have been started for one IPv4 address or IPv6 /64. Default a quarter of Fills.
+	FillsPerClient int
 	// HeaderBytes is the largest head of a request in octets. Default 64 KiB.
 	HeaderBytes int
 	// HeaderTime is how long a request's head may take, and a TLS handshake. Default 10 s.

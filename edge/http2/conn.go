@@ -40,6 +40,7 @@ type conn struct {
 	partial time.Time // when a frame or header block began that is not complete, or zero
 	checked time.Time // when the streams were last looked at for stalls
 	frames  int       // for the log
+	begun   []begun   // their handlers are to be started
 
 	laneMu sync.Mutex // held while the lane is at work; taken before mu
 	peer   hit.Peer   // guarded by laneMu
@@ -194,6 +195,9 @@ func (c *conn) serve() error {
 		f, ok, err := c.in.next()
 		if err != nil {
 			return err
+		}
+		if !ok {
+			c.startHandlers()
 		}
 		if err := c.sendReady(!ok); err != nil {
 			return err
