@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -212,7 +211,7 @@ func (c *conn) serve() error {
 			return err
 		}
 		if n%framesPerTurn == 0 {
-			runtime.Gosched()
+			c.srv.others.Yield()
 		}
 	}
 }

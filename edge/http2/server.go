@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/internal/netfirst"
 )
 
 // Server serves HTTP/2. Its fields must not be changed once it serves.
@@ -41,6 +42,8 @@ type Server struct {
 	buffers sync.Pool    // of *buffer
 	works   sync.Pool    // of *work
 	coders  sync.Pool    // of *coder
+
+	others netfirst.Yielder // connections than the one that yields
 }
 
 func (s *Server) logger() *slog.Logger {

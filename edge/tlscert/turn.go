@@ -109,6 +109,7 @@ func (t *turn) enter() error {
 		case <-t.ctx.Done():
 			return context.Cause(t.ctx) //nolint:wrapcheck // Handshake does
 		}
+		t.gate.visitors.Yield() // who is connected goes before the next of a queue of newcomers
 	}
 	t.inside = true
 	return nil
