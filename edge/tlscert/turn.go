@@ -109,9 +109,11 @@ func (t *turn) enter() error {
 		case <-t.ctx.Done():
 			return context.Cause(t.ctx) //nolint:wrapcheck // Handshake does
 		}
-		t.gate.visitors.Yield() // who is connected goes before the next of a queue of newcomers
 	}
 	t.inside = true
+	if t.gate.crowded() { // the others queue for the slot meanwhile, and not for the processor
+		t.gate.visitors.Yield()
+	}
 	return nil
 }
 
