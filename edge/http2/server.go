@@ -34,6 +34,8 @@ type Server struct {
 	// Panicked is called for each panic of the handler other than [http.ErrAbortHandler], from many goroutines. Nil
 	// is allowed.
 	Panicked func(value any)
+	// Crowd lets handlers begin slowly when there are many. Nil does not.
+	Crowd *netfirst.Crowd
 	// Now tells the time for the Date field. Nil means [time.Now]. Deadlines go by the
 	// kernel's clock all the same.
 	Now func() time.Time

@@ -74,3 +74,22 @@ func BenchmarkYield(b *testing.B) {
 		y.Yield()
 	}
 }
+
+// TestCrowd: all of a crowd begin, and those who are few do not wait for anything.
+func TestCrowd(t *testing.T) {
+	c := netfirst.NewCrowd()
+	if n := testing.AllocsPerRun(100, func() { c.Enter(); c.Leave() }); n != 0 {
+		t.Errorf("%v allocations of one alone, want none", n)
+	}
+	var all, inside sync.WaitGroup
+	inside.Add(1000)
+	for range 1000 {
+		all.Go(func() {
+			c.Enter()
+			defer c.Leave()
+			inside.Done()
+			inside.Wait()
+		})
+	}
+	all.Wait()
+}
