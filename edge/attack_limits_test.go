@@ -116,10 +116,10 @@ func TestAttackJoiningTheAbandoned(t *testing.T) {
 		f.ReadFrom(ctx, blocked{stuck}, 10, func() {}, func(store.Body) {})
 	}
 	ask := fill.Ask[string]{Span: fill.Whole(), Shared: true, Accept: func(string) (int64, bool) { return 0, true }}
-	first, _ := g.Join("key", ask, func() fill.Run[string] { return run })
+	first, _, _ := g.Join("key", ask, func() fill.Run[string] { return run })
 	<-announced
 	first.Close()
-	second, own := g.Join("key", ask, func() fill.Run[string] {
+	second, own, _ := g.Join("key", ask, func() fill.Run[string] {
 		return func(_ context.Context, f *fill.Fill[string]) {
 			f.Announce("another head", true)
 			f.Finish(io.EOF)

@@ -103,16 +103,16 @@ func (x *exchange) sendVariant(src *source, v variant, shared bool, word string,
 		return false // of what is not made yet the parts are not known: the content itself has them
 	}
 	maker := &fetchOfVariant{s: x.s, variant: v, key: key, store: shared && v.encode}
-	ask := fill.Ask[*head]{Span: fill.Whole(), Shared: maker.store}
+	ask := fill.Ask[*head]{Span: fill.Whole(), Shared: maker.store, Client: shareOf(x.client)}
 	if maker.store {
 		ask.Accept = func(*head) (int64, bool) { return 0, true }
 	}
-	reader, _ := x.s.fills.Join(key, ask, func() fill.Run[*head] {
+	reader, _, err := x.s.fills.Join(key, ask, func() fill.Run[*head] {
 		maker.source = src.fork(x.s.closing)
 		return maker.run
 	})
-	if reader == nil {
-		x.fail(http.StatusServiceUnavailable, "the node is closing")
+	if err != nil {
+		x.sendRefused(err)
 		return true
 	}
 	defer reader.Close()

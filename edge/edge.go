@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,7 +25,9 @@ import (
 // The node's limits. They bound what any one visitor or upstream can hold.
 const (
 	defaultRAM     = 512 << 20
-	fillWindow     = 4 << 20          // octets between a source and its slowest reader, if not kept
+	fillWindow     = 4 << 20     // octets between a source and its slowest reader, if not kept
+	fillPatience   = time.Second // how long a fill without a head goes on when nobody waits for it
+	defaultFills   = 4096
 	headTimeout    = 30 * time.Second // longest wait for somebody else's fill to learn its head
 	bodyStall      = 60 * time.Second // longest pause in a body, from upstream or to a visitor
 	hitForMiss     = 2 * time.Minute  // how long a key is remembered as not for sharing
@@ -94,9 +97,10 @@ type Server struct {
 	begun      revision // the newest purge that is being applied
 	applied    revision
 	purges     purges
-	lastID     atomic.Uint64   // of a content
-	lastTables atomic.Uint64   // number of the newest tables
-	hitStatus  string          // Cache-Status of a hit up to the number of seconds
+	lastID     atomic.Uint64 // of a content
+	lastTables atomic.Uint64 // number of the newest tables
+	hitStatus  string        // Cache-Status of a hit up to the number of seconds
+	refusals   refusals
 	forgets    atomic.Uint64   // how often something stored was forgotten
 	closing    context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests
 	close      context.CancelFunc
@@ -126,10 +130,12 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
+	fills := cmp.Or(cfg.Limits.Fills, defaultFills)
+	perClient := cmp.Or(cfg.Limits.FillsPerClient, (fills+3)/4)
 	s := &Server{
 		cfg: cfg, name: string(cfg.Node), loopID: string(cfg.Node), log: cfg.Log, now: cfg.Now,
 		store: objects, maxBody: budget / 8,
-		fills:    fill.NewGroup[*head](fill.Limits{Keep: budget / 8, Budget: max(budget/2, 1<<20), Window: fillWindow}),
+		fills:    fill.NewGroup[*head](fill.Limits{Keep: budget / 8, Budget: max(budget/2, 1<<20), Window: fillWindow, Fills: fills, PerClient: perClient, Patience: fillPatience}),
 		unshared: fill.NewMemory(hitForMiss, hitForMissKeys),
 		parents:  parentTransport(),
 	}

@@ -14,6 +14,7 @@ import (
 	"nearcast/edge/http1"
 	"nearcast/edge/http2"
 	"nearcast/edge/tlscert"
+	"nearcast/internal/netfirst"
 )
 
 // Limits bound what visitors can hold, and for how long. A field that is zero means its default. The limits that are not here
@@ -29,6 +30,11 @@ type Limits struct {
 	HandshakesPerClient int
 	// Streams is how many requests may be under way on one connection of HTTP/2. Default 128.
 	Streams int
+	// Fills is how many fetches into the cache may run at the same time. Default 4,096. Requests that need another are answered
+	// from what is stored, if that may be stale, or with 503.
+	Fills int
+	// FillsPerClient is how many of them may have been started for one IPv4 address or IPv6 /64. Default a quarter of Fills.
+	FillsPerClient int
 	// HeaderBytes is the largest head of a request in octets. Default 64 KiB.
 	HeaderBytes int
 	// HeaderTime is how long a request's head may take, and a TLS handshake. Default 10 s.
@@ -43,17 +49,17 @@ type Limits struct {
 
 // openFront makes what accepts visitors' connections.
 func (s *Server) openFront() error {
-	lim := s.cfg.Limits
+	lim, crowd := s.cfg.Limits, netfirst.NewCrowd()
 	s.front = &front.Server{
 		HTTP1: &http1.Server{
-			Handler: s, Lane: lane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked,
+			Handler: s, Lane: lane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked, Crowd: crowd,
 			Limits: http1.Limits{
 				HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall,
 				MinRate: lim.MinRate, Drain: drainTimeout,
 			},
 		},
 		HTTP2: &http2.Server{
-			Handler: s, Lane: lane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked,
+			Handler: s, Lane: lane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked, Crowd: crowd,
 			Abused: func(_ net.Addr, reason string) { s.metrics.abused.WithLabelValues(reason).Inc() },
 			Limits: http2.Limits{
 				Streams: lim.Streams, HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall,

@@ -27,6 +27,7 @@ type metrics struct {
 	generation         prometheus.Gauge
 	abused             *prometheus.CounterVec
 	connectionsRefused *prometheus.CounterVec
+	fillsRefused       *prometheus.CounterVec
 	hits               [6]prometheus.Counter // of requests, for hits, by class of status
 }
 
@@ -45,6 +46,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		coded:              counter("variants_coded_total", "Contents that a content coding was applied to."),
 		abused:             counterVec("connections_abused_total", "Connections of HTTP/2 ended because they cost too much, by budget.", "budget"),
 		connectionsRefused: counterVec("connections_refused_total", "Connections closed at once because there were too many, by limit.", "limit"),
+		fillsRefused:       counterVec("fills_refused_total", "Fetches not started because there were too many, by limit.", "limit"),
 		bombs:              counter("decoding_refused_total", "Bodies that would have decoded to far more octets than they have."),
 		panics:             counter("panics_total", "Panics while serving; each is a defect."),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -60,7 +62,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	}
 	if registry != nil {
 		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.coded, m.bombs,
-			m.abused, m.connectionsRefused, m.generation, s.records.dropped)
+			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped)
 		registry.MustRegister(gauges(s)...)
 		registry.MustRegister(tlsGauges(s)...)
 	}

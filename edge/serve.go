@@ -89,9 +89,16 @@ func (x *exchange) forward() {
 	}
 	shared := !x.s.unshared.Has(x.s.now(), x.sharing())
 	for joins := 1; ; joins++ {
-		reader, own := x.join(shared)
-		if reader == nil {
-			x.sendFound()
+		if err := x.r.Context().Err(); err != nil {
+			x.abort(err) // a request that was taken back costs nothing upstream
+		}
+		reader, own, err := x.join(shared)
+		switch {
+		case err != nil:
+			x.sendRefused(err)
+			return
+		case reader == nil:
+			x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
 			return
 		}
 		settled, answered := x.read(reader, own)
@@ -104,9 +111,9 @@ func (x *exchange) forward() {
 
 // join finds or starts a fill. The last look under the group's lock closes the gap
 // between a fill that has just been stored and this request's first look. It returns
-// nil if that look found a response to serve, or if the node is closing.
-func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool) {
-	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: x.errand().span, Shared: shared}
+// nil if that look found a response to serve.
+func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool, err error) {
+	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: x.errand().span, Shared: shared, Client: shareOf(x.client)}
 	if shared {
 		ask.Accept = x.accepts
 	}
@@ -183,14 +190,6 @@ func (x *exchange) usable(o *store.Object) bool {
 	}
 }
 
-func (x *exchange) sendFound() {
-	if x.decision.Verdict == httpcache.Fresh {
-		x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
-		return
-	}
-	x.fail(http.StatusServiceUnavailable, "the node is closing")
-}
-
 // read waits for a fill's head and answers with it. If the fill is not for this request,
 // answered is false, and settled says whether it is worth trying to share another one.
 func (x *exchange) read(reader *fill.Reader[*head], own bool) (settled, answered bool) {
@@ -238,14 +237,17 @@ func (x *exchange) refresh() {
 	if q.method != http.MethodGet {
 		return
 	}
-	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: fill.Whole(), Shared: true, Accept: x.accepts}
-	reader, _ := x.s.fills.Join(q.key, ask, func() fill.Run[*head] {
+	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: fill.Whole(), Shared: true, Background: true, Accept: x.accepts}
+	reader, _, err := x.s.fills.Join(q.key, ask, func() fill.Run[*head] {
 		x.look()
 		if x.decision.Verdict == httpcache.Fresh {
 			return nil
 		}
 		return x.s.fetch(errand{query: q, base: x.stored, span: fill.Whole()})
 	})
+	if err != nil && !errors.Is(err, fill.ErrClosed) {
+		x.s.refuseFill(x.r.Context(), x.client, err)
+	}
 	if reader != nil {
 		reader.Close()
 	}

@@ -15,9 +15,6 @@ import (
 // errChanged is that upstream has another content by now than the one that is being sent.
 var errChanged = errors.New("the content has changed upstream")
 
-// errClosing is that the node starts no fetch any more.
-var errClosing = errors.New("the node is closing")
-
 // source is where the octets of a content come from: a fill, the store, or now one and then the
 // other. It is used by one goroutine.
 type source struct {
@@ -160,12 +157,12 @@ func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, ow
 		if !missing || at > pos {
 			return nil, nil, false, nil
 		}
-		reader, own := src.joinGap(gap, pos, joins < maxJoins, has)
+		reader, own, err := src.joinGap(gap, pos, joins < maxJoins, has)
 		if reader == nil {
-			if _, _, missing := src.s.missing(o, pos, pos+1, true); missing {
-				return nil, nil, false, errClosing
+			if err != nil && !errors.Is(err, fill.ErrClosed) {
+				src.s.refuseFill(src.ctx, src.q.client, err)
 			}
-			return nil, nil, false, nil
+			return nil, nil, false, err
 		}
 		if src.await(reader, own) {
 			at, ok := has(reader.Head())
@@ -180,9 +177,9 @@ func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, ow
 	}
 }
 
-func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func(*head) (int64, bool)) (*fill.Reader[*head], bool) {
+func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func(*head) (int64, bool)) (*fill.Reader[*head], bool, error) {
 	o := src.object
-	ask := fill.Ask[*head]{Variant: src.q.plan.Variant, Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true}
+	ask := fill.Ask[*head]{Variant: src.q.plan.Variant, Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true, Client: shareOf(src.q.client)}
 	if ask.Span.End == o.Length {
 		ask.Span.End = math.MaxInt64
 	}

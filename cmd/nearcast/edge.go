@@ -82,6 +82,8 @@ func registerLimits(cmd *cobra.Command, l *edge.Limits) {
 	flags.IntVar(&l.Handshakes, "max-handshakes", 10_000, "most TLS handshakes under way; the oldest makes room")
 	flags.IntVar(&l.HandshakesPerClient, "max-handshakes-per-client", 1_000, "most TLS handshakes of one IPv4 address or IPv6 /64")
 	flags.IntVar(&l.Streams, "max-streams", 128, "most requests under way on one connection of HTTP/2")
+	flags.IntVar(&l.Fills, "max-fills", 4096, "most fetches into the cache under way")
+	flags.IntVar(&l.FillsPerClient, "max-fills-per-client", 0, "most of them started for one IPv4 address or IPv6 /64 (default a quarter of --max-fills)")
 	flags.IntVar(&l.HeaderBytes, "max-header-bytes", 64<<10, "largest head of a request in octets")
 	flags.DurationVar(&l.HeaderTime, "header-timeout", 10*time.Second, "longest time for a request's head, and for a TLS handshake")
 	flags.DurationVar(&l.IdleTime, "idle-timeout", 75*time.Second, "longest wait of a connection for a request")
@@ -92,7 +94,7 @@ func registerLimits(cmd *cobra.Command, l *edge.Limits) {
 // checkLimits refuses limits that bound nothing or let nobody in.
 func checkLimits(cmd *cobra.Command) error {
 	for _, name := range [...]string{
-		"max-connections", "max-connections-per-client", "max-handshakes", "max-handshakes-per-client", "max-streams",
+		"max-connections", "max-connections-per-client", "max-handshakes", "max-handshakes-per-client", "max-streams", "max-fills", "max-fills-per-client",
 		"max-header-bytes", "header-timeout", "idle-timeout", "stall-timeout", "min-rate",
 	} {
 		f := cmd.Flags().Lookup(name)

@@ -8,19 +8,36 @@ package fill
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"nearcast/cdn"
 )
 
-// Limits bound a Group. Every field must be positive.
+// Limits bound a Group. Every field must be positive, but for those that say otherwise.
 type Limits struct {
+	Fills     int // that run at the same time; 0 means any number
+	PerClient int // of them started for one client; 0 means any number
+	// Patience is how long a fill whose head is not known yet goes on when nobody waits for it any more. One that is over soon is better
+	// brought to its end than begun again, and one that is not is a source's time for nobody.
+	Patience time.Duration
+
 	Keep   int64 // octets that one fill may keep; beyond it the fill goes on in a window
 	Budget int64 // octets that all fills together may keep
 	Window int64 // octets, at most, that a fill without room keeps before and behind its fastest reader
 }
+
+// Errors of [Group.Join].
+var (
+	// ErrBusy is that there are as many fills as there may be, ErrBusyClient that the client has as many as it may have.
+	ErrBusy       = errors.New("too many fetches are running")
+	ErrBusyClient = errors.New("too many fetches are running for this client")
+	// ErrClosed is that the group is closed.
+	ErrClosed = errors.New("no fetch is started any more")
+)
 
 // Group is a set of running fills. H is the type of their heads.
 type Group[H any] struct {
@@ -35,6 +52,7 @@ type Group[H any] struct {
 
 	mu      sync.Mutex // guards the following; taken before Fill.commit
 	running map[cdn.CacheKey]map[*Fill[H]]struct{}
+	clients map[string]int // fills started for each
 	count   int
 	closed  bool
 }
@@ -62,7 +80,7 @@ type Run[H any] func(ctx context.Context, f *Fill[H])
 
 // NewGroup returns an empty group.
 func NewGroup[H any](limits Limits) *Group[H] {
-	g := &Group[H]{limits: limits, running: make(map[cdn.CacheKey]map[*Fill[H]]struct{})}
+	g := &Group[H]{limits: limits, running: make(map[cdn.CacheKey]map[*Fill[H]]struct{}), clients: make(map[string]int)}
 	g.base, g.cancel = context.WithCancel(context.Background())
 	return g
 }
@@ -76,6 +94,10 @@ type Ask[H any] struct {
 	Span Span
 	// Shared lets others join that fill.
 	Shared bool
+	// Background says that the fill is worth having though nobody waits for it.
+	Background bool
+	// Client is whose share of all fills that one counts for; empty for nobody's.
+	Client string
 	// Accept reports whether a fill with this head is for the newcomer, and from which
 	// octet of the fill's body on. Nil joins none. It runs under the group's lock.
 	Accept func(H) (at int64, ok bool)
@@ -85,24 +107,36 @@ type Ask[H any] struct {
 // joined if its head is not known yet and it asks for what is wanted, or if ask accepts its
 // head. Otherwise start is asked for a new one. start runs under the group's lock, so that nothing can finish or
 // be detached meanwhile: it is the place for a last look into the store, and returns
-// nil if that makes the fill needless. Join then returns nil, as it does when
-// the group is closed.
-func (g *Group[H]) Join(key cdn.CacheKey, ask Ask[H], start func() Run[H]) (r *Reader[H], started bool) {
+// nil if that makes the fill needless. Join then returns nil and no error. It returns [ErrBusy], [ErrBusyClient] or [ErrClosed] if
+// a fill is needed and must not be started.
+func (g *Group[H]) Join(key cdn.CacheKey, ask Ask[H], start func() Run[H]) (r *Reader[H], started bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if ask.Accept != nil {
 		if r := g.joinLocked(key, ask); r != nil {
-			return r, false
+			return r, false, nil
 		}
-	}
-	if g.closed {
-		return nil, false
 	}
 	run := start()
 	if run == nil {
-		return nil, false
+		return nil, false, nil
 	}
-	return g.startLocked(key, ask, run), true
+	if err := g.mayStartLocked(ask.Client); err != nil {
+		return nil, false, err
+	}
+	return g.startLocked(key, ask, run), true, nil
+}
+
+func (g *Group[H]) mayStartLocked(client string) error {
+	switch lim := g.limits; {
+	case g.closed:
+		return ErrClosed
+	case lim.Fills > 0 && g.count >= lim.Fills:
+		return ErrBusy
+	case lim.PerClient > 0 && client != "" && g.clients[client] >= lim.PerClient:
+		return ErrBusyClient
+	}
+	return nil
 }
 
 func (g *Group[H]) joinLocked(key cdn.CacheKey, ask Ask[H]) *Reader[H] {
@@ -136,6 +170,9 @@ func (g *Group[H]) startLocked(key cdn.CacheKey, ask Ask[H], run Run[H]) *Reader
 	}
 	g.running[key][f] = struct{}{}
 	g.count++
+	if ask.Client != "" {
+		g.clients[ask.Client]++
+	}
 	r := f.attach(0)
 	g.wg.Go(func() {
 		defer g.remove(f)
@@ -150,6 +187,11 @@ func (g *Group[H]) remove(f *Fill[H]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.count--
+	if c := f.ask.Client; c != "" {
+		if g.clients[c]--; g.clients[c] == 0 {
+			delete(g.clients, c)
+		}
+	}
 	g.forgetLocked(f)
 }
 
@@ -157,6 +199,27 @@ func (g *Group[H]) forgetLocked(f *Fill[H]) {
 	delete(g.running[f.key], f)
 	if len(g.running[f.key]) == 0 {
 		delete(g.running, f.key)
+	}
+}
+
+// abandon ends the fill if its head is not known and nobody has come to wait for it.
+func (f *Fill[H]) abandon() {
+	if f.headKnown() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.done && len(f.cursors) == 0 {
+		f.abandonLocked()
+	}
+}
+
+func (f *Fill[H]) headKnown() bool {
+	select {
+	case <-f.ready:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -72,7 +72,7 @@ func TestOneFetchForAll(t *testing.T) {
 	joined := make(chan struct{}, 100)
 	for range 100 {
 		wg.Go(func() {
-			r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+			r, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 				starts.Add(1)
 				return serve(src, int64(len(content)))()
 			})
@@ -101,7 +101,7 @@ func TestStreams(t *testing.T) {
 		g := fill.NewGroup[string](roomy())
 		defer g.Close()
 		src, feed := io.Pipe()
-		r, started := g.Join("k", ask(true, anything), serve(src, -1))
+		r, started, _ := g.Join("k", ask(true, anything), serve(src, -1))
 		if !started {
 			t.Fatal("the first did not start a fill")
 		}
@@ -117,7 +117,7 @@ func TestStreams(t *testing.T) {
 				t.Error("Pending() although everything is read")
 			}
 		}
-		late, started := g.Join("k", ask(true, anything), nil)
+		late, started, _ := g.Join("k", ask(true, anything), nil)
 		if started {
 			t.Fatal("a second fill was started")
 		}
@@ -135,9 +135,9 @@ func TestSlowReaderHarmsNobody(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
 	defer g.Close()
 	content := make([]byte, 3<<20) // more than the window
-	slow, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content))))
+	slow, _, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content))))
 	defer slow.Close()
-	if fast, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content)))); fast != nil {
+	if fast, _, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content)))); fast != nil {
 		defer fast.Close()
 		if got, err := all(fast); len(got) != len(content) || err != io.EOF {
 			t.Errorf("the fast reader got %d octets and %v", len(got), err)
@@ -155,7 +155,7 @@ func TestBudget(t *testing.T) {
 	defer g.Close()
 	for i := range 20 {
 		var kept bool
-		r, _ := g.Join("k", ask(false, nil), func() fill.Run[string] {
+		r, _, _ := g.Join("k", ask(false, nil), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("", true)
 				f.ReadFrom(ctx, bytes.NewReader(make([]byte, 900<<10)), -1, func() {}, func(store.Body) { kept = true })
@@ -178,7 +178,7 @@ func TestUnkeptEndsWithItsReader(t *testing.T) {
 		defer g.Close()
 		src, feed := io.Pipe()
 		ended := make(chan error, 1)
-		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+		r, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				stop := context.AfterFunc(ctx, func() { src.CloseWithError(ctx.Err()) })
 				defer stop()
@@ -203,7 +203,7 @@ func TestKeptGoesOn(t *testing.T) {
 		defer g.Close()
 		src, feed := io.Pipe()
 		done := make(chan store.Body, 1)
-		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+		r, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("head", true)
 				f.ReadFrom(ctx, src, -1, func() {}, func(body store.Body) { done <- body })
@@ -233,7 +233,7 @@ func TestTruncated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g := fill.NewGroup[string](roomy())
 			defer g.Close()
-			r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+			r, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 				return func(ctx context.Context, f *one) {
 					f.Announce("head", true)
 					f.ReadFrom(ctx, tt.src, tt.length, func() {}, func(store.Body) { t.Error("a truncated body was kept") })
@@ -259,7 +259,7 @@ func TestDetach(t *testing.T) {
 		defer g.Close()
 		src, feed := io.Pipe()
 		var stored atomic.Bool
-		old, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+		old, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("old", true)
 				f.ReadFrom(ctx, src, -1, func() {}, func(store.Body) {
@@ -273,7 +273,7 @@ func TestDetach(t *testing.T) {
 		if !forgot {
 			t.Error("Detach did not call forget")
 		}
-		fresh, started := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0))
+		fresh, started, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0))
 		defer fresh.Close()
 		if !started {
 			t.Error("a newcomer joined a detached fill")
@@ -297,7 +297,7 @@ func TestDetachAll(t *testing.T) {
 		release := make(chan struct{})
 		var stored atomic.Int32
 		for i := range 5 {
-			r, _ := g.Join(cdn.CacheKey(fmt.Sprint(i)), ask(true, anything), func() fill.Run[string] {
+			r, _, _ := g.Join(cdn.CacheKey(fmt.Sprint(i)), ask(true, anything), func() fill.Run[string] {
 				return func(_ context.Context, f *one) {
 					<-release
 					f.Fail("x")
@@ -333,16 +333,16 @@ func TestUnshared(t *testing.T) {
 				f.Finish(io.EOF)
 			}
 		}
-		owner, _ := g.Join("k", ask(true, anything), run)
+		owner, _, _ := g.Join("k", ask(true, anything), run)
 		defer owner.Close()
-		waiter, started := g.Join("k", ask(true, anything), run)
+		waiter, started, _ := g.Join("k", ask(true, anything), run)
 		if started {
 			t.Fatal("the second did not wait for the first")
 		}
 		close(announce)
 		<-waiter.Ready()
 		waiter.Close()
-		if other, started := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0)); !started {
+		if other, started, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0)); !started {
 			t.Error("a newcomer found an unshared fill")
 		} else {
 			other.Close()
@@ -353,11 +353,11 @@ func TestUnshared(t *testing.T) {
 
 func TestJoinDeclines(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
-	if r, started := g.Join("k", ask(true, anything), func() fill.Run[string] { return nil }); r != nil || started {
+	if r, started, _ := g.Join("k", ask(true, anything), func() fill.Run[string] { return nil }); r != nil || started {
 		t.Error("Join made a fill although start declined")
 	}
 	g.Close()
-	if r, _ := g.Join("k", ask(true, anything), serve(nil, 0)); r != nil {
+	if r, _, _ := g.Join("k", ask(true, anything), serve(nil, 0)); r != nil {
 		t.Error("Join made a fill in a closed group")
 	}
 }
@@ -367,7 +367,7 @@ func TestNextHonoursContext(t *testing.T) {
 		g := fill.NewGroup[string](roomy())
 		defer g.Close()
 		src, feed := io.Pipe()
-		r, _ := g.Join("k", ask(true, anything), serve(src, -1))
+		r, _, _ := g.Join("k", ask(true, anything), serve(src, -1))
 		defer r.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -389,12 +389,12 @@ func TestFailedIsNotJoined(t *testing.T) {
 			g := fill.NewGroup[string](roomy())
 			defer g.Close()
 			failed, leave := make(chan struct{}), make(chan struct{})
-			old, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+			old, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 				return func(_ context.Context, f *one) { fails(f); close(failed); <-leave }
 			})
 			defer old.Close()
 			<-failed
-			r, started := g.Join("k", ask(true, anything), serve(bytes.NewReader([]byte("new")), 3))
+			r, started, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader([]byte("new")), 3))
 			if body, err := all(r); !started || string(body) != "new" || err != io.EOF {
 				t.Errorf("%q, %v, started %v", body, err, started)
 			}
@@ -408,8 +408,8 @@ func TestFailedIsNotJoined(t *testing.T) {
 func TestReaders(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
 	src, feed := io.Pipe()
-	first, _ := g.Join("k", ask(true, anything), serve(src, -1))
-	second, _ := g.Join("k", ask(true, anything), nil)
+	first, _, _ := g.Join("k", ask(true, anything), serve(src, -1))
+	second, _, _ := g.Join("k", ask(true, anything), nil)
 	for i, want := range []int{2, 1, 1, 0} {
 		if got := g.Readers(); got != want {
 			t.Errorf("step %d: %d readers, want %d", i, got, want)
@@ -428,7 +428,7 @@ func TestStartAt(t *testing.T) {
 	g := fill.NewGroup[string](roomy())
 	defer g.Close()
 	content := bytes.Repeat([]byte("0123456789"), 50_000)
-	r, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content))))
+	r, _, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(content), int64(len(content))))
 	defer r.Close()
 	r.StartAt(400_003)
 	if got, err := all(r); !bytes.Equal(got, content[400_003:]) || err != io.EOF {
@@ -467,7 +467,7 @@ func TestCommitComesFirst(t *testing.T) {
 	for _, length := range []int64{5, -1} {
 		g := fill.NewGroup[string](roomy())
 		var stored atomic.Bool
-		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+		r, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Announce("head", true)
 				f.ReadFrom(ctx, bytes.NewReader([]byte("hello")), length, func() {}, func(body store.Body) {
@@ -479,7 +479,7 @@ func TestCommitComesFirst(t *testing.T) {
 			t.Errorf("length %d: %q, %v, stored %v", length, body, err, stored.Load())
 		}
 		looked := false
-		if again, _ := g.Join("k", ask(true, anything), func() fill.Run[string] { looked = true; return nil }); again != nil || !looked {
+		if again, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] { looked = true; return nil }); again != nil || !looked {
 			t.Errorf("length %d: a fill that has been stored was joined", length)
 		}
 		r.Close()

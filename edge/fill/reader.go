@@ -1,6 +1,9 @@
 package fill
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Reader is one reader of a fill. It is used by one goroutine.
 type Reader[H any] struct {
@@ -63,4 +66,9 @@ func (r *Reader[H]) At() int64 {
 }
 
 // Close gives the reader up. It may be called more than once.
-func (r *Reader[H]) Close() { r.fill.shut(r.at) }
+func (r *Reader[H]) Close() {
+	f := r.fill
+	if f.shut(r.at) && !f.ask.Background && !f.headKnown() {
+		time.AfterFunc(f.group.limits.Patience, f.abandon)
+	}
+}

@@ -312,8 +312,8 @@ func (s *Stream) reachesLocked(at int64) bool {
 	return at >= s.base && (s.near == 0 || at <= s.end+s.near)
 }
 
-// shut removes a reader. A stream that is not kept ends with its last one.
-func (s *Stream) shut(c *cursor) {
+// shut removes a reader, and reports whether a stream that goes on has none any more. One that is not kept ends with its last one.
+func (s *Stream) shut(c *cursor) (alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, open := s.cursors[c]; open {
@@ -321,10 +321,16 @@ func (s *Stream) shut(c *cursor) {
 		s.reads.Add(-1)
 	}
 	if s.windowed && !s.done && len(s.cursors) == 0 {
-		s.finishLocked(ErrAbandoned) // so that nobody joins it on its way out
-		s.cancel()
+		s.abandonLocked()
 	}
 	s.changed.Broadcast()
+	return !s.done && len(s.cursors) == 0
+}
+
+// abandonLocked ends the stream and its source.
+func (s *Stream) abandonLocked() {
+	s.finishLocked(ErrAbandoned) // so that nobody joins it on its way out
+	s.cancel()
 }
 
 // next waits for octets at the cursor and moves it past them.

@@ -24,13 +24,13 @@ func TestOutgrows(t *testing.T) {
 		content := bytes.Repeat([]byte("abcdefgh"), 1<<19) // 4 MiB
 		var taken atomic.Int64
 		src := io.TeeReader(bytes.NewReader(content), counter{&taken})
-		fast, _ := g.Join("k", ask(true, anything), serve(src, -1))
+		fast, _, _ := g.Join("k", ask(true, anything), serve(src, -1))
 		defer fast.Close()
 		synctest.Wait()
 		if got := taken.Load(); got < 1<<20 || got > 2<<20 {
 			t.Errorf("%d octets were taken from the source with no reader active; 1 MiB may be kept", got)
 		}
-		stalled, started := g.Join("k", ask(true, anything), nil)
+		stalled, started, _ := g.Join("k", ask(true, anything), nil)
 		defer stalled.Close()
 		if started {
 			t.Fatal("a newcomer did not join although the beginning was still there")
@@ -41,7 +41,7 @@ func TestOutgrows(t *testing.T) {
 		if got, err := stalled.Next(t.Context()); !errors.Is(err, fill.ErrPassed) {
 			t.Errorf("the stalled reader got %d octets and %v", len(got), err)
 		}
-		if late, started := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0)); !started {
+		if late, started, _ := g.Join("k", ask(true, anything), serve(bytes.NewReader(nil), 0)); !started {
 			t.Error("a newcomer joined a fill whose beginning is gone")
 		} else {
 			late.Close()
@@ -55,7 +55,7 @@ func TestPlaces(t *testing.T) {
 		g := fill.NewGroup[string](roomy())
 		defer g.Close()
 		src, feed := io.Pipe()
-		first, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+		first, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, f *one) {
 				f.Near(10)
 				f.Announce("head", true)
@@ -69,7 +69,7 @@ func TestPlaces(t *testing.T) {
 		for at, joins := range map[int64]bool{0: true, 5: true, 20: true, 21: false, 99: false} {
 			a := ask(true, anything)
 			a.Accept = func(string) (int64, bool) { return at, true }
-			r, _ := g.Join("k", a, func() fill.Run[string] { return nil })
+			r, _, _ := g.Join("k", a, func() fill.Run[string] { return nil })
 			if (r != nil) != joins {
 				t.Errorf("joining at %d of 10 octets that are there: %v, want %v", at, r != nil, joins)
 			}
@@ -119,7 +119,7 @@ func TestHints(t *testing.T) {
 		g := fill.NewGroup[string](roomy())
 		defer g.Close()
 		said := make(chan string)
-		r, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+		r, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
 			return func(_ context.Context, f *one) {
 				for hint := range said {
 					f.Hint(hint)
@@ -145,7 +145,7 @@ func TestHints(t *testing.T) {
 		}
 		patience := make(chan time.Time, 1)
 		patience <- time.Now()
-		silent, _ := g.Join("other", ask(true, anything), func() fill.Run[string] {
+		silent, _, _ := g.Join("other", ask(true, anything), func() fill.Run[string] {
 			return func(ctx context.Context, _ *one) { <-ctx.Done() }
 		})
 		if silent.Wait(t.Context(), patience, nil) {

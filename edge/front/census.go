@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"nearcast/internal/rawtcp"
 )
 
 // Limits bound the connections of a Server. A field that is zero means its default.
@@ -32,22 +34,22 @@ type census struct {
 	untold  int       // refusals since
 }
 
-// enter counts a connection, or returns the limit that it would exceed.
-func (c *census) enter(client netip.Addr, lim Limits) (reason string) {
+// enter counts a connection and returns how many there are, or returns the limit that it would exceed.
+func (c *census) enter(client netip.Addr, lim Limits) (n int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.all >= lim.Connections:
-		return "connections"
+		return c.all, "connections"
 	case c.clients[client] >= lim.PerClient:
-		return "client-connections"
+		return c.all, "client-connections"
 	}
 	if c.clients == nil {
 		c.clients = make(map[netip.Addr]int)
 	}
 	c.all++
 	c.clients[client]++
-	return ""
+	return c.all, ""
 }
 
 func (c *census) leave(client netip.Addr) {
@@ -82,8 +84,11 @@ func (s *Server) Connections() int {
 // admit counts a connection, or closes it if there are too many.
 func (s *Server) admit(nc net.Conn) (client netip.Addr, ok bool) {
 	client = clientOf(nc.RemoteAddr())
-	reason := s.census.enter(client, s.Limits.withDefaults())
+	n, reason := s.census.enter(client, s.Limits.withDefaults())
 	if reason == "" {
+		if err := rawtcp.LimitUnsent(nc, unsentOf(n)); err != nil {
+			s.logger().Debug("a connection has no bound for what the kernel holds", "client", client.String(), "error", err)
+		}
 		return client, true
 	}
 	nc.Close() //nolint:errcheck // nobody is left to be told

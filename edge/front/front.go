@@ -14,6 +14,7 @@ import (
 	"nearcast/edge/http1"
 	"nearcast/edge/http2"
 	"nearcast/edge/tlscert"
+	"nearcast/internal/netfirst"
 	"nearcast/internal/rawtcp"
 )
 
@@ -36,7 +37,8 @@ type Server struct {
 	// block. Nil is allowed.
 	Refused func(remote net.Addr, reason string)
 
-	census census
+	census   census
+	visitors netfirst.Yielder // who are connected
 }
 
 // Serve accepts connections and serves each on a goroutine of its own until ctx ends. Then running requests may finish,
@@ -108,15 +110,22 @@ const (
 	maxAcceptPause = time.Second
 )
 
+// acceptsPerTurn is how many connections are accepted before those have their turn that are there already. Thousands may come at
+// once, and each is some work.
+const acceptsPerTurn = 8
+
 // accept hands connections over until ctx ends or the listener fails for good.
 func (s *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
 	pause := minAcceptPause
-	for {
+	for n := 1; ; n++ {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = minAcceptPause
 			serve(nc)
+			if n%acceptsPerTurn == 0 {
+				s.visitors.Yield()
+			}
 			continue
 		case ctx.Err() != nil || !passing(err):
 			return err //nolint:wrapcheck // Serve does

@@ -201,6 +201,10 @@ func (c *conn) call(w *response, r *http.Request) (returned bool) {
 			c.srv.Panicked(v)
 		}
 	}()
+	if c.srv.Crowd != nil {
+		c.srv.Crowd.Enter()
+		defer c.srv.Crowd.Leave()
+	}
 	c.srv.Handler.ServeHTTP(w, r)
 	return true
 }

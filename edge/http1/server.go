@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/internal/netfirst"
 )
 
 // Server serves HTTP/1.0 and HTTP/1.1. Its fields must not be changed once it serves.
@@ -29,6 +30,8 @@ type Server struct {
 	// Panicked is called for each panic of the handler other than
 	// [http.ErrAbortHandler], from many goroutines. Nil is allowed.
 	Panicked func(value any)
+	// Crowd lets handlers begin slowly when there are many. Nil does not.
+	Crowd *netfirst.Crowd
 	// Now tells the time for the Date field. Nil means [time.Now]. Deadlines go by the
 	// kernel's clock all the same.
 	Now func() time.Time

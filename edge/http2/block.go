@@ -15,6 +15,7 @@ const fieldOverhead = 32
 type block struct {
 	method, scheme, authority, path string
 
+	bomb    bool // it is far larger than any that is served
 	pseudo  int  // which pseudo-header fields there are, as bits
 	trailer bool // there must be none
 	regular bool // a field without a colon has come
@@ -46,16 +47,17 @@ func (b *block) refuse(why *refusal) {
 	}
 }
 
-// add takes a field. It reports whether the decoder need not hand over any more.
-func (b *block) add(f hpack.HeaderField, lim *Limits) (enough bool) {
+// add takes a field. It reports whether the field section has become a bomb: so much larger than any that is served
+// that not even its table is worth decoding it to the end.
+func (b *block) add(f hpack.HeaderField, lim *Limits) (bomb bool) {
 	b.size += len(f.Name) + len(f.Value) + fieldOverhead
 	switch {
 	case b.size > lim.HeaderBytes:
 		b.why = tooLarge("head-too-large") // the answer is the same whatever else is wrong
-		return true
+		return b.size > bombFactor*lim.HeaderBytes
 	case len(b.fields) >= lim.Fields:
 		b.why = tooLarge("too-many-fields")
-		return true
+		return false
 	case b.why != nil:
 		return false
 	case len(f.Name) > 0 && f.Name[0] == ':':

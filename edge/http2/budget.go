@@ -18,6 +18,8 @@ const (
 	minResets                   = 100         // allowed whatever the number of streams
 	resetSpan                   = time.Minute // over which they are counted
 	framesPerTurn               = 256         // that are handled before others get the processor
+	bombFactor                  = 4           // times the largest field section is one that nobody means
+	decodeStep                  = 2 << 10     // octets of a header block between two looks at how large it has become
 )
 
 // budgets are what is left. The read loop owns them, but for updates and resets, which conn.mu guards.

@@ -29,13 +29,20 @@ func (c *conn) end(ctx context.Context, why error, stop func()) {
 	c.mu.Lock()
 	finished := c.finished
 	c.finished = nil
+	c.dropOut()
+	c.mu.Unlock()
+	c.report(finished, errClosed)
+	if c.work != nil {
+		c.srv.giveWork(c.work)
+	}
+}
+
+// dropOut gives up what has not been sent. It holds mu.
+func (c *conn) dropOut() {
 	if c.out != nil {
 		c.srv.giveBuffer(c.out)
 		c.out = nil
 	}
-	c.mu.Unlock()
-	c.report(finished, errClosed)
-	c.srv.giveWork(c.work)
 }
 
 // broken reports whether nothing can be said on the connection.
@@ -108,7 +115,12 @@ func (c *conn) hold(ctx context.Context) {
 	if c.srv.held.Add(1) > int32(c.lim.Held) {
 		return
 	}
-	c.in.buf = nil
+	c.in.buf, c.head, c.decoder, c.begun = nil, head{}, nil, nil
+	c.srv.giveWork(c.work)
+	c.work = nil
+	c.mu.Lock()
+	c.dropOut()
+	c.mu.Unlock()
 	timer := time.NewTimer(c.lim.Hold)
 	defer timer.Stop()
 	select {

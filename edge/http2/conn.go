@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -41,6 +40,7 @@ type conn struct {
 	partial time.Time // when a frame or header block began that is not complete, or zero
 	checked time.Time // when the streams were last looked at for stalls
 	frames  int       // for the log
+	begun   []begun   // their handlers are to be started
 
 	laneMu sync.Mutex // held while the lane is at work; taken before mu
 	peer   hit.Peer   // guarded by laneMu
@@ -207,6 +207,9 @@ func (c *conn) serve() error {
 		if err != nil {
 			return err
 		}
+		if !ok {
+			c.startHandlers()
+		}
 		if err := c.sendReady(!ok); err != nil {
 			return err
 		}
@@ -220,7 +223,7 @@ func (c *conn) serve() error {
 			return err
 		}
 		if n%framesPerTurn == 0 {
-			runtime.Gosched()
+			c.srv.others.Yield()
 		}
 	}
 }

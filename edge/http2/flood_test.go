@@ -68,14 +68,14 @@ func floods() map[string]struct {
 			return c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: c.encode("X: 1"), EndHeaders: true, EndStream: true})
 		}},
 		"too many streams": {"resets", nothing, head},
-		"hpack bomb": {"resets", func(c *client) { c.get("x-bomb: " + strings.Repeat("x", 3900)) }, func(c *client) error {
+		"hpack bomb (CVE-2016-6581)": {"header-bomb", func(c *client) { c.get("x-bomb: " + strings.Repeat("x", 3900)) }, func(c *client) error {
 			c.next += 2
 			block := append(bytes.Clone(c.encode("x-bomb: "+strings.Repeat("x", 3900))), bytes.Repeat([]byte{0x80 | 62}, 10_000)...)
 			return c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: block, EndHeaders: true, EndStream: true})
 		}},
 		"continuation": {"continuation-flood", func(c *client) {
 			c.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode()})
-		}, func(c *client) error { return c.WriteContinuation(1, false, bytes.Repeat([]byte{0x82}, 16384)) }},
+		}, func(c *client) error { return c.WriteContinuation(1, false, c.raw("x: "+strings.Repeat("~", 16000))) }},
 		"empty continuation (CVE-2024-27316)": {"continuation-flood", func(c *client) {
 			c.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: c.encode()})
 		}, func(c *client) error { return c.WriteContinuation(1, false, nil) }},
@@ -287,13 +287,47 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// The first block that is far larger than any that is served ends the connection, wherever in it that shows, and whether it is
+// the size of the fields or their number.
+func TestBombEndsAtOnce(t *testing.T) {
+	long := "x-bomb: " + strings.Repeat("x", 3900)
+	for name, block := range map[string]func(c *client) []byte{
+		"large fields": func(c *client) []byte {
+			c.answerTo(c.get(long))
+			return append(bytes.Clone(c.encode(long)), bytes.Repeat([]byte{0x80 | 62}, 10_000)...)
+		},
+		"small fields": func(*client) []byte { return bytes.Repeat([]byte{0x82}, 16_000) },
+		"trailers": func(c *client) []byte {
+			c.next -= 2
+			return bytes.Repeat([]byte{0x82}, 16_000)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var w words
+				c := greet(t, &http2.Server{Handler: byPath{"/": func(http.ResponseWriter, *http.Request) {}, "/wait": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}, Abused: w.abused})
+				if name == "trailers" {
+					c.request(false, ":method: POST", ":path: /wait")
+				}
+				// The last octets are no field at all: whoever decodes them says so.
+				c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: append(block(c), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), EndHeaders: true, EndStream: true})
+				c.wantGoAway(h2.ErrCodeEnhanceYourCalm)
+				c.wantEnd()
+				if w.all() != "header-bomb" {
+					t.Errorf("the words are %q", w.all())
+				}
+			})
+		})
+	}
+}
+
 // A block that is decoded to more than the limit is never held, and leaves the table as the client thinks it is.
 func TestBombCostsNothing(t *testing.T) {
 	c := greet(t, &http2.Server{Handler: byPath{"/": func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.Header.Get("X-Last"))) }}})
 	var before, after runtime.MemStats
 	c.get("x-bomb: " + strings.Repeat("x", 3000))
 	c.answerTo(1)
-	block := append(bytes.Clone(c.encode("x-bomb: "+strings.Repeat("x", 3000))), bytes.Repeat([]byte{0x80 | 62}, 16_000)...)
+	block := append(bytes.Clone(c.encode("x-bomb: "+strings.Repeat("x", 3000))), bytes.Repeat([]byte{0x80 | 62}, 80)...)
 	runtime.ReadMemStats(&before)
 	for range 20 {
 		c.WriteHeaders(h2.HeadersFrameParam{StreamID: c.next, BlockFragment: block, EndHeaders: true, EndStream: true})

@@ -39,8 +39,34 @@ func (c *conn) begin() error {
 	st.priority = c.takeEarly(h.id, priorityOf(h.block.fields))
 	c.open(st)
 	c.slots++
-	c.tasks.Go(func() { c.guarded(func() { c.handle(w, r) }) })
+	c.begun = append(c.begun, begun{w, r})
 	return nil
+}
+
+// begun is a request whose handler is to run.
+type begun struct {
+	w *response
+	r *http.Request
+}
+
+// startHandlers lets the handlers run whose requests have come, now that all has been seen that came with them: those that
+// the client has reset in the same breath (CVE-2023-44487) cost no goroutine, and nothing upstream.
+func (c *conn) startHandlers() {
+	if len(c.begun) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, b := range c.begun {
+		c.begun[i] = begun{}
+		if st := b.w.st; st.closed {
+			st.handling = false
+			c.release()
+			continue
+		}
+		c.tasks.Go(func() { c.guarded(func() { c.handle(b.w, b.r) }) })
+	}
+	c.begun = c.begun[:0]
 }
 
 // handle has the handler answer a request.
@@ -89,6 +115,10 @@ func (c *conn) call(w *response, r *http.Request) (returned bool) {
 			c.srv.Panicked(v)
 		}
 	}()
+	if c.srv.Crowd != nil {
+		c.srv.Crowd.Enter()
+		defer c.srv.Crowd.Leave()
+	}
 	c.srv.Handler.ServeHTTP(w, r)
 	return true
 }

@@ -60,21 +60,28 @@ func (c *conn) receiveContinuation(f frame) error {
 	return c.addFragment(f.payload, f.flags.Has(h2.FlagContinuationEndHeaders))
 }
 
-// addFragment decodes a part of a header block.
+// addFragment decodes a part of a header block, in steps: an octet may stand for a field as large as the table, so that
+// one that is too large is noticed before all of it has been decoded (CVE-2016-6581, RFC 7541 section 7.3).
 func (c *conn) addFragment(p []byte, last bool) error {
 	h := &c.head
 	h.octets += len(p)
 	if h.octets > 2*c.lim.HeaderBytes {
 		return abuse("continuation-flood")
 	}
-	if _, err := c.decoder.Write(p); err != nil {
-		return &connError{code: h2.ErrCodeCompression, reason: "hpack"}
+	for len(p) > 0 {
+		piece := p[:min(len(p), decodeStep)]
+		p = p[len(piece):]
+		if _, err := c.decoder.Write(piece); err != nil {
+			return &connError{code: h2.ErrCodeCompression, reason: "hpack"}
+		}
+		if h.block.bomb {
+			return abuse("header-bomb")
+		}
 	}
 	if !last {
 		return nil
 	}
 	h.open = false
-	c.decoder.SetEmitEnabled(true)
 	if err := c.decoder.Close(); err != nil {
 		return &connError{code: h2.ErrCodeCompression, reason: "hpack"}
 	}
@@ -83,8 +90,9 @@ func (c *conn) addFragment(p []byte, last bool) error {
 
 // emit takes a field from the decoder.
 func (c *conn) emit(f hpack.HeaderField) {
-	if c.head.block.add(f, &c.lim) {
-		c.decoder.SetEmitEnabled(false)
+	if b := &c.head.block; b.add(f, &c.lim) {
+		b.bomb = true
+		c.decoder.SetEmitEnabled(false) // for the rest of the step; the connection ends after it
 	}
 }
 

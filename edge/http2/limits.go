@@ -13,8 +13,8 @@ type Limits struct {
 	// Target is the longest :path in octets. Default 16 KiB. A longer one is answered with 414.
 	Target int
 	// HeaderBytes is the largest field section: the octets of all names and values, and 32 for each field (RFC
-	// 9113 section 6.5.2). Default 64 KiB. A larger one is answered with 431; one that takes more than twice as many octets
-	// in its compressed form ends the connection.
+	// 9113 section 6.5.2). Default 64 KiB. A larger one is answered with 431; one that is four times as large, or takes
+	// more than twice as many octets in its compressed form, ends the connection.
 	HeaderBytes int
 	// Fields is the largest number of fields in a field section. Default 200. More are answered with 431.
 	Fields int

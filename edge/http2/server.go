@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/internal/netfirst"
 )
 
 // Server serves HTTP/2. Its fields must not be changed once it serves.
@@ -33,6 +34,8 @@ type Server struct {
 	// Panicked is called for each panic of the handler other than [http.ErrAbortHandler], from many goroutines. Nil
 	// is allowed.
 	Panicked func(value any)
+	// Crowd lets handlers begin slowly when there are many. Nil does not.
+	Crowd *netfirst.Crowd
 	// Now tells the time for the Date field. Nil means [time.Now]. Deadlines go by the
 	// kernel's clock all the same.
 	Now func() time.Time
@@ -41,6 +44,8 @@ type Server struct {
 	buffers sync.Pool    // of *buffer
 	works   sync.Pool    // of *work
 	coders  sync.Pool    // of *coder
+
+	others netfirst.Yielder // connections than the one that yields
 }
 
 func (s *Server) logger() *slog.Logger {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"nearcast/internal/netfirst"
 )
 
 // GateOptions bound handshakes. A field that is zero means its default.
@@ -64,7 +66,8 @@ var (
 // processor time, which is bounded by how many compute at once: the others wait in a queue of the gate's and not
 // in the scheduler's, where each would stand before a connected visitor's request. One processor is left out, because Go's scheduler
 // looks at the network only when a processor has nothing else to run, or after 10 ms: a flood that fills all of them
-// makes a visitor wait that long for each packet.
+// makes a visitor wait that long for each packet. For where there is but one, and for what others take of the rest, each
+// handshake of several first lets those have their turn for whom there is something on the network.
 //
 // When there are too many, of all or of one client's, the oldest that waits for its client is dropped: an honest
 // handshake takes two round trips, so one that is old is likely to be an attacker's, who would
@@ -75,7 +78,10 @@ type Gate struct {
 	o     GateOptions
 	log   *slog.Logger
 	slots chan struct{}
-	bufs  sync.Pool // of *[]byte
+
+	visitors netfirst.Yielder // who are connected
+
+	bufs sync.Pool // of *[]byte
 
 	done, failed, timedOut, dropped, refused atomic.Int64
 
@@ -251,6 +257,13 @@ func (g *Gate) remove(t *turn) {
 	if own.n == 0 {
 		delete(g.clients, t.client)
 	}
+}
+
+// crowded reports whether there is more than one handshake under way.
+func (g *Gate) crowded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.all.n > 1
 }
 
 func (g *Gate) takeBuffer() *[]byte {

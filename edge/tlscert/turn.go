@@ -111,6 +111,9 @@ func (t *turn) enter() error {
 		}
 	}
 	t.inside = true
+	if t.gate.crowded() { // the others queue for the slot meanwhile, and not for the processor
+		t.gate.visitors.Yield()
+	}
 	return nil
 }
 

@@ -1,0 +1,71 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"nearcast/edge/fill"
+)
+
+// refusals counts fills that were refused, and logs one of them in a second.
+type refusals struct {
+	mu     sync.Mutex // guards the following
+	told   time.Time
+	untold int
+}
+
+// refuseFill counts a fill that was refused for a client's request.
+func (s *Server) refuseFill(ctx context.Context, client string, why error) {
+	limit := "fills"
+	if errors.Is(why, fill.ErrBusyClient) {
+		limit = "client-fills"
+	}
+	s.metrics.fillsRefused.WithLabelValues(limit).Inc()
+	r, now := &s.refusals, s.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.told) < time.Second {
+		r.untold++
+		return
+	}
+	s.log.WarnContext(ctx, "a fetch from upstream was refused", "client", client, "limit", limit, "running", s.fills.Running(), "others_since_last", r.untold)
+	r.told, r.untold = now, 0
+}
+
+// sendRefused answers a request whose fill must not be started: with what is stored, if that may stand in, or with 503
+// (RFC 9209 section 2.3.12). The visitor may come again in a moment, for fills are short.
+func (x *exchange) sendRefused(why error) {
+	if errors.Is(why, fill.ErrClosed) {
+		x.fail(http.StatusServiceUnavailable, "the node is closing")
+		return
+	}
+	x.s.refuseFill(x.r.Context(), x.client, why)
+	if x.stored != nil && x.standsIn(x.s.now(), x.stored, true) {
+		x.sendStored(x.stored, wordStale, cacheStatus{fwd: x.forwardReason(), detail: "busy"})
+		return
+	}
+	x.rec.cache = wordMiss
+	x.w.Header().Set("Retry-After", "1")
+	x.failOwn(http.StatusServiceUnavailable, "connection_limit_reached", why.Error())
+}
+
+// shareOf is whom a fill for an address counts for: an IPv6 client has a /64 to choose from.
+func shareOf(client string) string {
+	ip, err := netip.ParseAddr(client)
+	if err != nil {
+		return client
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	p, err := ip.Prefix(64)
+	if err != nil {
+		return client
+	}
+	return p.Addr().String()
+}
