@@ -1,6 +1,11 @@
 package edge
 
 import (
+	"io"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
 	"nearcast/edge/hit"
 	"nearcast/edge/tlscert"
 )
@@ -10,3 +15,12 @@ func (s *Server) Lane() hit.Lane { return lane{s} }
 
 // Certificates are those in use.
 func (s *Server) Certificates() *tlscert.Keeper { return s.certificates }
+
+// WriteRecords writes lines as the access log does, each string at once, and registers the counter of those that are lost.
+func WriteRecords(w io.Writer, registry *prometheus.Registry, lines ...string) {
+	r := newRecorder("a file", "a node")
+	registry.MustRegister(r.dropped)
+	for _, l := range lines {
+		r.write(w, []byte(l), slog.New(slog.DiscardHandler))
+	}
+}

@@ -79,11 +79,9 @@ func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, how hit.End) {
 	end := l.timeOf(how.At)
 	l.metrics.hit(a.Status, how.Sent, end.Sub(n.start))
 	if l.records.on() {
-		agent, _ := r.Value(hit.UserAgent)
-		referer, _ := r.Value(hit.Referer)
 		l.records.add(&record{
 			start: n.start, firstByte: n.start, site: n.site.Name, client: p.Client, method: r.Method, protocol: protocolName(r.Major, r.Minor),
-			target: n.target, status: a.Status, sent: how.Sent, cache: wordHit, userAgent: agent, referer: referer,
+			target: n.target, status: a.Status, sent: how.Sent, cache: wordHit, userAgent: r.First(hit.UserAgent), referer: r.First(hit.Referer),
 		}, end)
 	}
 	n.target = cdn.Target{} // it lies in the loop's memory
