@@ -24,3 +24,18 @@ func WriteRecords(w io.Writer, registry *prometheus.Registry, lines ...string) {
 		r.write(w, []byte(l), slog.New(slog.DiscardHandler))
 	}
 }
+
+// KeptFor is how much memory the lane keeps for a connection between two requests, in octets, without what it has for each, and
+// how many fields of the last request.
+func KeptFor(p *hit.Peer) (octets, fields int) {
+	v, ok := p.Memo.(*visit)
+	if !ok {
+		return 0, 0
+	}
+	for _, value := range v.values[:cap(v.values)] {
+		if value != "" {
+			fields++
+		}
+	}
+	return cap(v.key) + 16*cap(v.values) + len(v.accepted) + len(v.normal), fields + len(v.header)
+}

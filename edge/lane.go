@@ -44,7 +44,8 @@ func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 	if !v.at(t, p, r.Host) {
 		return false
 	}
-	v.request, v.ready = r, false
+	defer v.tidy()
+	v.request = r
 	n := noteOf(a)
 	n.start, n.site = l.timeOf(r.At), v.site
 	var err error
