@@ -2,8 +2,10 @@ package edge_test
 
 import (
 	"compress/gzip"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"nearcast/cdn"
+	"nearcast/edge"
 )
 
 // TestHitsWhileEverythingChanges: contents, validations, purges and configurations change all the time while visitors ask on both
@@ -101,5 +106,59 @@ func checkVersion(t *testing.T, resp *http.Response, content func(v string) stri
 	v := resp.Header.Get("X-Version")
 	if err != nil || resp.StatusCode != http.StatusOK || string(all) != content(v) || !strings.HasPrefix(resp.Header.Get("Etag"), `"`+v) {
 		t.Errorf("%d %v: %.20q (%v)", resp.StatusCode, resp.Header, all, err)
+	}
+}
+
+// TestShutdownWithConnectionsOfEveryKind: those that wait, those that are at work and those that are shaking hands all end, and are
+// counted no more.
+func TestShutdownWithConnectionsOfEveryKind(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	var open []net.Conn
+	t.Run("the node's life", func(t *testing.T) {
+		asked, release := make(chan struct{}), make(chan struct{})
+		r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/slow" {
+				close(asked)
+				<-release
+			}
+			cacheable(w, req)
+		})
+		s, addr := r.startAlone(t, withTLS(t, domain), func(cfg *edge.Config) { cfg.Registry = registry })
+		add := func(c net.Conn, err error) net.Conn {
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, c)
+			return c
+		}
+		get := "GET /a HTTP/1.1\r\nHost: " + domain + "\r\n\r\n"
+		secure := func(proto string) *tls.Config {
+			return &tls.Config{InsecureSkipVerify: true, ServerName: domain, NextProtos: []string{proto}}
+		}
+		add(net.Dial("tcp", addr)) // says nothing
+		io.WriteString(add(net.Dial("tcp", addr)), get+get)
+		io.WriteString(add(net.Dial("tcp", s.TLSAddr().String())), "\x16\x03\x01")
+		add(net.Dial("tcp", s.TLSAddr().String()))
+		c1, err := tls.Dial("tcp", s.TLSAddr().String(), secure("http/1.1"))
+		io.WriteString(add(c1, err), get)
+		idle := dialH2(t, s.TLSAddr().String(), domain)
+		open = append(open, idle.nc)
+		idle.receive(idle.send([][2]string{{":method", "GET"}, {":scheme", "https"}, {":path", "/a"}, {":authority", domain}}))
+		io.WriteString(add(net.Dial("tcp", addr)), strings.Replace(get, "/a", "/slow", 1))
+		<-asked
+		close(release)
+		if n := metric(t, registry, "nearcast_edge_connections"); n != float64(len(open)) {
+			t.Errorf("%v connections are counted, want %d", n, len(open))
+		}
+	}) // and it was told to stop
+	if n := metric(t, registry, "nearcast_edge_connections"); n != 0 {
+		t.Errorf("%v connections are counted after the end", n)
+	}
+	for i, c := range open {
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.Copy(io.Discard, c); isTimeout(err) {
+			t.Errorf("connection %d is still open", i)
+		}
+		c.Close()
 	}
 }
