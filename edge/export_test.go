@@ -1,6 +1,11 @@
 package edge
 
 import (
+	"io"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
 	"nearcast/edge/hit"
 	"nearcast/edge/tlscert"
 )
@@ -10,3 +15,27 @@ func (s *Server) Lane() hit.Lane { return lane{s} }
 
 // Certificates are those in use.
 func (s *Server) Certificates() *tlscert.Keeper { return s.certificates }
+
+// WriteRecords writes lines as the access log does, each string at once, and registers the counter of those that are lost.
+func WriteRecords(w io.Writer, registry *prometheus.Registry, lines ...string) {
+	r := newRecorder("a file", "a node")
+	registry.MustRegister(r.dropped)
+	for _, l := range lines {
+		r.write(w, []byte(l), slog.New(slog.DiscardHandler))
+	}
+}
+
+// KeptFor is how much memory the lane keeps for a connection between two requests, in octets, without what it has for each, and
+// how many fields of the last request.
+func KeptFor(p *hit.Peer) (octets, fields int) {
+	v, ok := p.Memo.(*visit)
+	if !ok {
+		return 0, 0
+	}
+	for _, value := range v.values[:cap(v.values)] {
+		if value != "" {
+			fields++
+		}
+	}
+	return cap(v.key) + 16*cap(v.values) + len(v.accepted) + len(v.normal), fields + len(v.header)
+}

@@ -44,7 +44,8 @@ func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 	if !v.at(t, p, r.Host) {
 		return false
 	}
-	v.request, v.ready = r, false
+	defer v.tidy()
+	v.request = r
 	n := noteOf(a)
 	n.start, n.site = l.timeOf(r.At), v.site
 	var err error
@@ -52,9 +53,7 @@ func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 		return false
 	}
 	h := hand{visit: v, request: r, answer: a, now: n.start, target: n.target}
-	ok := h.answered()
-	v.forget() // what is the loop's
-	return ok
+	return h.answered()
 }
 
 // timeOf is the cache's time at a moment that the loop has looked up, which spares looking it up again unless the
@@ -81,11 +80,9 @@ func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, how hit.End) {
 	end := l.timeOf(how.At)
 	l.metrics.hit(a.Status, how.Sent, end.Sub(n.start))
 	if l.records.on() {
-		agent, _ := r.Value(hit.UserAgent)
-		referer, _ := r.Value(hit.Referer)
 		l.records.add(&record{
 			start: n.start, firstByte: n.start, site: n.site.Name, client: p.Client, method: r.Method, protocol: protocolName(r.Major, r.Minor),
-			target: n.target, status: a.Status, sent: how.Sent, cache: wordHit, userAgent: agent, referer: referer,
+			target: n.target, status: a.Status, sent: how.Sent, cache: wordHit, userAgent: r.First(hit.UserAgent), referer: r.First(hit.Referer),
 		}, end)
 	}
 	n.target = cdn.Target{} // it lies in the loop's memory

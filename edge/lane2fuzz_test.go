@@ -200,7 +200,7 @@ func startTwoWays2(t testing.TB) *twoWays2 {
 func TestLaneAgreesAtRandomInHTTP2(t *testing.T) {
 	w := startTwoWays2(t)
 	random := rand.New(rand.NewPCG(3, 4))
-	for range 1500 {
+	for range 700 {
 		octets := make([]byte, 4+random.IntN(20))
 		for i := range octets {
 			octets[i] = byte(random.Uint32())

@@ -173,6 +173,32 @@ func TestLaneFollows(t *testing.T) {
 	ask("MISS", "two", "") // it was validated, and the origin had another
 }
 
+// TestLaneKeepsLittle: a connection may wait for long after a request that was as large as can be.
+func TestLaneKeepsLittle(t *testing.T) {
+	r := newRig(t, laneOrigin, laneRoutes()...)
+	r.clock.stop()
+	s := r.start(t, "ams-1")
+	target := "/device?" + strings.Repeat("x", 10_000)
+	var q hit.Request
+	q.Method, q.Host, q.Target, q.Major, q.Minor, q.At = http.MethodGet, domain, target, 1, 1, time.Now()
+	q.Add("Accept-Encoding", "br"+strings.Repeat(" ", 20_000))
+	for i := range 190 {
+		q.Add(fmt.Sprintf("X-Field-%d", i), "value")
+	}
+	for range 2 {
+		r.get(t, r.addr("ams-1"), target)
+	}
+	var p hit.Peer
+	var a hit.Answer
+	if !s.Lane().Hit(&p, &q, &a) {
+		t.Fatal("not in the lane")
+	}
+	s.Lane().Sent(&p, &q, &a, hit.End{At: time.Now(), Sent: a.Length})
+	if octets, fields := edge.KeptFor(&p); octets > 4<<10 || fields > 0 {
+		t.Errorf("%d octets and %d fields are kept", octets, fields)
+	}
+}
+
 // TestHitAllocatesNothing counts all that is allocated in the process while hits are served over TCP, with access log and
 // metrics.
 func TestHitAllocatesNothing(t *testing.T) {

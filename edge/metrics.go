@@ -129,7 +129,11 @@ func (m *metrics) observe(r *record, now time.Time) {
 
 // hit counts a request that the lane has answered.
 func (m *metrics) hit(status int, sent int64, took time.Duration) {
-	m.hits[status/100].Inc()
+	class := status / 100
+	if class >= len(m.hits) { // an origin may say 999, and that it is to be stored
+		class = 0
+	}
+	m.hits[class].Inc()
 	m.bytes.Add(float64(sent))
 	m.duration.Observe(took.Seconds())
 }

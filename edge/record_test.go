@@ -132,3 +132,69 @@ func TestAccessLogThatCannotKeepUp(t *testing.T) {
 		t.Errorf("%d records written, want %d", got, sent-dropped)
 	}
 }
+
+// TestAccessLogAgrees: a hit has the same record whichever way it takes, and whatever is in its fields is one valid line.
+func TestAccessLogAgrees(t *testing.T) {
+	r := newRig(t, cacheable)
+	name := filepath.Join(t.TempDir(), "access.ndjson")
+	_, addr := r.startAlone(t, func(cfg *edge.Config) { cfg.AccessLog = name })
+	fields := []string{
+		"", "User-Agent: a\r\nUser-Agent: b\r\n", "User-Agent:\r\nUser-Agent: b\r\n", "Referer: a\r\nReferer: b\r\n", "User-Agent: \xff\xfe\"\\\t</script>\r\n",
+		"Referer: \xe2\x80\xa8\xe2\x80\xa9 caf\xc3\xa9 \xc3\r\n", "user-agent: \"},{\"status\":200\r\n", "Range: bytes=0-0\r\n", "Referer: " + strings.Repeat("\"", 5000) + "\r\n",
+	}
+	paths := []string{"/a", "/a?%22\"\\<>{}|^`'", "/%7F%0A", "/a?x=%00"}
+	n := 0
+	for _, path := range paths {
+		for _, f := range append(fields[:1:1], fields...) {
+			for _, loop := range []string{"", "CDN-Loop: other\r\n"} {
+				raw(t, addr, "GET "+path+" HTTP/1.1\r\nHost: "+domain+"\r\nConnection: close\r\n"+loop+f+"\r\n")
+				n++
+			}
+		}
+	}
+	lines := accessLog(t, name, n)
+	for i := 0; i < len(lines); i += 2 {
+		if i%(2*len(fields)+2) == 0 {
+			continue // it was a miss
+		}
+		if diff := cmp.Diff(lines[i+1], lines[i], cmpopts.IgnoreFields(accessLine{}, "Time", "Duration", "FirstByte")); diff != "" {
+			t.Errorf("request %d: -general +lane:\n%s", i, diff)
+		}
+	}
+}
+
+// fullDisk takes so many octets, and more when it has been full once.
+type fullDisk struct {
+	bytes.Buffer
+
+	room int
+}
+
+func (d *fullDisk) Write(p []byte) (int, error) {
+	n := min(len(p), d.room)
+	d.Buffer.Write(p[:n])
+	if d.room = 1 << 20; n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// TestAccessLogAfterAFullDisk: the line that the disk had no room for is lost, and none of those after it.
+func TestAccessLogAfterAFullDisk(t *testing.T) {
+	const line = "{\"a\":1}\n"
+	for _, room := range []int{0, 3, len(line), len(line) + 3} {
+		disk := &fullDisk{room: room}
+		registry := prometheus.NewRegistry()
+		edge.WriteRecords(disk, registry, line+line, line+line)
+		dropped := int(metric(t, registry, "nearcast_edge_access_records_dropped_total"))
+		valid := 0
+		for text := range strings.Lines(disk.String()) {
+			if text == line {
+				valid++
+			}
+		}
+		if want := 2 + room/len(line); valid != want || dropped != 4-want {
+			t.Errorf("room for %d: %d valid lines, %d lost, want %d and %d: %q", room, valid, dropped, want, 4-want, disk.String())
+		}
+	}
+}

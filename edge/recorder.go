@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -27,6 +28,7 @@ type recorder struct {
 	node    string
 	full    chan struct{} // has room for one: there is enough to write
 	dropped prometheus.Counter
+	torn    bool // the file does not end with a line's end; belongs to whoever writes
 
 	mu     sync.Mutex // guards the following
 	lines  []byte     // that wait
@@ -121,12 +123,21 @@ func (r *recorder) run(f *os.File, end <-chan struct{}, log *slog.Logger) {
 	}
 }
 
-// write writes lines. A full disk may have room again the next time.
-func (r *recorder) write(f *os.File, lines []byte, log *slog.Logger) {
+// write writes lines. A full disk may have room again the next time; what it has of a line that was cut off then becomes a line
+// of its own, and takes no other with it.
+func (r *recorder) write(f io.Writer, lines []byte, log *slog.Logger) {
 	if len(lines) == 0 {
 		return
 	}
-	if n, err := f.Write(lines); err != nil {
+	n, err := 0, error(nil)
+	if r.torn {
+		_, err = f.Write([]byte{'\n'})
+	}
+	if err == nil {
+		n, err = f.Write(lines)
+		r.torn = n > 0 && lines[n-1] != '\n'
+	}
+	if err != nil {
 		r.dropped.Add(float64(bytes.Count(lines[n:], []byte{'\n'})))
 		log.Warn("access records are lost", "error", err)
 	}

@@ -75,13 +75,26 @@ func (v *visit) at(t *tables, p *hit.Peer, host string) bool {
 	return true
 }
 
-// forget lets go of the request, whose memory a connection that waits must not hold.
-func (v *visit) forget() {
+// What a visit may keep between two requests, on a connection that may wait for long.
+const (
+	maxKeptKey    = 1 << 10 // octets
+	maxKeptFields = 64
+	maxKeptAccept = 256 // octets
+)
+
+// tidy lets go of the request, whose strings may lie in a large buffer, and of what it has made grow.
+func (v *visit) tidy() {
 	if v.ready {
 		clear(v.header)
 		clear(v.values)
 	}
-	v.request, v.accept, v.ready = nil, nil, false
+	v.request, v.values, v.ready, v.accept = nil, v.values[:0], false, nil
+	if cap(v.key) > maxKeptKey {
+		v.key = nil
+	}
+	if cap(v.values) > maxKeptFields {
+		v.header, v.values = nil, nil
+	}
 }
 
 // fields returns the end-to-end fields of the request, as an exchange has them when it makes its plan. Its strings
@@ -93,7 +106,7 @@ func (v *visit) fields() http.Header {
 	if v.header == nil {
 		v.header = make(http.Header)
 	}
-	v.values, v.ready, v.accept = v.values[:0], true, nil
+	v.ready = true
 	for i := range v.request.Fields {
 		f := &v.request.Fields[i]
 		name := textproto.CanonicalMIMEHeaderKey(f.Name)
@@ -141,7 +154,7 @@ func (v *visit) lateFields() http.Header {
 
 // normalAccept is the function of that name, with a memory for the value that a visitor always sends.
 func (v *visit) normalAccept(lines []string) string {
-	if len(lines) != 1 {
+	if len(lines) != 1 || len(lines[0]) > maxKeptAccept {
 		return normalAccept(lines)
 	}
 	if lines[0] != v.accepted {

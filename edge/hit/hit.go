@@ -58,6 +58,16 @@ func (r *Request) Value(kind Kind) (value string, ok bool) {
 	return value, true
 }
 
+// First returns the value of the first field of a kind, "" if there is none.
+func (r *Request) First(kind Kind) string {
+	for i := range r.Fields {
+		if r.Fields[i].Kind == kind {
+			return r.Fields[i].Value
+		}
+	}
+	return ""
+}
+
 // Peer is the other end of a connection.
 type Peer struct {
 	// Client is the visitor's IP address in text.

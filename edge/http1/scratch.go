@@ -31,6 +31,7 @@ func (s *Server) giveScratch(m *scratch) {
 	}
 	clear(m.names[:cap(m.names)])
 	m.head.reset()
+	clear(m.request.Fields[:cap(m.request.Fields)]) // they may lie in a larger buffer than there is now
 	m.request.Reset()
 	m.answer.Reset()
 	s.pool.Put(m)

@@ -85,7 +85,16 @@ func (c *conn) addFragment(p []byte, last bool) error {
 	if err := c.decoder.Close(); err != nil {
 		return &connError{code: h2.ErrCodeCompression, reason: "hpack"}
 	}
+	defer c.forgetHead()
 	return c.endHead()
+}
+
+// forgetHead lets go of the fields: the next header block may be long in coming.
+func (c *conn) forgetHead() {
+	r := &c.work.request
+	clear(r.Fields[:cap(r.Fields)])
+	*r = hit.Request{Fields: r.Fields[:0]}
+	c.head.block = block{}
 }
 
 // emit takes a field from the decoder.

@@ -19,6 +19,7 @@ func (p *Pace) Add(octets int, waited time.Duration) {
 // Patience is how long to wait for more: no longer than a stall may take, and than it takes until the client, once it has
 // been waited for longer than a stall in all, is slower than minRate octets a second on average.
 func (p *Pace) Patience(stall time.Duration, minRate int) time.Duration {
-	earned := time.Duration(float64(p.octets) / float64(minRate) * float64(time.Second))
+	const most = float64(1 << 62) // or it would not fit, after 9 GB at 1 octet a second
+	earned := time.Duration(min(most, float64(p.octets)/float64(minRate)*float64(time.Second)))
 	return min(stall, max(0, stall+earned-p.waited))
 }

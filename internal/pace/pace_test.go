@@ -24,3 +24,15 @@ func TestPatience(t *testing.T) {
 		}
 	}
 }
+
+// TestPatienceWithGiants: however much has come, it is no reason for less patience.
+func TestPatienceWithGiants(t *testing.T) {
+	for _, rate := range []int{1, 500} {
+		var p pace.Pace
+		p.Add(1<<40, time.Second)
+		p.Add(1<<60, time.Second)
+		if got := p.Patience(time.Minute, rate); got != time.Minute {
+			t.Errorf("at %d octets a second: patience %v, want a minute", rate, got)
+		}
+	}
+}
