@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -250,3 +252,65 @@ type oneSession struct{ state *tls.ClientSessionState }
 
 func (o *oneSession) Get(string) (*tls.ClientSessionState, bool) { return o.state, o.state != nil }
 func (o *oneSession) Put(_ string, s *tls.ClientSessionState)    { o.state = s }
+
+// TestFillLimits: a request that would need one fetch too many gets 503 and is told when to come again, or what is stored if that
+// may be stale; it is counted, and the log names the client.
+func TestFillLimits(t *testing.T) {
+	for name, limits := range map[string]edge.Limits{"fills": {Fills: 1, FillsPerClient: 9}, "client-fills": {FillsPerClient: 1}} {
+		t.Run(name, func(t *testing.T) {
+			var log lockedLog
+			arrived, release := make(chan struct{}, 1), make(chan struct{})
+			r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=0, stale-if-error=60")
+				if req.URL.Path == "/slow" {
+					arrived <- struct{}{}
+					<-release
+				}
+				io.WriteString(w, "content")
+			})
+			registry := prometheus.NewRegistry()
+			s, addr := r.startAlone(t, func(cfg *edge.Config) {
+				cfg.Limits, cfg.Registry, cfg.Log = limits, registry, slog.New(slog.NewTextHandler(&log, nil))
+			})
+			r.get(t, addr, "/stored")
+			eventually(t, "no fill", func() bool { return metric(t, registry, "nearcast_edge_fills_running") == 0 })
+			var slow sync.WaitGroup
+			slow.Go(func() { r.get(t, addr, "/slow") })
+			<-arrived
+			if a := r.get(t, addr, "/other"); a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") != "1" ||
+				!strings.Contains(a.Header.Get("Proxy-Status"), "error=connection_limit_reached") {
+				t.Errorf("one too many: %s %v", a.Status, a.Header)
+			}
+			if a := r.get(t, addr, "/stored"); a.StatusCode != http.StatusOK || a.word() != "STALE" {
+				t.Errorf("one that may be stale: %s %s", a.Status, a.word())
+			}
+			if got := labelled(t, registry, "nearcast_edge_fills_refused_total", name); got != 2 {
+				t.Errorf("%v were counted, want 2", got)
+			}
+			if text := log.String(); strings.Count(text, "a fetch from upstream was refused") != 1 || !strings.Contains(text, "client=127.0.0.1 limit="+name) {
+				t.Errorf("the log says %s", text)
+			}
+			close(release)
+			slow.Wait()
+			eventually(t, "room", func() bool { return r.get(t, s.Addr().String(), "/other").StatusCode == http.StatusOK })
+		})
+	}
+}
+
+// lockedLog is a log that several goroutines write to.
+type lockedLog struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

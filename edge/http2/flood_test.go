@@ -388,3 +388,37 @@ func TestResetsAreCountedOverAMinute(t *testing.T) {
 		cancel(200)
 	})
 }
+
+// What is reset in the same breath never begins, and takes no slot; what stands beside it does begin.
+func TestResetInTheSameBreath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var began []string
+		c := greet(t, &http2.Server{Handler: byPath{"/": func(_ http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			began = append(began, r.URL.RawQuery)
+		}}, Limits: http2.Limits{Streams: 4}})
+		var breath bytes.Buffer
+		frames := h2.NewFramer(&breath, nil)
+		for i := range uint32(20) {
+			id := c.next + 2*i
+			query := "gone"
+			if i == 7 {
+				query = "stays"
+			}
+			frames.WriteHeaders(h2.HeadersFrameParam{StreamID: id, BlockFragment: c.encode(":path: /?" + query), EndHeaders: true, EndStream: true})
+			if i != 7 {
+				frames.WriteRSTStream(id, h2.ErrCodeCancel)
+			}
+		}
+		c.nc.Write(breath.Bytes())
+		if a := c.answerTo(c.next + 14); len(a.heads) != 1 {
+			t.Errorf("got %+v", a)
+		}
+		if mu.Lock(); len(began) != 1 || began[0] != "stays" {
+			t.Errorf("these have begun: %q", began)
+		}
+		mu.Unlock()
+	})
+}

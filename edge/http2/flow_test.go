@@ -373,3 +373,17 @@ func TestMixedPriorities(t *testing.T) {
 		}
 	})
 }
+
+// TestManyThatTakeNothing: where many connections have something to send, each gets its answers all the same, in smaller pieces.
+func TestManyThatTakeNothing(t *testing.T) {
+	s := &http2.Server{Handler: byPath{"/large": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, content(1<<20)) }}, Lane: new(lane)}
+	s.Lend(1 << 20)
+	c := greet(t, s, largeWindows())
+	c.WriteWindowUpdate(0, 1<<24)
+	for _, path := range []string{"/large", "/hit/1048576", "/hit/10"} {
+		a := c.answerTo(c.get(":path: " + path))
+		if want := content(max(10, len(a.body))); a.body != want || len(a.body) != 10 && len(a.body) != 1<<20 {
+			t.Errorf("%s: %d octets", path, len(a.body))
+		}
+	}
+}

@@ -18,7 +18,7 @@ func (c *conn) begin() error {
 		return c.refuse(why)
 	}
 	st := &stream{
-		id: h.id, remote: h.ended, handling: true, body: inbound{recv: int64(c.lim.StreamWindow), expected: r.ContentLength},
+		id: h.id, remote: h.ended, body: inbound{recv: int64(c.lim.StreamWindow), expected: r.ContentLength},
 		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
 	}
 	var ctx context.Context
@@ -59,11 +59,10 @@ func (c *conn) startHandlers() {
 	defer c.mu.Unlock()
 	for i, b := range c.begun {
 		c.begun[i] = begun{}
-		if st := b.w.st; st.closed {
-			st.handling = false
-			c.release()
+		if b.w.st.closed {
 			continue
 		}
+		b.w.st.handling = true
 		c.tasks.Go(func() { c.guarded(func() { c.handle(b.w, b.r) }) })
 	}
 	c.begun = c.begun[:0]

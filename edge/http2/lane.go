@@ -43,7 +43,7 @@ func (c *conn) answer(w *work) (done bool, sent int64, err error) {
 		return true, 0, errClosed
 	}
 	a, id := &w.answer, c.head.id
-	direct := a.Length <= min(maxDirect, c.window, c.initialWindow) && c.queue.n == 0 && c.waiting() < batchSize
+	direct := a.Length <= min(maxDirect, c.window, c.initialWindow) && c.queue.n == 0 && c.waiting() < c.batch()
 	c.appendAnswerHead(w, id)
 	if a.Length == 0 {
 		c.replies++

@@ -25,7 +25,14 @@ const (
 // buffer is octets to be sent. It belongs to the server's pool.
 type buffer struct{ b []byte }
 
+// manyBuffers is how many connections may have something to send before each gets less memory for it: a client that takes nothing
+// keeps its buffer for as long.
+const manyBuffers = 512
+
 func (s *Server) takeBuffer() *buffer {
+	if s.lent.Add(1) > manyBuffers {
+		return &buffer{make([]byte, 0, recordSize)}
+	}
 	if b, ok := s.buffers.Get().(*buffer); ok {
 		return b
 	}
@@ -34,7 +41,8 @@ func (s *Server) takeBuffer() *buffer {
 
 // giveBuffer takes it back, unless somebody made it grow a lot.
 func (s *Server) giveBuffer(b *buffer) {
-	if cap(b.b) <= 4*batchSize {
+	s.lent.Add(-1)
+	if cap(b.b) > recordSize && cap(b.b) <= 4*batchSize {
 		b.b = b.b[:0]
 		s.buffers.Put(b)
 	}
@@ -46,6 +54,14 @@ func (c *conn) buffer() *buffer {
 		c.out = c.srv.takeBuffer()
 	}
 	return c.out
+}
+
+// batch is how much is written at once. It is small when many have something to send.
+func (c *conn) batch() int {
+	if c.srv.lent.Load() > manyBuffers {
+		return recordSize / 2
+	}
+	return batchSize
 }
 
 // waiting is the number of octets that wait to be sent.
@@ -110,7 +126,7 @@ func (c *conn) fill() bool {
 	if c.dead {
 		return false
 	}
-	for c.queue.n > 0 && c.window > 0 && c.waiting() < batchSize {
+	for c.queue.n > 0 && c.window > 0 && c.waiting() < c.batch() {
 		c.appendData(c.queue.next())
 	}
 	return c.waiting() > 0 || len(c.finished) > 0

@@ -41,6 +41,7 @@ type Server struct {
 	Now func() time.Time
 
 	held    atomic.Int32 // connections that are kept without being read from
+	lent    atomic.Int32 // buffers in use
 	buffers sync.Pool    // of *buffer
 	works   sync.Pool    // of *work
 	coders  sync.Pool    // of *coder

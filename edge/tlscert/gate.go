@@ -81,7 +81,8 @@ type Gate struct {
 
 	visitors netfirst.Yielder // who are connected
 
-	bufs sync.Pool // of *[]byte
+	bufs sync.Pool    // of *[]byte
+	lent atomic.Int64 // of them
 
 	done, failed, timedOut, dropped, refused atomic.Int64
 
@@ -266,7 +267,16 @@ func (g *Gate) crowded() bool {
 	return g.all.n > 1
 }
 
+// maxBuffers is how many Wires may collect at the same time. A client that takes nothing keeps its buffer for as long, and each
+// record is written for itself when there are many of those.
+const maxBuffers = 512
+
+// takeBuffer returns a buffer, or nil if there are too many in use.
 func (g *Gate) takeBuffer() *[]byte {
+	if g.lent.Add(1) > maxBuffers {
+		g.lent.Add(-1)
+		return nil
+	}
 	if b, ok := g.bufs.Get().(*[]byte); ok {
 		return b
 	}
@@ -277,6 +287,7 @@ func (g *Gate) takeBuffer() *[]byte {
 func (g *Gate) giveBuffer(b *[]byte) {
 	*b = (*b)[:0]
 	g.bufs.Put(b)
+	g.lent.Add(-1)
 }
 
 // clientOf returns whom an address belongs to: an IPv6 client has a /64 to choose from.

@@ -270,14 +270,24 @@ func wired(t *testing.T) (client, server *tls.Conn) {
 
 // What is corked arrives whole and in order, whatever its size.
 func TestCork(t *testing.T) {
+	for name, lent := range map[string]int64{"alone": 0, "among many that take nothing": 1 << 20} {
+		t.Run(name, func(t *testing.T) { testCork(t, lent) })
+	}
+}
+
+func testCork(t *testing.T, lent int64) {
 	client, server := wired(t)
 	w := tlscert.WireUnder(server)
+	w.Lend(lent)
 	var want bytes.Buffer
 	go func() {
 		for i, size := range []int{1, 1 << 14, 1 << 17, 1, 1 << 20, 5} {
 			data := bytes.Repeat([]byte{byte('a' + i)}, size)
 			w.Cork()
 			server.Write(data)
+			if w.Collecting() != (lent == 0) {
+				t.Errorf("it collects: %v; %d buffers are lent", w.Collecting(), lent)
+			}
 			if i%2 == 0 {
 				server.Write(data)
 			}

@@ -76,6 +76,9 @@ func (w *Wire) Write(p []byte) (int, error) {
 	if w.buf == nil {
 		w.buf = w.gate.takeBuffer()
 	}
+	if w.buf == nil {
+		return w.Conn.Write(p) //nolint:wrapcheck // as in Read
+	}
 	if len(*w.buf)+len(p) > cap(*w.buf) {
 		if err := w.flush(); err != nil {
 			return 0, err

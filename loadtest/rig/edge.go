@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,7 +26,7 @@ type EdgeConfig struct {
 	Dir string
 	// Origin is the origin's host:port.
 	Origin string
-	// Certificate is for the TLS port, which is there if the program has one.
+	// Certificate is for the TLS port. Required.
 	Certificate Certificate
 	// Core is where it runs.
 	Core int
@@ -38,18 +37,12 @@ type EdgeConfig struct {
 // Edge is a running stand-alone edge that logs accesses and serves metrics, as in production.
 type Edge struct {
 	*Process
-	// Plain and TLS are where it serves, host:port; TLS is empty if the program cannot.
+	// Plain and TLS are where it serves, host:port.
 	Plain, TLS string
 	// Admin is where its metrics are, host:port.
 	Admin string
 	// Log and AccessLog are its files.
 	Log, AccessLog string
-}
-
-// HasTLS reports whether the program's edge serves TLS.
-func HasTLS(ctx context.Context, program string) bool {
-	help, err := exec.CommandContext(ctx, program, "edge", "--help").CombinedOutput()
-	return err == nil && strings.Contains(string(help), "--tls-listen")
 }
 
 // StartEdge runs an edge and waits until it is ready.
@@ -59,13 +52,12 @@ func StartEdge(ctx context.Context, c EdgeConfig) (*Edge, error) {
 		return nil, err
 	}
 	e := &Edge{
-		Plain: ports[0], Admin: ports[1],
+		Plain: ports[0], Admin: ports[1], TLS: ports[2],
 		Log: filepath.Join(c.Dir, "edge.log"), AccessLog: filepath.Join(c.Dir, "access.ndjson"),
 	}
-	args := []string{"edge", "--listen", e.Plain, "--admin", e.Admin, "--origin", "http://" + c.Origin, "--access-log", e.AccessLog}
-	if HasTLS(ctx, c.Program) {
-		e.TLS = ports[2]
-		args = append(args, "--tls-listen", e.TLS, "--cert", c.Certificate.Cert, "--key", c.Certificate.Key)
+	args := []string{
+		"edge", "--listen", e.Plain, "--tls-listen", e.TLS, "--cert", c.Certificate.Cert, "--key", c.Certificate.Key,
+		"--admin", e.Admin, "--origin", "http://" + c.Origin, "--access-log", e.AccessLog,
 	}
 	e.Process, err = Start(ctx, Command{Name: "nearcast edge", Path: c.Program, Args: append(args, c.Args...), Core: c.Core, Output: e.Log})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // edge is a running stand-alone edge of the built program.
 type edge struct {
 	addr       string // where it serves
-	tls        string // where it serves over TLS; empty if the program cannot
+	tls        string // where it serves over TLS
 	accessLog  string
 	originPort int // where it looks for its origin, on 127.0.0.1; nobody listens there yet
 }
@@ -26,27 +26,20 @@ type edge struct {
 // startEdge runs the program until the test ends.
 func startEdge(t *testing.T) edge {
 	t.Helper()
-	e := edge{addr: fmt.Sprint("127.0.0.1:", freePort(t)), originPort: freePort(t)}
+	e := edge{addr: fmt.Sprint("127.0.0.1:", freePort(t)), tls: fmt.Sprint("127.0.0.1:", freePort(t)), originPort: freePort(t)}
 	admin, dir := fmt.Sprint("127.0.0.1:", freePort(t)), t.TempDir()
 	e.accessLog = filepath.Join(dir, "access.ndjson")
-	program := labtest.Program(t)
-	args := []string{
-		"edge", "--listen", e.addr, "--origin", fmt.Sprint("http://127.0.0.1:", e.originPort), "--dir", dir, "--admin", admin,
-		"--access-log", e.accessLog,
-	}
-	if rig.HasTLS(t.Context(), program) {
-		cert, err := rig.NewCertificate(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.tls = fmt.Sprint("127.0.0.1:", freePort(t))
-		args = append(args, "--tls-listen", e.tls, "--cert", cert.Cert, "--key", cert.Key)
+	cert, err := rig.NewCertificate(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	errs, err := os.Create(filepath.Join(dir, "stderr"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(labtest.Program(t),
+		"edge", "--listen", e.addr, "--tls-listen", e.tls, "--cert", cert.Cert, "--key", cert.Key,
+		"--origin", fmt.Sprint("http://127.0.0.1:", e.originPort), "--dir", dir, "--admin", admin, "--access-log", e.accessLog)
 	cmd.Stderr = errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -43,9 +43,6 @@ func TestH2spec(t *testing.T) {
 		t.Skip("bin/h2spec is not built; `make test` builds it")
 	}
 	e := startEdge(t)
-	if e.tls == "" {
-		t.Skip(noTLS)
-	}
 	serve(t, e.originPort, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		// More than a window: an answer that is complete before the suite's next frame closes the stream, and
