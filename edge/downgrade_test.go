@@ -107,7 +107,9 @@ func TestDowngrade(t *testing.T) {
 		fields  [][2]string
 		content []string // nil for none
 	}
-	post := func(content []string, fields ...[2]string) row { return row{map[string]string{":method": "POST"}, fields, content} }
+	post := func(content []string, fields ...[2]string) row {
+		return row{map[string]string{":method": "POST"}, fields, content}
+	}
 	refused := []row{
 		post([]string{"0\r\n\r\n" + smuggled}, [2]string{"transfer-encoding", "chunked"}),
 		post([]string{"0\r\n\r\n" + smuggled}, [2]string{"content-length", "5"}),
