@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nearcast/edge/fill"
+	"nearcast/internal/clientip"
 )
 
 // refusals counts fills that were refused, and logs one of them in a second.
@@ -53,19 +54,11 @@ func (x *exchange) sendRefused(why error) {
 	x.failOwn(http.StatusServiceUnavailable, "connection_limit_reached", why.Error())
 }
 
-// shareOf is whom a fill for an address counts for: an IPv6 client has a /64 to choose from.
+// shareOf is whom a fill for an address counts for.
 func shareOf(client string) string {
 	ip, err := netip.ParseAddr(client)
 	if err != nil {
 		return client
 	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
-	}
-	p, err := ip.Prefix(64)
-	if err != nil {
-		return client
-	}
-	return p.Addr().String()
+	return clientip.Share(ip).String()
 }

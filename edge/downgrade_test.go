@@ -3,7 +3,9 @@ package edge_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -11,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	h2 "golang.org/x/net/http2"
 
 	"nearcast/cdn"
 	"nearcast/edge"
@@ -119,23 +119,72 @@ func TestDowngrade(t *testing.T) {
 		post([]string{"abc"}, [2]string{"content-length", "+3"}),
 		post([]string{"abc"}, [2]string{"content-length", "4"}),
 		{fields: line("content-length", "40")},
-		{fields: line("x", "a\r\n\r\n"+smuggled)}, {fields: line("x", "a\nb: c")}, {fields: line("x", "a\rb")}, {fields: line("x", "a\x00b")}, {fields: line("x", "a\x7f")},
-		{fields: line("x", " a")}, {fields: line("x", "a\t")}, {fields: line("x: y\r\nz", "a")}, {fields: line("X-Upper", "a")}, {fields: line("x y", "a")}, {fields: line("", "a")},
-		{fields: line("x:", "a")}, {fields: line("x\x00", "a")}, {fields: line("x\xe9", "a")}, {fields: line(":x", "a")}, {fields: line(":status", "200")},
-		{fields: line("connection", "close")}, {fields: line("upgrade", "h2c")}, {fields: line("keep-alive", "1")}, {fields: line("proxy-connection", "x")}, {fields: line("te", "gzip")},
-		{fields: line("host", "other.example")}, {fields: [][2]string{{"host", domain}, {"host", domain}}}, {fields: line("host", domain+":444")}, {fields: line("host", "")},
-		{pseudo: map[string]string{":authority": domain + "\r\nx: y"}}, {pseudo: map[string]string{":authority": "u@" + domain}}, {pseudo: map[string]string{":authority": domain + "/x"}}, {pseudo: map[string]string{":authority": ""}},
-		{pseudo: map[string]string{":path": ""}}, {pseudo: map[string]string{":path": "*"}}, {pseudo: map[string]string{":path": "https://" + domain + "/"}}, {pseudo: map[string]string{":path": "/a b"}}, {pseudo: map[string]string{":path": "/a\r\n"}},
-		{pseudo: map[string]string{":path": "/a#b"}}, {pseudo: map[string]string{":path": "/ HTTP/1.1\r\nx: y"}}, {pseudo: map[string]string{":path": "a"}}, {pseudo: map[string]string{":path": "/\xe9"}}, {pseudo: map[string]string{":path": "/%zz"}},
-		{pseudo: map[string]string{":method": "GET / HTTP/1.1\r\n"}}, {pseudo: map[string]string{":method": "GET "}}, {pseudo: map[string]string{":method": ""}}, {pseudo: map[string]string{":method": "CONNECT"}}, {pseudo: map[string]string{":method": "G:T"}},
-		{pseudo: map[string]string{":scheme": "http"}}, {pseudo: map[string]string{":scheme": "https://x/"}}, {pseudo: map[string]string{":scheme": ""}},
-		{fields: line(":path", "/b")}, {fields: line(":authority", "b")},
+		{fields: line("x", "a\r\n\r\n"+smuggled)},
+		{fields: line("x", "a\nb: c")},
+		{fields: line("x", "a\rb")},
+		{fields: line("x", "a\x00b")},
+		{fields: line("x", "a\x7f")},
+		{fields: line("x", " a")},
+		{fields: line("x", "a\t")},
+		{fields: line("x: y\r\nz", "a")},
+		{fields: line("X-Upper", "a")},
+		{fields: line("x y", "a")},
+		{fields: line("", "a")},
+		{fields: line("x:", "a")},
+		{fields: line("x\x00", "a")},
+		{fields: line("x\xe9", "a")},
+		{fields: line(":x", "a")},
+		{fields: line(":status", "200")},
+		{fields: line("connection", "close")},
+		{fields: line("upgrade", "h2c")},
+		{fields: line("keep-alive", "1")},
+		{fields: line("proxy-connection", "x")},
+		{fields: line("te", "gzip")},
+		{fields: line("host", "other.example")},
+		{fields: [][2]string{{"host", domain}, {"host", domain}}},
+		{fields: line("host", domain+":444")},
+		{fields: line("host", "")},
+		{pseudo: map[string]string{":authority": domain + "\r\nx: y"}},
+		{pseudo: map[string]string{":authority": "u@" + domain}},
+		{pseudo: map[string]string{":authority": domain + "/x"}},
+		{pseudo: map[string]string{":authority": ""}},
+		{pseudo: map[string]string{":path": ""}},
+		{pseudo: map[string]string{":path": "*"}},
+		{pseudo: map[string]string{":path": "https://" + domain + "/"}},
+		{pseudo: map[string]string{":path": "/a b"}},
+		{pseudo: map[string]string{":path": "/a\r\n"}},
+		{pseudo: map[string]string{":path": "/a#b"}},
+		{pseudo: map[string]string{":path": "/ HTTP/1.1\r\nx: y"}},
+		{pseudo: map[string]string{":path": "a"}},
+		{pseudo: map[string]string{":path": "/\xe9"}},
+		{pseudo: map[string]string{":path": "/%zz"}},
+		{pseudo: map[string]string{":method": "GET / HTTP/1.1\r\n"}},
+		{pseudo: map[string]string{":method": "GET "}},
+		{pseudo: map[string]string{":method": ""}},
+		{pseudo: map[string]string{":method": "CONNECT"}},
+		{pseudo: map[string]string{":method": "G:T"}},
+		{pseudo: map[string]string{":scheme": "http"}},
+		{pseudo: map[string]string{":scheme": "https://x/"}},
+		{pseudo: map[string]string{":scheme": ""}},
+		{fields: line(":path", "/b")},
+		{fields: line(":authority", "b")},
 	}
 	passed := []row{
 		post([]string{smuggled}), post([]string{smuggled}, [2]string{"content-length", strconv.Itoa(len(smuggled))}), post([]string{"0\r\n\r\n", smuggled}),
-		post([]string{""}), {pseudo: map[string]string{":path": "//evil.example/"}}, {pseudo: map[string]string{":path": "/http://evil.example/"}}, {pseudo: map[string]string{":path": "/?a=b?c"}},
-		{fields: line("host", strings.ToUpper(domain)+":443")}, {fields: line("te", "trailers")}, {fields: [][2]string{{"cookie", "a=b"}, {"cookie", "c=d"}}}, {fields: line("x", "")}, {fields: line("x-forwarded-host", "evil.example")},
-		{fields: line("cookie2", "\xff")}, {fields: line("http2-settings", "x")}, {pseudo: map[string]string{":method": "OPTIONS"}}, {pseudo: map[string]string{":authority": domain + ":444"}}, {pseudo: map[string]string{":authority": domain + "."}},
+		post([]string{""}),
+		{pseudo: map[string]string{":path": "//evil.example/"}},
+		{pseudo: map[string]string{":path": "/http://evil.example/"}},
+		{pseudo: map[string]string{":path": "/?a=b?c"}},
+		{fields: line("host", strings.ToUpper(domain)+":443")},
+		{fields: line("te", "trailers")},
+		{fields: [][2]string{{"cookie", "a=b"}, {"cookie", "c=d"}}},
+		{fields: line("x", "")},
+		{fields: line("x-forwarded-host", "evil.example")},
+		{fields: line("cookie2", "\xff")},
+		{fields: line("http2-settings", "x")},
+		{pseudo: map[string]string{":method": "OPTIONS"}},
+		{pseudo: map[string]string{":authority": domain + ":444"}},
+		{pseudo: map[string]string{":authority": domain + "."}},
 		{pseudo: map[string]string{":method": "GET"}, content: []string{smuggled}},
 	}
 	send := func(row row) (wireAnswer, []*http.Request, string) {
@@ -193,7 +242,7 @@ func TestMisdirectedByNewCertificates(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		ask := asker(t, c, proto)
+		ask := asker(t, c)
 		for range 2 {
 			if got := ask("img.shop.example"); got != http.StatusOK {
 				t.Errorf("%s: %d, want 200", proto, got)
@@ -210,28 +259,26 @@ func TestMisdirectedByNewCertificates(t *testing.T) {
 }
 
 // asker returns a function that asks for /a of a host over the connection, and returns the status.
-func asker(t *testing.T, c *tls.Conn, proto string) func(host string) int {
+func asker(t *testing.T, c *tls.Conn) func(host string) int {
 	t.Helper()
-	trip := func(req *http.Request) (*http.Response, error) {
-		if err := req.Write(c); err != nil {
-			return nil, err
+	unused := make(chan net.Conn, 1)
+	unused <- c
+	transport := &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+		select {
+		case c := <-unused:
+			return c, nil
+		default:
+			return nil, errors.New("there is no other connection")
 		}
-		return http.ReadResponse(bufio.NewReader(c), req)
-	}
-	if proto == "h2" {
-		cc, err := new(h2.Transport).NewClientConn(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		trip = cc.RoundTrip
-	}
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
 	return func(host string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://x/a", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Host = host
-		resp, err := trip(req)
+		resp, err := transport.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}

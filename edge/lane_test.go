@@ -70,16 +70,44 @@ func laneOrigin(w http.ResponseWriter, r *http.Request) {
 
 // laneRequests are pairs of a path and fields. Each is sent twice before answers are compared.
 func laneRequests() [][]string {
-	plain := [][]string{{}, {"If-None-Match", `"v1"`}, {"If-None-Match", `"v1-br"`}, {"If-None-Match", `"v2"`}, {"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
-		{"Range", "bytes=0-9"}, {"Range", "bytes=-5"}, {"Range", "bytes=2990-"}, {"Range", "bytes=0-1,5-6"}, {"Range", "bytes=9999-"}, {"Range", "lines=1-2"},
-		{"Range", "bytes=0-9", "If-Range", `"v1"`}, {"Range", "bytes=0-9", "If-Range", `"v2"`}, {"Range", "bytes=0-9", "Range", "bytes=5-6"},
-		{"Accept-Encoding", "gzip, br"}, {"Accept-Encoding", "gzip;q=0"}, {"Accept-Encoding", "br", "Range", "bytes=0-3"}, {"Origin", "https://app.example"}, {"Origin", "https://evil.example"},
-		{"Accept-Language", "de"}, {"Accept-Language", "en", "Accept-Encoding", "br"}, {"Cookie", "tier=gold; session=1"}, {"User-Agent", "Mozilla/5.0 (iPhone; Mobile)"}, {"X-Plan", "b"},
-		{"Cache-Control", "no-cache"}, {"Cache-Control", "no-transform"}, {"Pragma", "no-cache"}, {"Authorization", "Basic eDp5"}, {"X-Forwarded-Host", "evil.example"}, {"Te", "trailers"}, {"If-Match", `"v1"`},
+	plain := [][]string{
+		{},
+		{"If-None-Match", `"v1"`},
+		{"If-None-Match", `"v1-br"`},
+		{"If-None-Match", `"v2"`},
+		{"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
+		{"Range", "bytes=0-9"},
+		{"Range", "bytes=-5"},
+		{"Range", "bytes=2990-"},
+		{"Range", "bytes=0-1,5-6"},
+		{"Range", "bytes=9999-"},
+		{"Range", "lines=1-2"},
+		{"Range", "bytes=0-9", "If-Range", `"v1"`},
+		{"Range", "bytes=0-9", "If-Range", `"v2"`},
+		{"Range", "bytes=0-9", "Range", "bytes=5-6"},
+		{"Accept-Encoding", "gzip, br"},
+		{"Accept-Encoding", "gzip;q=0"},
+		{"Accept-Encoding", "br", "Range", "bytes=0-3"},
+		{"Origin", "https://app.example"},
+		{"Origin", "https://evil.example"},
+		{"Accept-Language", "de"},
+		{"Accept-Language", "en", "Accept-Encoding", "br"},
+		{"Cookie", "tier=gold; session=1"},
+		{"User-Agent", "Mozilla/5.0 (iPhone; Mobile)"},
+		{"X-Plan", "b"},
+		{"Cache-Control", "no-cache"},
+		{"Cache-Control", "no-transform"},
+		{"Pragma", "no-cache"},
+		{"Authorization", "Basic eDp5"},
+		{"X-Forwarded-Host", "evil.example"},
+		{"Te", "trailers"},
+		{"If-Match", `"v1"`},
 	}
 	var all [][]string
-	for _, path := range []string{"/a", "/a?x=%7e", "/./a/../a", "/browser", "/nobrowser", "/headers", "/touch", "/coded", "/cors", "/open", "/Query?w=1&z=2", "/query?z=2&w=1", "/query?w=1",
-		"/device", "/member", "/obey", "/moved", "/vary", "/undated", "/status", "/gzip", "/empty"} {
+	for _, path := range []string{
+		"/a", "/a?x=%7e", "/./a/../a", "/browser", "/nobrowser", "/headers", "/touch", "/coded", "/cors", "/open", "/Query?w=1&z=2", "/query?z=2&w=1", "/query?w=1",
+		"/device", "/member", "/obey", "/moved", "/vary", "/undated", "/status", "/gzip", "/empty",
+	} {
 		for _, fields := range plain {
 			all = append(all, append([]string{path}, fields...))
 		}
@@ -249,6 +277,7 @@ func dialHits(t testing.TB, addr string) *hitClient {
 }
 
 func (c *hitClient) skipAnswer(t testing.TB, headOnly bool) {
+	t.Helper()
 	length := 0
 	for {
 		line, err := c.r.ReadSlice('\n')

@@ -41,7 +41,7 @@ func oddRoutes() []cdn.Route {
 }
 
 // oddities are what an origin's answer can be, by the name of the last part of the path.
-var oddities = map[string]func(h http.Header) (status int, size int){ //nolint:gochecknoglobals // constant
+var oddities = map[string]func(h http.Header) (status int, size int){
 	"plain":   func(http.Header) (int, int) { return 200, 300 },
 	"status":  func(h http.Header) (int, int) { h.Set("Cache-Status", "Origin; hit"); return 200, 10 },
 	"status2": func(h http.Header) (int, int) { h["Cache-Status"] = []string{"A; hit", "B; fwd=miss"}; return 200, 10 },
@@ -104,8 +104,8 @@ func oddOrigin(w http.ResponseWriter, r *http.Request) {
 	h.Set("Etag", `"v1"`)
 	h.Set("Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT")
 	status, size := 200, 30
-	if make := oddities[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]; make != nil {
-		status, size = make(h)
+	if answer := oddities[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]; answer != nil {
+		status, size = answer(h)
 	}
 	w.WriteHeader(status)
 	if size > 0 {
@@ -143,8 +143,10 @@ type wireRequest struct {
 
 func (c *choices) request() wireRequest {
 	r := wireRequest{method: mostly(c, pick(c, "GET", "GET", "HEAD"), "OPTIONS", "get", "TRACE"), version: mostly(c, "HTTP/1.1", "HTTP/1.0", "HTTP/1.9")}
-	prefixes := []string{"", "/headers", "/browser", "/nobrowser", "/touch", "/coded", "/cors", "/open", "/device", "/member", "/obey", "/moved", "/status", "/bycode", "/nodate", "/nocache", "/notype", "/force",
-		"/https", "/rewritten", "/noquery", "/nosession", "/query", mostly(c, "/./", "//", "/%61", "/%2e%2e", "/%zz", "/\\", "/\"<>|")}
+	prefixes := []string{
+		"", "/headers", "/browser", "/nobrowser", "/touch", "/coded", "/cors", "/open", "/device", "/member", "/obey", "/moved", "/status", "/bycode", "/nodate", "/nocache", "/notype", "/force",
+		"/https", "/rewritten", "/noquery", "/nosession", "/query", mostly(c, "/./", "//", "/%61", "/%2e%2e", "/%zz", "/\\", "/\"<>|"),
+	}
 	names := slices.Sorted(func(yield func(string) bool) {
 		for name := range oddities {
 			if !yield(name) {
@@ -163,18 +165,84 @@ func (c *choices) request() wireRequest {
 
 func (c *choices) field() [2]string {
 	return pick(c, [][2]string{
-		{"Accept-Encoding", "gzip, br"}, {"Accept-Encoding", "br;q=0.1, gzip"}, {"Accept-Encoding", "identity;q=0"}, {"accept-encoding", ""}, {"Accept-Encoding", "*"},
-		{"If-None-Match", `"v1"`}, {"If-None-Match", `W/"v1"`}, {"If-None-Match", "*"}, {"If-None-Match", `"v1-br"`}, {"If-None-Match", `"x", "v1"`}, {"If-None-Match", ""}, {"If-None-Match", "v1"},
-		{"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"}, {"If-Modified-Since", "yesterday"}, {"If-Modified-Since", "Mon, 02 Jan 2036 15:04:05 GMT"},
-		{"If-Match", `"v1"`}, {"If-Unmodified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
-		{"Range", "bytes=0-9"}, {"Range", "bytes=-5"}, {"Range", "bytes=5-"}, {"Range", "bytes=0-1,5-6"}, {"Range", "bytes=999999999-"}, {"Range", ""}, {"Range", "Bytes=0-0"}, {"Range", "bytes=0-9, "}, {"Range", "bytes = 0-9"}, {"Range", "bytes=-0"},
-		{"Range", "bytes=00000000000000000000000001-99999999999999999999999"}, {"If-Range", `"v1"`}, {"If-Range", `W/"v1"`}, {"If-Range", "Mon, 02 Jan 2006 15:04:05 GMT"}, {"If-Range", `"v2"`},
-		{"Cookie", "tier=gold; session=1"}, {"Cookie", "tier=iron"}, {"cookie", ""}, {"X-Plan", "b"}, {"x-plan", ""}, {"X_Plan", "c"}, {"X-Real-Ip", "9.9.9.9"}, {"X_Real_Ip", "9.9.9.9"}, {"X-Forwarded-For", "9.9.9.9"}, {"X-Forwarded-Proto", "https"},
-		{"Cache-Control", "no-cache"}, {"Cache-Control", "max-age=0"}, {"Cache-Control", "only-if-cached"}, {"Cache-Control", "no-transform"}, {"Cache-Control", "max-stale, min-fresh=9999999"}, {"pragma", "no-cache"},
-		{"Authorization", "Basic eDp5"}, {"Origin", "https://app.example"}, {"Origin", "null"}, {"oRiGiN", "https://evil.example"}, {"Origin", ""},
-		{"User-Agent", "Mozilla/5.0 (iPhone; Mobile)"}, {"User-Agent", "caf\xe9 \\ \""}, {"User-Agent", ""}, {"Referer", "https://a/\x80\"\\"}, {"X-Long", strings.Repeat("x", 5000)}, {"X-Text", "\xff\xfe"},
-		{"Te", "trailers"}, {"Expect", "100-continue"}, {"Content-Length", "0"}, {"Upgrade", "h2c"}, {"Trailer", "X"}, {"Max-Forwards", "0"}, {"Keep-Alive", "timeout=5"}, {"Nearcast-Hop", "x"}, {"Nearcast-Device", "tablet"}, {"Http-Url", "/b"}, {"X-Original-Url", "/b"}, {"X-Http-Method-Override", "POST"},
-		{"Connection", "keep-alive"}, {"connection", "Close"}, {"Connection", "X-Plan"}, {"Connection", "close, X-Plan"}, {"Connection", ""}, {"Connection", "Cookie"}, {"Proxy-Connection", "close"},
+		{"Accept-Encoding", "gzip, br"},
+		{"Accept-Encoding", "br;q=0.1, gzip"},
+		{"Accept-Encoding", "identity;q=0"},
+		{"accept-encoding", ""},
+		{"Accept-Encoding", "*"},
+		{"If-None-Match", `"v1"`},
+		{"If-None-Match", `W/"v1"`},
+		{"If-None-Match", "*"},
+		{"If-None-Match", `"v1-br"`},
+		{"If-None-Match", `"x", "v1"`},
+		{"If-None-Match", ""},
+		{"If-None-Match", "v1"},
+		{"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
+		{"If-Modified-Since", "yesterday"},
+		{"If-Modified-Since", "Mon, 02 Jan 2036 15:04:05 GMT"},
+		{"If-Match", `"v1"`},
+		{"If-Unmodified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
+		{"Range", "bytes=0-9"},
+		{"Range", "bytes=-5"},
+		{"Range", "bytes=5-"},
+		{"Range", "bytes=0-1,5-6"},
+		{"Range", "bytes=999999999-"},
+		{"Range", ""},
+		{"Range", "Bytes=0-0"},
+		{"Range", "bytes=0-9, "},
+		{"Range", "bytes = 0-9"},
+		{"Range", "bytes=-0"},
+		{"Range", "bytes=00000000000000000000000001-99999999999999999999999"},
+		{"If-Range", `"v1"`},
+		{"If-Range", `W/"v1"`},
+		{"If-Range", "Mon, 02 Jan 2006 15:04:05 GMT"},
+		{"If-Range", `"v2"`},
+		{"Cookie", "tier=gold; session=1"},
+		{"Cookie", "tier=iron"},
+		{"cookie", ""},
+		{"X-Plan", "b"},
+		{"x-plan", ""},
+		{"X_Plan", "c"},
+		{"X-Real-Ip", "9.9.9.9"},
+		{"X_Real_Ip", "9.9.9.9"},
+		{"X-Forwarded-For", "9.9.9.9"},
+		{"X-Forwarded-Proto", "https"},
+		{"Cache-Control", "no-cache"},
+		{"Cache-Control", "max-age=0"},
+		{"Cache-Control", "only-if-cached"},
+		{"Cache-Control", "no-transform"},
+		{"Cache-Control", "max-stale, min-fresh=9999999"},
+		{"pragma", "no-cache"},
+		{"Authorization", "Basic eDp5"},
+		{"Origin", "https://app.example"},
+		{"Origin", "null"},
+		{"oRiGiN", "https://evil.example"},
+		{"Origin", ""},
+		{"User-Agent", "Mozilla/5.0 (iPhone; Mobile)"},
+		{"User-Agent", "caf\xe9 \\ \""},
+		{"User-Agent", ""},
+		{"Referer", "https://a/\x80\"\\"},
+		{"X-Long", strings.Repeat("x", 5000)},
+		{"X-Text", "\xff\xfe"},
+		{"Te", "trailers"},
+		{"Expect", "100-continue"},
+		{"Content-Length", "0"},
+		{"Upgrade", "h2c"},
+		{"Trailer", "X"},
+		{"Max-Forwards", "0"},
+		{"Keep-Alive", "timeout=5"},
+		{"Nearcast-Hop", "x"},
+		{"Nearcast-Device", "tablet"},
+		{"Http-Url", "/b"},
+		{"X-Original-Url", "/b"},
+		{"X-Http-Method-Override", "POST"},
+		{"Connection", "keep-alive"},
+		{"connection", "Close"},
+		{"Connection", "X-Plan"},
+		{"Connection", "close, X-Plan"},
+		{"Connection", ""},
+		{"Connection", "Cookie"},
+		{"Proxy-Connection", "close"},
 	}...)
 }
 

@@ -1,7 +1,6 @@
 package edge_test
 
 import (
-	"bufio"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -172,9 +171,16 @@ func TestMisdirected(t *testing.T) {
 		sni, host string
 		status    int
 	}{
-		{domain, domain, 200}, {domain, "WWW.Shop.example:443", 200}, {domain, "img.shop.example", 200},
-		{domain, "other.shop.example", 421}, {domain, "uncertified.example", 421}, {"nobody.shop.example", domain, 421}, {"", domain, 200}, {"", "other.shop.example", 200},
-		{"uncertified.example", "uncertified.example", 200}, {domain, "nobody.example", 404},
+		{domain, domain, 200},
+		{domain, "WWW.Shop.example:443", 200},
+		{domain, "img.shop.example", 200},
+		{domain, "other.shop.example", 421},
+		{domain, "uncertified.example", 421},
+		{"nobody.shop.example", domain, 421},
+		{"", domain, 200},
+		{"", "other.shop.example", 200},
+		{"uncertified.example", "uncertified.example", 200},
+		{domain, "nobody.example", 404},
 	} {
 		for range 2 { // the second is a hit
 			for _, proto := range []string{"http/1.1", "h2"} {
@@ -194,32 +200,7 @@ func statusOver(t *testing.T, addr, sni, host, proto string) int {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://x/a", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host = host
-	var resp *http.Response
-	if proto == "h2" {
-		transport := &h2.Transport{}
-		cc, err := transport.NewClientConn(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err = cc.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-	} else {
-		if err := req.Write(c); err != nil {
-			t.Fatal(err)
-		}
-		if resp, err = http.ReadResponse(bufio.NewReader(c), req); err != nil {
-			t.Fatal(err)
-		}
-	}
-	resp.Body.Close()
-	return resp.StatusCode
+	return asker(t, c)(host)
 }
 
 // TestResumptionIsOfOneSite: a session with one site is none with another, whatever the client thinks.

@@ -14,6 +14,7 @@ import (
 	"nearcast/edge/http1"
 	"nearcast/edge/http2"
 	"nearcast/edge/tlscert"
+	"nearcast/internal/clientip"
 	"nearcast/internal/netfirst"
 )
 
@@ -181,10 +182,6 @@ func (s *Server) misdirected(t *tables, state *tls.ConnectionState, host cdn.Dom
 // rejected counts and records a request that was none.
 func (s *Server) rejected(remote net.Addr, status int, reason string) {
 	s.metrics.rejected.WithLabelValues(reason).Inc()
-	client := remote.String()
-	if addr, ok := remote.(*net.TCPAddr); ok {
-		client = addr.IP.String()
-	}
 	now := s.now()
-	s.records.add(&record{start: now, client: client, status: status, cache: wordError, reason: reason}, now)
+	s.records.add(&record{start: now, client: clientip.Text(remote.String()), status: status, cache: wordError, reason: reason}, now)
 }

@@ -39,7 +39,7 @@ type piped struct {
 	body        string
 }
 
-var pipedSizes = [...]int{0, 10, 3000, 9000, 70_000, 300_000} //nolint:gochecknoglobals // constant
+var pipedSizes = [...]int{0, 10, 3000, 9000, 70_000, 300_000}
 
 // pipedRequest makes a request at random: one for the lane, for the general way or for the origin.
 func pipedRequest(random *rand.Rand) piped {
@@ -60,8 +60,10 @@ func pipedRequest(random *rand.Rand) piped {
 			return piped{"GET " + uri + host + "Range: bytes=3-5\r\n\r\n", "GET", 206, content[3:6]}
 		}
 	case 4:
-		return piped{"POST /post" + host + "Transfer-Encoding: chunked\r\n\r\n2f\r\nGET /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n\r\n0\r\n\r\n",
-			"POST", 200, "GET /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"}
+		return piped{
+			"POST /post" + host + "Transfer-Encoding: chunked\r\n\r\n2f\r\nGET /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n\r\n0\r\n\r\n",
+			"POST", 200, "GET /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+		}
 	case 5:
 		return piped{"GET " + uri + host + "Content-Length: 3\r\n\r\nabc", "GET", 200, content}
 	}

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"net"
 	"net/http"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 	"nearcast/edge/store"
+	"nearcast/internal/clientip"
 )
 
 // exchange is one request on its way through the node. It belongs to the goroutine that
@@ -36,7 +36,7 @@ type exchange struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.now()
 	x := &exchange{s: s, w: w, r: r, rc: http.NewResponseController(w)}
-	x.rec = record{start: start, client: clientAddr(r), protocol: protocolName(r.ProtoMajor, r.ProtoMinor), method: r.Method, cache: wordError}
+	x.rec = record{start: start, client: clientip.Text(r.RemoteAddr), protocol: protocolName(r.ProtoMajor, r.ProtoMinor), method: r.Method, cache: wordError}
 	defer x.finish()
 	x.extendWrite()
 	t := s.tables.Load()
@@ -99,7 +99,7 @@ func (x *exchange) identify(t *tables) bool {
 	if loop := r.Header["Cdn-Loop"]; loop != nil { // nobody may take it off, Connection least of all (RFC 8586 section 2)
 		header["Cdn-Loop"] = loop
 	}
-	x.query = &query{tables: t, site: site, method: r.Method, header: header, client: clientAddr(r), via: protocol(r)}
+	x.query = &query{tables: t, site: site, method: r.Method, header: header, client: clientip.Text(r.RemoteAddr), via: protocol(r)}
 	x.trust(&target)
 	x.target = target
 	table := t.rules[site]
@@ -186,14 +186,6 @@ func pathAndQuery(uri string) string {
 		return rest[i:]
 	}
 	return "/"
-}
-
-func clientAddr(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // protocol is the received-protocol of Via (RFC 9110 section 7.6.3).

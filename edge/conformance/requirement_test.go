@@ -72,6 +72,7 @@ func TestRequirementOverTLS(t *testing.T)   { runRequirements(t, overTLS) }
 func TestRequirementOverHTTP2(t *testing.T) { runRequirements(t, overH2) }
 
 func runRequirements(t *testing.T, speaks protocol) (results map[string]bool) {
+	t.Helper()
 	results = map[string]bool{}
 	for _, r := range requirements() {
 		if r.test == nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"nearcast/internal/clientip"
 	"nearcast/internal/rawtcp"
 )
 
@@ -83,7 +84,7 @@ func (s *Server) Connections() int {
 
 // admit counts a connection, or closes it if there are too many.
 func (s *Server) admit(nc net.Conn) (client netip.Addr, ok bool) {
-	client = clientOf(nc.RemoteAddr())
+	client = clientip.Of(nc.RemoteAddr())
 	n, reason := s.census.enter(client, s.Limits.withDefaults())
 	if reason == "" {
 		if err := rawtcp.LimitUnsent(nc, unsentOf(n)); err != nil {
@@ -99,19 +100,4 @@ func (s *Server) admit(nc net.Conn) (client netip.Addr, ok bool) {
 		s.logger().Warn("a connection was refused", "client", client.String(), "limit", reason, "others_since_last", others)
 	}
 	return client, false
-}
-
-// clientOf returns whom an address belongs to: an IPv6 client has a /64 to choose from.
-func clientOf(a net.Addr) netip.Addr {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return ip
 }

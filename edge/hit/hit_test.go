@@ -38,7 +38,7 @@ func TestForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if diff := cmp.Diff(want, resp.Header); diff != "" || resp.StatusCode != 200 {
+	if diff := cmp.Diff(want, resp.Header); diff != "" || resp.StatusCode != http.StatusOK {
 		t.Errorf("HTTP/1: status %d, fields (-want +got):\n%s", resp.StatusCode, diff)
 	}
 	got := make(http.Header)

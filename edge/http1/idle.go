@@ -2,7 +2,6 @@ package http1
 
 import (
 	"errors"
-	"net"
 	"os"
 	"time"
 )
@@ -88,12 +87,4 @@ func (c *conn) give() {
 	c.srv.giveScratch(c.scratch)
 	c.scratch, c.in.buf, c.out.buf, c.out.vec = nil, nil, nil, nil
 	c.in.r, c.in.w = 0, 0
-}
-
-// withoutPort returns the host of an address, or the address if it has no port.
-func withoutPort(addr string) string {
-	if host, _, err := net.SplitHostPort(addr); err == nil {
-		return host
-	}
-	return addr
 }

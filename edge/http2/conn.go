@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"nearcast/edge/hit"
+	"nearcast/internal/clientip"
 )
 
 // conn is a connection being served. What is not under a lock belongs to the goroutine that reads.
@@ -113,7 +114,7 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 		in: input{buf: make([]byte, smallInput)}, budgets: newBudgets(now), streams: make(map[uint32]*stream),
 		initialWindow: defaultWindow, window: defaultWindow, recv: defaultWindow,
 	}
-	c.peer = hit.Peer{Client: clientOf(c.remote), TLS: state}
+	c.peer = hit.Peer{Client: clientip.Text(c.remote), TLS: state}
 	c.quiet.L = &c.mu
 	c.waiter, _ = nc.(waiter)
 	if t, ok := nc.(*tls.Conn); ok {
@@ -124,15 +125,6 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.appendPreface()
 	return c
-}
-
-// clientOf is the IP address in a connection's address.
-func clientOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	return host
 }
 
 // serveSafely is serve for a connection whose failure must not be anybody else's.

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nearcast/internal/clientip"
 	"nearcast/internal/netfirst"
 )
 
@@ -115,7 +116,7 @@ func NewGate(o GateOptions) *Gate {
 func (g *Gate) Handshake(ctx context.Context, nc net.Conn, config *tls.Config) (*tls.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t := &turn{gate: g, ctx: ctx, cancel: cancel, client: clientOf(nc.RemoteAddr()), octets: g.o.Octets}
+	t := &turn{gate: g, ctx: ctx, cancel: cancel, client: clientip.Of(nc.RemoteAddr()), octets: g.o.Octets}
 	if !g.admit(t) {
 		return nil, g.end(nc, t, errRefused)
 	}
@@ -288,19 +289,4 @@ func (g *Gate) giveBuffer(b *[]byte) {
 	*b = (*b)[:0]
 	g.bufs.Put(b)
 	g.lent.Add(-1)
-}
-
-// clientOf returns whom an address belongs to: an IPv6 client has a /64 to choose from.
-func clientOf(a net.Addr) netip.Addr {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return ip
 }

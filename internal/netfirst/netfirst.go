@@ -84,5 +84,5 @@ func (y *Yielder) tryRead(fd uintptr) bool {
 		return err != nil
 	}
 	n, err := syscall.Read(int(fd), y.buf[:]) //nolint:gosec // a file descriptor
-	return n > 0 || err != syscall.EAGAIN     //nolint:errorlint // it is of a system call
+	return n > 0 || err != syscall.EAGAIN
 }

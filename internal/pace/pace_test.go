@@ -14,8 +14,13 @@ func TestPatience(t *testing.T) {
 		waited time.Duration
 		want   time.Duration
 	}{
-		{0, 0, stall}, {1, 59 * time.Second, time.Second + 2*time.Millisecond}, {0, stall, 0}, {0, 2 * stall, 0},
-		{30_000, time.Minute, stall}, {15_000, time.Minute, stall / 2}, {1 << 40, 1000 * time.Hour, stall},
+		{0, 0, stall},
+		{1, 59 * time.Second, time.Second + 2*time.Millisecond},
+		{0, stall, 0},
+		{0, 2 * stall, 0},
+		{30_000, time.Minute, stall},
+		{15_000, time.Minute, stall / 2},
+		{1 << 40, 1000 * time.Hour, stall},
 	} {
 		var p pace.Pace
 		p.Add(row.octets, row.waited)

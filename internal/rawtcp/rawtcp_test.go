@@ -125,9 +125,10 @@ func TestDeadlines(t *testing.T) {
 		t.Errorf("reading: %v, want a time-out", err)
 	}
 	c.SetDeadline(time.Now().Add(20 * time.Millisecond))
-	n, total := 0, 0
+	total := 0
 	var err error
 	for err == nil {
+		var n int
 		n, err = c.Write(make([]byte, 32<<10)) // until the other end's buffers are full
 		total += n
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"nearcast/internal/clientip"
 )
 
 // Limits are the bounds of a listener.
@@ -29,7 +31,7 @@ type Limits struct {
 
 // Listen returns l with limits. Closing it closes l.
 func Listen(l net.Listener, limits Limits) net.Listener {
-	return &listener{Listener: l, limits: limits, open: make(map[netip.Prefix]int)}
+	return &listener{Listener: l, limits: limits, open: make(map[netip.Addr]int)}
 }
 
 type listener struct {
@@ -37,9 +39,9 @@ type listener struct {
 
 	limits Limits
 
-	mu    sync.Mutex           // guards the following
-	total int                  // the sum of open
-	open  map[netip.Prefix]int // connections by source; at most limits.Total entries
+	mu    sync.Mutex         // guards the following
+	total int                // the sum of open
+	open  map[netip.Addr]int // connections by source; at most limits.Total entries
 }
 
 // Accept returns the next connection that is within the limits.
@@ -49,7 +51,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		source := sourceOf(c.RemoteAddr())
+		source := clientip.Of(c.RemoteAddr())
 		if l.admit(source) {
 			return &conn{Conn: c, release: sync.OnceFunc(func() { l.release(source) })}, nil
 		}
@@ -58,7 +60,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *listener) admit(source netip.Prefix) bool {
+func (l *listener) admit(source netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.total >= l.limits.Total || l.open[source] >= l.limits.PerSource {
@@ -70,7 +72,7 @@ func (l *listener) admit(source netip.Prefix) bool {
 	return true
 }
 
-func (l *listener) release(source netip.Prefix) {
+func (l *listener) release(source netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total--
@@ -78,22 +80,6 @@ func (l *listener) release(source netip.Prefix) {
 		delete(l.open, source)
 	}
 	l.limits.Open.Dec()
-}
-
-// sourceOf returns whom a connection counts for. Those that are not from an IP
-// address count together.
-func sourceOf(a net.Addr) netip.Prefix {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Prefix{}
-	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	p, _ := ip.Prefix(bits)
-	return p
 }
 
 // conn tells the listener when it is closed.
