@@ -60,9 +60,6 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := removeAtEnd(dir); err != nil {
-		return "", err
-	}
 	program := filepath.Join(dir, "nearcast")
 	build := exec.Command("go", "build", "-o", program, "./cmd/nearcast")
 	build.Dir = root
@@ -76,26 +73,6 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	}
 	return program, nil
 })
-
-// removeAtEnd removes a folder when this process has ended, in whichever way: a test binary has no last test that could. A
-// shell waits for the end of a pipe that nobody ever writes to.
-func removeAtEnd(dir string) error {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("labtest: %w", err)
-	}
-	defer r.Close() // the shell has its own
-	end = w
-	sweeper := exec.Command("sh", "-c", `cat; rm -rf -- "$0"`, dir)
-	sweeper.Stdin, sweeper.SysProcAttr = r, &syscall.SysProcAttr{Setsid: true} // Ctrl-C is for the tests
-	if err := sweeper.Start(); err != nil {
-		return fmt.Errorf("labtest: %w", err)
-	}
-	return nil
-}
-
-// end is the end of the pipe that the end of the process closes.
-var end *os.File //nolint:gochecknoglobals // as buildOnce
 
 func exists(path string) bool {
 	_, err := os.Stat(path)
