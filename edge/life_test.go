@@ -63,7 +63,7 @@ func TestRunRefuses(t *testing.T) {
 // TestReady: a node without a configuration says so, and a bad one leaves it as it was.
 func TestReady(t *testing.T) {
 	r := newRig(t, cacheable)
-	s, err := edge.New(edge.Config{Node: "ams-1", Secret: "x", Origin: broken{}})
+	s, err := edge.New(edge.Config{Node: "ams-1", Addr: "127.0.0.1:0", Secret: "x", Origin: broken{}})
 	if err != nil {
 		t.Fatal(err)
 	}
