@@ -78,14 +78,14 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 })
 
 // removeAtEnd removes a folder when this process has ended, in whichever way: a test binary has no last test that could. A
-// shell waits for the end of a pipe that nobody ever writes to.
+// shell waits for the end of a pipe that nobody ever writes to, and that nothing but the end of the process closes.
 func removeAtEnd(dir string) error {
-	r, w, err := os.Pipe()
-	if err != nil {
+	var ends [2]int
+	if err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC); err != nil {
 		return fmt.Errorf("labtest: %w", err)
 	}
+	r := os.NewFile(uintptr(ends[0]), "pipe")
 	defer r.Close() // the shell has its own
-	end = w
 	sweeper := exec.Command("sh", "-c", `cat; rm -rf -- "$0"`, dir)
 	sweeper.Stdin, sweeper.SysProcAttr = r, &syscall.SysProcAttr{Setsid: true} // Ctrl-C is for the tests
 	if err := sweeper.Start(); err != nil {
@@ -93,9 +93,6 @@ func removeAtEnd(dir string) error {
 	}
 	return nil
 }
-
-// end is the end of the pipe that the end of the process closes.
-var end *os.File //nolint:gochecknoglobals // as buildOnce
 
 func exists(path string) bool {
 	_, err := os.Stat(path)
