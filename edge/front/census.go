@@ -91,10 +91,10 @@ func (s *Server) admit(nc net.Conn) (client netip.Addr, ok bool) {
 		}
 		return client, true
 	}
-	nc.Close() //nolint:errcheck // nobody is left to be told
 	if s.Refused != nil {
 		s.Refused(nc.RemoteAddr(), reason)
 	}
+	nc.Close() //nolint:errcheck // nobody is left to be told
 	if others, ok := s.census.tell(); ok {
 		s.logger().Warn("a connection was refused", "client", client.String(), "limit", reason, "others_since_last", others)
 	}
