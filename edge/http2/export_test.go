@@ -29,3 +29,9 @@ func CheckFields(fields []hpack.HeaderField, limits Limits, state *tls.Connectio
 
 // Lend makes it look as if n more buffers were in use.
 func (s *Server) Lend(n int32) { s.lent.Add(n) }
+
+// Occupy makes it look as if n more requests were under way.
+func (s *Server) Occupy(n int64) { s.underWay.Add(n) }
+
+// UnderWay returns how many requests are.
+func (s *Server) UnderWay() int64 { return s.underWay.Load() }

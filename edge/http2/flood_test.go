@@ -105,7 +105,8 @@ func TestFloods(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var w words
 				var log bytes.Buffer
-				c := greet(t, &http2.Server{Handler: wait, Lane: new(lane), Abused: w.abused, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				s := &http2.Server{Handler: wait, Lane: new(lane), Abused: w.abused, Log: slog.New(slog.NewTextHandler(&log, nil))}
+				c := greet(t, s)
 				begin := time.Now()
 				flood.begin(c)
 				n := 0
@@ -114,6 +115,10 @@ func TestFloods(t *testing.T) {
 				}
 				c.wantGoAway(h2.ErrCodeEnhanceYourCalm)
 				c.wantEnd()
+				synctest.Wait()
+				if left := s.UnderWay(); left != 0 {
+					t.Errorf("%d requests are still counted", left)
+				}
 				if n > 2000 {
 					t.Errorf("it took %d of them", n)
 				}
@@ -420,5 +425,24 @@ func TestResetInTheSameBreath(t *testing.T) {
 			t.Errorf("these have begun: %q", began)
 		}
 		mu.Unlock()
+	})
+}
+
+// Where very many requests are under way, each connection may have a few.
+func TestFewStreamsOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &http2.Server{Handler: byPath{}, Lane: new(lane)}
+		s.Occupy(1 << 16)
+		c := greet(t, s, window(0))
+		for range 16 {
+			c.get(":path: /hit/1000")
+		}
+		if a := c.answerTo(c.get(":path: /hit/1000")); !a.reset || a.code != h2.ErrCodeRefusedStream {
+			t.Errorf("got %+v, want a refusal", a)
+		}
+		s.Occupy(-1 << 16)
+		if a := c.answerTo(c.get(":path: /hit/0")); a.reset {
+			t.Errorf("got %+v", a)
+		}
 	})
 }

@@ -38,7 +38,7 @@ func (c *conn) begin() error {
 	}
 	st.priority = c.takeEarly(h.id, priorityOf(h.block.fields))
 	c.open(st)
-	c.slots++
+	c.take()
 	c.begun = append(c.begun, begun{w, r})
 	return nil
 }

@@ -57,7 +57,7 @@ func (c *conn) answer(w *work) (done bool, sent int64, err error) {
 	st.id, st.hit, st.remote, st.ended = id, w, true, true
 	st.priority = c.takeEarly(id, priorityOf(w.request.Fields))
 	c.open(st)
-	c.slots++
+	c.take()
 	for _, p := range a.Content {
 		st.content.add(p)
 	}

@@ -8,7 +8,8 @@ import (
 // Limits bound what one connection can hold and for how long. A field that is zero means its default.
 type Limits struct {
 	// Streams is how many requests of a connection may be under way, those included that the client has given up
-	// while their handler still runs. Default 128. More are refused (REFUSED_STREAM).
+	// while their handler still runs. Default 128. More are refused (REFUSED_STREAM), and more
+	// than 16 while there are 65,536 on all connections.
 	Streams int
 	// Target is the longest :path in octets. Default 16 KiB. A longer one is answered with 414.
 	Target int

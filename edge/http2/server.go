@@ -40,7 +40,9 @@ type Server struct {
 	// kernel's clock all the same.
 	Now func() time.Time
 
-	held    atomic.Int32 // connections that are kept without being read from
+	held     atomic.Int32 // connections that are kept without being read from
+	underWay atomic.Int64 // requests
+
 	lent    atomic.Int32 // buffers in use
 	buffers sync.Pool    // of *buffer
 	works   sync.Pool    // of *work

@@ -140,10 +140,29 @@ func (c *conn) closeStream(st *stream, err error) {
 	}
 }
 
+// manyStreams is how many requests may be under way on all connections before each connection may have no more than fewStreams: a
+// request whose client takes nothing costs a kilobyte, and a hundred on each of thousands of connections add up.
+const (
+	manyStreams = 1 << 16
+	fewStreams  = 16
+)
+
+// full reports whether the connection may have no more requests under way.
+func (c *conn) full() bool {
+	return c.slots >= c.lim.Streams || c.slots >= fewStreams && c.srv.underWay.Load() >= manyStreams
+}
+
+// take takes a slot.
+func (c *conn) take() {
+	c.slots++
+	c.srv.underWay.Add(1)
+}
+
 // release frees a slot. It is taken from when a request comes until its stream is closed and its handler has
 // returned.
 func (c *conn) release() {
 	c.slots--
+	c.srv.underWay.Add(-1)
 	if c.slots > 0 {
 		return
 	}

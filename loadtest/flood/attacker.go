@@ -26,6 +26,7 @@ type attackerJob struct {
 
 // runAttacker is the process.
 func runAttacker(ctx context.Context, in io.Reader, out io.Writer) error {
+	setNice(niceAttackers)
 	var job attackerJob
 	replies := json.NewDecoder(in)
 	if err := replies.Decode(&job); err != nil {

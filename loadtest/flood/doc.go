@@ -15,5 +15,8 @@
 // attack: a process of its own on a core of its own, from addresses of 127.1.0.0/16, that reconnects at once when it is cut
 // off. The edge has the other core. Victims share the attackers' core and go first there if the system allows it.
 //
+// What the memory may grow by has a part for each attacker. 96 KiB are what the dearest of the honest costs: a connection of HTTP/2 with
+// a hundred requests under way. A handshake that waits for its client takes 50 KiB, and so does an upload on its way through.
+//
 // The share, the memory and the log mean something on any machine. The latency means something only while nothing else runs.
 package main

@@ -89,7 +89,7 @@ func TestAgainstOthers(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	l := limits{share: .95, slower: 2, memory: 100, named: true}
+	l := limits{share: .95, slower: 2, memory: 100, each: 10, named: true}
 	fine := outcome{
 		Tally: attack.Tally{Connections: 10, Cut: 5}, Quiet: goodput{Asked: 100, P99: time.Millisecond}, Under: goodput{Asked: 100, Failed: 5, P99: 2 * time.Millisecond},
 		Peak: footprint{RSS: 100 << 20}, Says: evidence{Lines: 1},
@@ -106,6 +106,8 @@ func TestLimits(t *testing.T) {
 		{"grown by 101 MiB", func(o *outcome) { o.Peak.RSS = 101 << 20 }},
 		{"neither log nor metrics tell of the attackers, of whom 5", func(o *outcome) { o.Says = evidence{} }},
 		{"", func(o *outcome) { o.Says = evidence{Metrics: map[string]float64{"refused": 1}} }},
+		{"", func(o *outcome) { o.Peak.RSS, o.Attackers = 110<<20, 1024 }},
+		{"grown by 111 MiB", func(o *outcome) { o.Peak.RSS, o.Attackers = 111<<20, 1024 }},
 		{"panic", func(o *outcome) { o.Says.Panics = 1 }},
 	} {
 		o := fine

@@ -73,7 +73,8 @@ func parseFlags(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&o.json, "json", "", "`FILE` that gets the results as JSON")
 	flags.Float64Var(&o.limits.share, "min-share", .95, "share of the victims' requests that must succeed")
 	flags.Float64Var(&o.limits.slower, "max-slower", 2, "how many times as long the victims' p99 may be; 0 does not look at it")
-	flags.Int64Var(&o.limits.memory, "max-memory", 256, "`MIB` that the edge's memory may grow by")
+	flags.Int64Var(&o.limits.memory, "max-memory", 128, "`MIB` that the edge's memory may grow by")
+	flags.Int64Var(&o.limits.each, "max-memory-each", 96, "`KIB` more for each attacker")
 	flags.BoolVar(&o.limits.named, "named", true, "the edge's log or metrics must tell of attackers that do what no visitor does, and of those that it cut off")
 	flags.Usage = func() {
 		fmt.Fprint(errs, "Attack an edge on this machine and show what becomes of its visitors.\n\n  go run ./loadtest/flood [flags]\n\n")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -18,7 +19,10 @@ import (
 
 // outcome is what an attack has done.
 type outcome struct {
-	Attack string        `json:"attack"`
+	Attack string `json:"attack"`
+	// Attackers is how many there were at a time.
+	Attackers int `json:"attackers"`
+
 	Tally  attack.Tally  `json:"tally"`
 	Quiet  goodput       `json:"quiet"`
 	Under  goodput       `json:"under"`
@@ -36,6 +40,7 @@ type limits struct {
 	share  float64
 	slower float64 // 0: not looked at
 	memory int64   // MiB
+	each   int64   // KiB more for each attacker
 	named  bool
 }
 
@@ -57,7 +62,7 @@ func (l limits) check(o outcome, abuse, ours bool) []string {
 	if !ours {
 		return broken
 	}
-	if grown := (o.Peak.RSS - o.Before.RSS) / mebi; grown > l.memory {
+	if grown := (o.Peak.RSS - o.Before.RSS) / mebi; grown > l.memory+l.each*int64(o.Attackers)/1024 {
 		say("the edge's memory has grown by %d MiB", grown)
 	}
 	if l.named && (abuse || o.Tally.Cut > 0) && o.Says.Lines == 0 && len(o.Says.Metrics) == 0 {
@@ -74,7 +79,7 @@ func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond
 // siege makes the attacks, one after the other.
 func siege(ctx context.Context, o options, attacks []attack.Attack, errs io.Writer) ([]outcome, error) {
 	rig.RaiseFiles(4*o.slowConnections + 4096) // the edge may need two for each, and one of our origin's is at the other end
-	goFirst()
+	setNice(niceVictims)
 	origin, err := rig.StartOrigin(ctx)
 	if err != nil {
 		return nil, err
@@ -110,10 +115,24 @@ func siege(ctx context.Context, o options, attacks []attack.Attack, errs io.Writ
 	return outcomes, nil
 }
 
-// goFirst asks the system to let the victims, which are in this process, run before the attackers: a visitor's machine does not
-// wait for an attacker's. Without the privilege it stays as it is.
-func goFirst() {
-	syscall.Setpriority(syscall.PRIO_PROCESS, 0, -15) //nolint:errcheck // see above
+const (
+	niceVictims   = -15
+	niceAttackers = 0
+)
+
+// setNice asks the system to let the victims, which are in this process, and the edge run before the attackers and whatever else
+// there is: a visitor's machine does not wait for an attacker's. Linux has a priority for each thread; those to come inherit it, and so
+// do processes. Without the privilege it stays as it is.
+func setNice(nice int) {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return
+	}
+	for _, t := range threads {
+		if id, err := strconv.Atoi(t.Name()); err == nil {
+			syscall.Setpriority(syscall.PRIO_PROCESS, id, nice) //nolint:errcheck // see above
+		}
+	}
 }
 
 var errNoTLS = errors.New("left out: the edge has no TLS port")
@@ -162,6 +181,7 @@ func (f *field) fight(ctx context.Context, a attack.Attack, target attack.Target
 	if a.Slow {
 		n = f.o.slowConnections
 	}
+	got.Attackers = n
 	var metrics map[string]float64
 	if e != nil {
 		got.Before = look(ctx, e, true)
