@@ -243,8 +243,3 @@ func (x *exchange) fail(status int, text string) {
 		x.write([]byte(body))
 	}
 }
-
-// bodyAllowed reports whether a final status has content (RFC 9110 section 6.4.1).
-func bodyAllowed(status int) bool {
-	return status != http.StatusNoContent && status != http.StatusNotModified
-}

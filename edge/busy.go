@@ -5,36 +5,21 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"sync"
-	"time"
 
 	"nearcast/edge/fill"
 	"nearcast/internal/clientip"
 )
 
-// refusals counts fills that were refused, and logs one of them in a second.
-type refusals struct {
-	mu     sync.Mutex // guards the following
-	told   time.Time
-	untold int
-}
-
-// refuseFill counts a fill that was refused for a client's request.
+// refuseFill counts and logs a fill that was refused for a client's request.
 func (s *Server) refuseFill(ctx context.Context, client string, why error) {
 	limit := "fills"
 	if errors.Is(why, fill.ErrBusyClient) {
 		limit = "client-fills"
 	}
 	s.metrics.fillsRefused.WithLabelValues(limit).Inc()
-	r, now := &s.refusals, s.now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now.Sub(r.told) < time.Second {
-		r.untold++
-		return
+	if others, ok := s.refusals.Allow(s.now()); ok {
+		s.log.WarnContext(ctx, "a fetch from upstream was refused", "client", client, "limit", limit, "running", s.fills.Running(), "others_since_last", others)
 	}
-	s.log.WarnContext(ctx, "a fetch from upstream was refused", "client", client, "limit", limit, "running", s.fills.Running(), "others_since_last", r.untold)
-	r.told, r.untold = now, 0
 }
 
 // sendRefused answers a request whose fill must not be started: with what is stored, if that may stand in, or with 503

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nearcast/edge/fill"
+	"nearcast/edge/grammar"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 )
@@ -51,7 +52,7 @@ func (sel *selection) bounds(o *store.Object) (start, end int64) {
 	case sel.ranges != nil:
 		last := sel.ranges[len(sel.ranges)-1]
 		return sel.ranges[0].Start, last.Start + last.Length
-	case sel.status == o.Response.Status && bodyAllowed(sel.status):
+	case sel.status == o.Response.Status && grammar.BodyAllowed(sel.status):
 		return 0, o.Length
 	}
 	return o.Length, o.Length

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nearcast/edge/grammar"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 )
@@ -41,13 +42,13 @@ func (x *exchange) begin(src *source, sel *selection, h http.Header) (body bool)
 	case sel.ranges != nil:
 		sel.parts = httpcache.NewMultipart(sel.ranges, o.Length, h.Get("Content-Type"), rand.Text())
 		sel.parts.SetHeader(h)
-	case o.Length >= 0 && bodyAllowed(sel.status):
+	case o.Length >= 0 && grammar.BodyAllowed(sel.status):
 		h.Set("Content-Length", strconv.FormatInt(o.Length, 10))
 	}
 	x.shape(o.Response.Status, sel.status, h)
 	maps.Copy(x.w.Header(), h)
 	x.head(sel.status)
-	return x.method != http.MethodHead && bodyAllowed(sel.status) && !sel.unsatisfiable(o)
+	return x.method != http.MethodHead && grammar.BodyAllowed(sel.status) && !sel.unsatisfiable(o)
 }
 
 // shape makes a response what the site wants its visitors to see. Another node gets it as it is, and does

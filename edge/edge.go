@@ -20,6 +20,7 @@ import (
 	"nearcast/edge/store"
 	"nearcast/edge/store/ram"
 	"nearcast/edge/tlscert"
+	"nearcast/internal/lograte"
 )
 
 // The node's limits. They bound what any one visitor or upstream can hold.
@@ -97,10 +98,10 @@ type Server struct {
 	begun      revision // the newest purge that is being applied
 	applied    revision
 	purges     purges
-	lastID     atomic.Uint64 // of a content
-	lastTables atomic.Uint64 // number of the newest tables
-	hitStatus  string        // Cache-Status of a hit up to the number of seconds
-	refusals   refusals
+	lastID     atomic.Uint64   // of a content
+	lastTables atomic.Uint64   // number of the newest tables
+	hitStatus  string          // Cache-Status of a hit up to the number of seconds
+	refusals   lograte.Limiter // of fills
 	forgets    atomic.Uint64   // how often something stored was forgotten
 	closing    context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests
 	close      context.CancelFunc

@@ -7,6 +7,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/coding"
+	"nearcast/edge/grammar"
 	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
@@ -192,7 +193,7 @@ func (h *hand) choose() bool {
 			return h.chooseRange(header)
 		}
 	}
-	if !bodyAllowed(a.Status) {
+	if !grammar.BodyAllowed(a.Status) {
 		return true
 	}
 	a.AddInt(&names.contentLength, "", o.Body.Len(), "")

@@ -12,6 +12,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/coding"
+	"nearcast/edge/grammar"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 )
@@ -155,7 +156,7 @@ func (x *exchange) passFailed(err error, c cacheStatus) {
 // relay sends a response's head and copies its body. A body of unknown length may be a stream of events, so
 // neither it nor the head before it is held back. If keep, whole gets the body before its end is sent.
 func (x *exchange) relay(resp *http.Response, h http.Header, c cacheStatus, keep bool, whole func(store.Body)) {
-	if delete(h, "Content-Length"); resp.ContentLength >= 0 && bodyAllowed(resp.StatusCode) {
+	if delete(h, "Content-Length"); resp.ContentLength >= 0 && grammar.BodyAllowed(resp.StatusCode) {
 		h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	}
 	c.fwdStatus = resp.StatusCode

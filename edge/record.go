@@ -38,8 +38,8 @@ func protocolName(major, minor int) string {
 	return "HTTP/1.1"
 }
 
-// appendLine appends the record as it is in the access log: one JSON object on a line. day is the
-// time of its start up to the second, see clockText.
+// appendLine appends the record as it is in the access log: one JSON object on a line, whose fields docs/OPERATIONS.md explains. second is
+// the time of its start up to the second, as text.
 func (r *record) appendLine(b []byte, node, second string, end time.Time) []byte {
 	first := r.firstByte
 	if first.IsZero() {

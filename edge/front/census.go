@@ -31,8 +31,6 @@ type census struct {
 	mu      sync.Mutex // guards the following
 	all     int
 	clients map[netip.Addr]int
-	told    time.Time // when a refusal was last logged
-	untold  int       // refusals since
 }
 
 // enter counts a connection and returns how many there are, or returns the limit that it would exceed.
@@ -62,19 +60,6 @@ func (c *census) leave(client netip.Addr) {
 	}
 }
 
-// tell reports whether a refusal is to be logged: one a second is.
-func (c *census) tell() (others int, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.told) < time.Second {
-		c.untold++
-		return 0, false
-	}
-	others = c.untold
-	c.told, c.untold = time.Now(), 0
-	return others, true
-}
-
 // Connections returns how many connections there are.
 func (s *Server) Connections() int {
 	s.census.mu.Lock()
@@ -96,7 +81,7 @@ func (s *Server) admit(nc net.Conn) (client netip.Addr, ok bool) {
 		s.Refused(nc.RemoteAddr(), reason)
 	}
 	nc.Close() //nolint:errcheck // nobody is left to be told
-	if others, ok := s.census.tell(); ok {
+	if others, ok := s.refusals.Allow(time.Now()); ok {
 		s.logger().Warn("a connection was refused", "client", client.String(), "limit", reason, "others_since_last", others)
 	}
 	return client, false

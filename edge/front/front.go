@@ -14,6 +14,7 @@ import (
 	"nearcast/edge/http1"
 	"nearcast/edge/http2"
 	"nearcast/edge/tlscert"
+	"nearcast/internal/lograte"
 	"nearcast/internal/netfirst"
 	"nearcast/internal/rawtcp"
 )
@@ -38,6 +39,7 @@ type Server struct {
 	Refused func(remote net.Addr, reason string)
 
 	census   census
+	refusals lograte.Limiter
 	visitors netfirst.Yielder // who are connected
 }
 

@@ -44,6 +44,32 @@ func TestParseLength(t *testing.T) {
 	}
 }
 
+func TestDeclaredLength(t *testing.T) {
+	for _, row := range []struct {
+		lines []string
+		want  int64
+	}{{nil, grammar.NoLength}, {[]string{"5"}, 5}, {[]string{"0"}, 0}, {[]string{"5", "5"}, grammar.NoLength}, {[]string{"+5"}, grammar.NoLength}} {
+		if got := grammar.DeclaredLength(row.lines); got != row.want {
+			t.Errorf("%q: %d, want %d", row.lines, got, row.want)
+		}
+	}
+}
+
+func TestBodyAllowed(t *testing.T) {
+	for status, want := range map[int]bool{100: false, 101: false, 200: true, 204: false, 206: true, 304: false, 404: true, 500: true} {
+		if got := grammar.BodyAllowed(status); got != want {
+			t.Errorf("%d: %v, want %v", status, got, want)
+		}
+	}
+}
+
+func TestTrailerNames(t *testing.T) {
+	got := slices.Collect(grammar.TrailerNames([]string{"x-checksum, Content-Length", "a b, Server-Timing"}))
+	if want := []string{"X-Checksum", "Server-Timing"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestListMembers(t *testing.T) {
 	got := slices.Collect(grammar.ListMembers([]string{" a ,, b\t", "", "c"}))
 	if want := []string{"a", "b", "c"}; !slices.Equal(got, want) {

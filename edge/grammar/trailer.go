@@ -1,6 +1,23 @@
 package grammar
 
-import "strings"
+import (
+	"iter"
+	"net/textproto"
+	"strings"
+)
+
+// TrailerNames yields the fields that the lines of Trailer announce (RFC 9110 section 6.6.2), under their canonical names and without
+// those that may not come.
+func TrailerNames(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name := range ListMembers(lines) {
+			name = textproto.CanonicalMIMEHeaderKey(name)
+			if IsToken(name) && MayTrail(name) && !yield(name) {
+				return
+			}
+		}
+	}
+}
 
 // MayTrail reports whether a field may come after the body: not if it is needed to frame, route,
 // authorise or understand the message (RFC 9110 section 6.5.1). Its name is in canonical

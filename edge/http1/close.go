@@ -6,10 +6,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-)
 
-// lingerBytes is how much is read from a connection that is being ended.
-const lingerBytes = 64 << 10
+	"nearcast/edge/wire"
+)
 
 // ending is how a connection ends after an answer.
 type ending int
@@ -64,9 +63,7 @@ func (c *conn) closeAs(kind ending) {
 	}
 }
 
-// linger says that there will be no more, and goes on reading for a while. A connection that is closed
-// with octets unread takes the answer with it that the client has not read yet (RFC
-// 9112 section 9.6).
+// linger says that there will be no more, and goes on reading for a while: see [wire.Linger].
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.nc.SetDeadline(time.Now().Add(c.lim.Linger)) != nil {
@@ -75,37 +72,26 @@ func (c *conn) linger() {
 	if c.out.uncork(); c.out.err != nil { // with the time that crypto/tls has taken away
 		return
 	}
-	buf := c.in.buf
-	for left := lingerBytes; left > 0; {
-		n, err := c.nc.Read(buf)
-		if err != nil {
-			return
-		}
-		left -= n
-	}
+	wire.Linger(c.nc, c.in.buf)
 }
 
 // reset closes the connection in a way that a client cannot take for the end of a message,
 // even if that is the end of the connection.
 func (c *conn) reset() {
-	if tcp, ok := c.transport().(*net.TCPConn); ok {
+	nc := c.nc
+	for outer, ok := nc.(below); ok; outer, ok = nc.(below) {
+		nc = outer.NetConn()
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
 		tcp.SetLinger(0) //nolint:errcheck // closing is all that is left to do
 	}
 	c.closeNow()
 }
 
+// below is a connection that lies on another.
+type below interface{ NetConn() net.Conn }
+
 // closeNow closes the connection below TLS, whose own way to close may have to wait.
 func (c *conn) closeNow() {
-	c.transport().Close() //nolint:errcheck // as above
-}
-
-func (c *conn) transport() net.Conn {
-	nc := c.nc
-	for {
-		outer, ok := nc.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nc
-		}
-		nc = outer.NetConn()
-	}
+	wire.Below(c.nc).Close() //nolint:errcheck // as above
 }

@@ -12,8 +12,8 @@ import (
 
 // beginHead puts the head together but for what depends on the framing.
 func (w *response) beginHead() {
-	w.declared = w.declaredLength()
-	w.options, w.trailers = nil, nil
+	w.declared = grammar.DeclaredLength(w.header["Content-Length"])
+	w.options = nil
 	for option := range grammar.ListMembers(w.header["Connection"]) {
 		switch {
 		case strings.EqualFold(option, "close"):
@@ -22,12 +22,7 @@ func (w *response) beginHead() {
 			w.options = append(w.options, option)
 		}
 	}
-	for name := range grammar.ListMembers(w.header["Trailer"]) {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if grammar.IsToken(name) && grammar.MayTrail(name) {
-			w.trailers = append(w.trailers, name)
-		}
-	}
+	w.trailers = slices.Collect(grammar.TrailerNames(w.header["Trailer"]))
 	w.c.out.buf = appendStatusLine(w.c.out.buf, w.status)
 	if _, has := w.header["Date"]; !has {
 		w.c.out.buf = append(w.c.out.buf, "Date: "...)
@@ -35,20 +30,6 @@ func (w *response) beginHead() {
 		w.c.out.buf = append(w.c.out.buf, "\r\n"...)
 	}
 	w.appendFields()
-}
-
-// declaredLength is the length in the handler's Content-Length, or -1 if there is none that
-// could be sent.
-func (w *response) declaredLength() int64 {
-	lines := w.header["Content-Length"]
-	if len(lines) != 1 {
-		return -1
-	}
-	n, ok := grammar.ParseLength(lines[0])
-	if !ok {
-		return -1
-	}
-	return n
 }
 
 // appendFields appends the handler's fields in the order of their names, those left out
@@ -125,7 +106,7 @@ func (w *response) chooseFraming(final bool) (f framing, length int64) {
 	switch {
 	case w.status == http.StatusNotModified:
 		return noContent, w.declared
-	case !bodyAllowed(w.status):
+	case !grammar.BodyAllowed(w.status):
 		return noContent, -1
 	case w.isHead && w.declared < 0 && final && w.written > 0:
 		return noContent, w.written

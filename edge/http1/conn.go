@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/edge/wire"
 	"nearcast/internal/clientip"
 	"nearcast/internal/pace"
 )
@@ -32,10 +33,10 @@ type conn struct {
 	tls     *tls.ConnectionState
 	ctx     context.Context // ends when the connection is cut
 	cancel  context.CancelFunc
-	scratch *scratch  // nil while the connection has nothing to do
-	waiter  waiter    // the connection below TLS, if it can wait without reading; else nil
-	clock   time.Time // a moment ago, or zero
-	pace    pace.Pace // of the body that is being read
+	scratch *scratch    // nil while the connection has nothing to do
+	waiter  wire.Waiter // the connection below TLS, if it can wait without reading; else nil
+	clock   time.Time   // a moment ago, or zero
+	pace    pace.Pace   // of the body that is being read
 	in      input
 	out     output
 
@@ -90,11 +91,9 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
 	c.out.parts, _ = nc.(partsWriter)
-	c.waiter, _ = nc.(waiter)
-	if t, ok := nc.(*tls.Conn); ok {
-		c.out.wire, _ = t.NetConn().(corker)
-		c.waiter, _ = t.NetConn().(waiter)
-	}
+	below := wire.Below(nc)
+	c.out.corker, _ = below.(wire.Corker)
+	c.waiter, _ = below.(wire.Waiter)
 	return c
 }
 

@@ -68,9 +68,6 @@ func (c *conn) waitReadable() bool {
 	return err == nil && c.waiter.WaitReadable() == nil
 }
 
-// waiter is a connection that can wait without reading.
-type waiter interface{ WaitReadable() error }
-
 // take gets the buffers.
 func (c *conn) take() {
 	c.scratch = c.srv.takeScratch()

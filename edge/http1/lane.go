@@ -92,7 +92,7 @@ func (c *conn) qualify(h *head, p []byte, r *hit.Request) (keep, ok bool) {
 	return false, false
 }
 
-// knowsHost is validHost with a memory for the host that is asked for again and again.
+// knowsHost is [grammar.ValidHost] with a memory for the host that is asked for again and again.
 func (c *conn) knowsHost(host string) bool {
 	if host == c.host {
 		return host != ""

@@ -4,18 +4,12 @@ import (
 	"cmp"
 	"net"
 	"time"
+
+	"nearcast/edge/wire"
 )
 
-const (
-	// packetSize is less than fits into a packet, and youngOctets more than a connection has when its records are
-	// no longer small.
-	packetSize  = 1100
-	youngOctets = 256 << 10
-	// maxWaiting is how much may wait for the answers to further requests that are there already, in octets.
-	maxWaiting = 32 << 10
-	// recordSize is the content of the largest TLS record (RFC 8446 section 5.1).
-	recordSize = 16 << 10
-)
+// maxWaiting is how much may wait for the answers to further requests that are there already, in octets.
+const maxWaiting = 32 << 10
 
 // output collects what is to be sent, so that it goes in few system calls. Its error is
 // sticky. It belongs to whoever holds the response's mu.
@@ -27,14 +21,8 @@ type output struct {
 	vec     [][]byte    // memory for all
 	all     net.Buffers // what is being sent; WriteTo eats it
 	parts   partsWriter // the connection, if it is one
-	wire    corker      // under the connection's TLS, if there is one
+	corker  wire.Corker // under the connection's TLS, or nil
 	corked  bool
-}
-
-// corker keeps the records of a large write, so that they go in one system call.
-type corker interface {
-	Cork()
-	Uncork() error
 }
 
 // partsWriter is a connection that writes several parts at a lower price than [net.Buffers].
@@ -95,7 +83,7 @@ func (o *output) send() (n int64) {
 // writeOne writes one part. crypto/tls begins a connection with records that fit into a packet, and makes a system call
 // for each.
 func (o *output) writeOne(p []byte) (n int64) {
-	young := !o.corked && o.written < youngOctets && len(p) > packetSize
+	young := !o.corked && o.written < wire.YoungOctets && len(p) > wire.YoungRecord
 	if young {
 		o.cork()
 	}
@@ -110,8 +98,8 @@ func (o *output) writeOne(p []byte) (n int64) {
 
 // cork has what is under TLS keep what is written until uncork is called.
 func (o *output) cork() {
-	if o.wire != nil {
-		o.wire.Cork()
+	if o.corker != nil {
+		o.corker.Cork()
 		o.corked = true
 	}
 }
@@ -119,7 +107,7 @@ func (o *output) cork() {
 func (o *output) uncork() {
 	if o.corked {
 		o.corked = false
-		o.err = cmp.Or(o.err, o.wire.Uncork())
+		o.err = cmp.Or(o.err, o.corker.Uncork())
 	}
 }
 
@@ -167,7 +155,7 @@ func (o *output) records(pieces [][]byte) (n int64) {
 	}
 	joined := 0
 	for _, piece := range pieces {
-		part := piece[:min(len(piece), max(0, recordSize-len(o.buf)))]
+		part := piece[:min(len(piece), max(0, wire.RecordSize-len(o.buf)))]
 		o.buf = append(o.buf, part...)
 		joined += len(part)
 		if len(part) < len(piece) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+
+	"nearcast/edge/grammar"
 )
 
 // maxPiece is how much is sent under one deadline.
@@ -150,7 +152,7 @@ func (w *response) Write(p []byte) (int, error) {
 		w.writeHeader(http.StatusOK)
 	}
 	switch {
-	case !bodyAllowed(w.status):
+	case !grammar.BodyAllowed(w.status):
 		return 0, http.ErrBodyNotAllowed
 	case w.declared >= 0 && int64(len(p)) > w.declared-w.written:
 		return 0, http.ErrContentLength
@@ -191,10 +193,4 @@ func (w *response) sendWith(p []byte) {
 		w.c.out.write(*held, p)
 	}
 	*held = (*held)[:0]
-}
-
-// bodyAllowed reports whether a response with this status has content (RFC 9110 section
-// 6.4.1).
-func bodyAllowed(status int) bool {
-	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }

@@ -2,7 +2,6 @@ package http1
 
 import (
 	"net/http"
-	"net/textproto"
 
 	"nearcast/edge/grammar"
 )
@@ -16,10 +15,7 @@ func (m *message) setTrailer() {
 		return
 	}
 	m.req.Trailer = make(http.Header)
-	for name := range grammar.ListMembers(announced) {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if grammar.IsToken(name) && grammar.MayTrail(name) {
-			m.req.Trailer[name] = nil
-		}
+	for name := range grammar.TrailerNames(announced) {
+		m.req.Trailer[name] = nil
 	}
 }

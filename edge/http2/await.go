@@ -50,9 +50,6 @@ func (c *conn) read() error {
 	return c.in.more(c.nc)
 }
 
-// waiter is a connection that can wait without reading.
-type waiter interface{ WaitReadable() error }
-
 // lookAtTimes is look for a client that sends all the time, octet by octet or without taking anything.
 func (c *conn) lookAtTimes(now time.Time) error {
 	if now.Sub(c.checked) < c.lookEvery() && (c.partial.IsZero() || now.Before(c.partialBy())) {

@@ -3,14 +3,12 @@ package http2
 import (
 	"context"
 	"errors"
-	"net"
 	"time"
 
 	h2 "golang.org/x/net/http2"
-)
 
-// lingerBytes is how much is read from a connection that is being ended.
-const lingerBytes = 64 << 10
+	"nearcast/edge/wire"
+)
 
 // end ends the connection for a reason, waits for all that belongs to it, and gives everything back.
 func (c *conn) end(ctx context.Context, why error, stop func()) {
@@ -129,8 +127,7 @@ func (c *conn) hold(ctx context.Context) {
 	}
 }
 
-// linger says that there will be no more, and goes on reading for a while. A connection that is closed with octets
-// unread takes the GOAWAY with it that the client has not read yet.
+// linger says that there will be no more, and goes on reading for a while, so that the GOAWAY arrives: see [wire.Linger].
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(c.lim.Linger)) != nil {
@@ -140,20 +137,10 @@ func (c *conn) linger() {
 	if buf == nil {
 		buf = make([]byte, smallInput)
 	}
-	for left := lingerBytes; left > 0; {
-		n, err := c.nc.Read(buf)
-		if err != nil {
-			return
-		}
-		left -= n
-	}
+	wire.Linger(c.nc, buf)
 }
 
 // closeNow closes the connection below TLS, whose own way to close may have to wait.
 func (c *conn) closeNow() {
-	if outer, ok := c.nc.(interface{ NetConn() net.Conn }); ok {
-		outer.NetConn().Close() //nolint:errcheck // nobody is left to be told
-		return
-	}
-	c.nc.Close() //nolint:errcheck // as above
+	wire.Below(c.nc).Close() //nolint:errcheck // nobody is left to be told
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"nearcast/edge/hit"
+	"nearcast/edge/wire"
 	"nearcast/internal/clientip"
 )
 
@@ -25,8 +26,8 @@ type conn struct {
 	lim    Limits
 	log    *slog.Logger
 	nc     net.Conn
-	wire   corker // under the connection's TLS, or nil
-	waiter waiter // the connection below TLS, if it can wait without reading; else nil
+	corker wire.Corker // under the connection's TLS, or nil
+	waiter wire.Waiter // the connection below TLS, if it can wait without reading; else nil
 	remote string
 	tls    *tls.ConnectionState
 	ctx    context.Context // ends when the connection does
@@ -116,11 +117,9 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 	}
 	c.peer = hit.Peer{Client: clientip.Text(c.remote), TLS: state}
 	c.quiet.L = &c.mu
-	c.waiter, _ = nc.(waiter)
-	if t, ok := nc.(*tls.Conn); ok {
-		c.wire, _ = t.NetConn().(corker)
-		c.waiter, _ = t.NetConn().(waiter)
-	}
+	below := wire.Below(nc)
+	c.corker, _ = below.(wire.Corker)
+	c.waiter, _ = below.(wire.Waiter)
 	c.decoder = hpack.NewDecoder(4096, c.emit)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.appendPreface()

@@ -14,7 +14,7 @@ type inbound struct {
 	r        int   // buf[r:] is unread
 	recv     int64 // how much the client may send
 	owed     int64 // how much more it may send as soon as it is told
-	expected int64 // what content-length says is still to come, or noLength
+	expected int64 // what content-length says is still to come, or grammar.NoLength
 	trailer  http.Header
 	err      error // io.EOF when all has come
 	refused  bool  // nobody will read it

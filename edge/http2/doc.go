@@ -7,12 +7,13 @@
 // handlers send, is a stream in a queue that knows windows and priorities (RFC 9218).
 //
 // A connection's way is conn.go, top to bottom. What comes in: input.go cuts octets into frames, receive.go hands
-// each to its rule (settings.go, data.go, window.go, priority.go; headers.go, block.go and request.go for a request's
-// head). What goes out: lane.go for hits; response.go, head.go, finish.go and control.go for handlers; queue.go says who is
-// next and output.go writes. How it ends: drain.go and close.go; budget.go and abuse.go say what a client may cost.
+// each to its rule (data.go, window.go, priority.go; headers.go, block.go and request.go for a request's
+// head); await.go waits for more, and ends what has taken too long. What goes out: lane.go for hits; handle.go calls a handler, and
+// response.go, fields.go and control.go are what it writes to, body.go what it reads; queue.go says which stream is
+// next and output.go writes. How it ends: drain.go and close.go; budget.go says what a client may cost.
 //
-// Frames are read and written here and not by x/net's Framer, which allocates for each and copies
-// content once more; the words for types, flags and codes are its, and so is HPACK.
+// Frames are read and written here (frame.go) and not by x/net's Framer, which allocates for each and copies
+// content once more; the words for types, flags and codes are x/net's, and so is HPACK.
 //
 // Locks: a connection has one lock, conn.mu, for all its streams and for what is to be sent, and
 // conn.laneMu, which is taken first, while the lane is at work. Whoever finds nobody writing writes one buffer

@@ -12,17 +12,11 @@ import (
 
 // beginHead puts the head together but for what depends on the length of the content.
 func (w *response) beginHead() {
-	w.declared = w.declaredLength()
-	w.trailers = nil
+	w.declared = grammar.DeclaredLength(w.header["Content-Length"])
 	for option := range grammar.ListMembers(w.header["Connection"]) {
 		w.closes = w.closes || strings.EqualFold(option, "close")
 	}
-	for name := range grammar.ListMembers(w.header["Trailer"]) {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if grammar.IsToken(name) && grammar.MayTrail(name) {
-			w.trailers = append(w.trailers, name)
-		}
-	}
+	w.trailers = slices.Collect(grammar.TrailerNames(w.header["Trailer"]))
 	e := w.c.srv.takeCoder()
 	e.field(":status", strconv.Itoa(w.status))
 	if _, has := w.header["Date"]; !has {
@@ -30,19 +24,6 @@ func (w *response) beginHead() {
 	}
 	w.addFields(e)
 	w.fields = e
-}
-
-// declaredLength is the length in the handler's Content-Length, or noLength if there is none that could be sent.
-func (w *response) declaredLength() int64 {
-	lines := w.header["Content-Length"]
-	if len(lines) != 1 {
-		return noLength
-	}
-	n, ok := grammar.ParseLength(lines[0])
-	if !ok {
-		return noLength
-	}
-	return n
 }
 
 // addFields adds the handler's fields in the order of their names, those left out that frame the message.
@@ -93,7 +74,7 @@ func (w *response) commit(final bool) []byte {
 	w.committed = true
 	e := w.fields
 	w.fields = nil
-	if bodyAllowed(w.status) && !w.isHead && len(w.trailers) > 0 {
+	if grammar.BodyAllowed(w.status) && !w.isHead && len(w.trailers) > 0 {
 		e.field("trailer", strings.Join(w.trailers, ", "))
 	}
 	if n := w.length(final); n >= 0 {
@@ -102,17 +83,17 @@ func (w *response) commit(final bool) []byte {
 	return w.c.srv.done(e)
 }
 
-// length returns the Content-Length to send, or noLength.
+// length returns the Content-Length to send, or grammar.NoLength.
 func (w *response) length(final bool) int64 {
 	switch {
 	case w.status == http.StatusNotModified:
 		return w.declared
-	case !bodyAllowed(w.status):
-		return noLength
+	case !grammar.BodyAllowed(w.status):
+		return grammar.NoLength
 	case w.declared >= 0 || !final:
 		return w.declared
 	case w.isHead && w.written == 0 || !w.isHead && w.hasTrailers():
-		return noLength
+		return grammar.NoLength
 	}
 	return w.written
 }
@@ -133,7 +114,7 @@ func (w *response) hasTrailers() bool {
 // trailerBlock returns the fields after the content: those that Trailer announced and those with
 // [http.TrailerPrefix]; or nil if there are none.
 func (w *response) trailerBlock() []byte {
-	if w.isHead || !bodyAllowed(w.status) || !w.hasTrailers() {
+	if w.isHead || !grammar.BodyAllowed(w.status) || !w.hasTrailers() {
 		return nil
 	}
 	e := w.c.srv.takeCoder()

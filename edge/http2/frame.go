@@ -24,9 +24,12 @@ type frame struct {
 // parseHeader reads the header of a frame (RFC 9113 section 4.1).
 func parseHeader(p []byte) (f frame, length int) {
 	f.kind, f.flags = h2.FrameType(p[3]), h2.Flags(p[4])
-	f.id = binary.BigEndian.Uint32(p[5:]) & (1<<31 - 1)
+	f.id = uint31(p[5:])
 	return f, int(p[0])<<16 | int(p[1])<<8 | int(p[2])
 }
+
+// uint31 reads a number of a stream, or an increment of a window. The bit before it is reserved.
+func uint31(p []byte) uint32 { return binary.BigEndian.Uint32(p) & (1<<31 - 1) }
 
 // unpad takes the padding off the payload of a DATA or HEADERS frame (RFC 9113 section 6.1).
 func (f *frame) unpad() ([]byte, error) {

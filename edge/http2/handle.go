@@ -8,6 +8,8 @@ import (
 	"time"
 
 	h2 "golang.org/x/net/http2"
+
+	"nearcast/edge/grammar"
 )
 
 // begin hands the request whose head has just come to the handler.
@@ -25,7 +27,7 @@ func (c *conn) begin() error {
 	ctx, st.cancel = context.WithCancel(c.ctx)
 	r = r.WithContext(ctx)
 	r.RemoteAddr, r.TLS = c.remote, c.tls
-	w := &response{st: st, c: c, header: make(http.Header), isHead: r.Method == http.MethodHead, expects: expects, declared: noLength}
+	w := &response{st: st, c: c, header: make(http.Header), isHead: r.Method == http.MethodHead, expects: expects, declared: grammar.NoLength}
 	r.Body = http.NoBody
 	if !h.ended {
 		r.Body = &body{st: st, w: w, trailer: r.Trailer}

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"encoding/binary"
 	"net/http"
 
 	h2 "golang.org/x/net/http2"
@@ -38,7 +37,7 @@ func (c *conn) receiveHeaders(f frame) error {
 		if len(p) < 5 {
 			return wrongSize("headers-priority")
 		}
-		if binary.BigEndian.Uint32(p)&(1<<31-1) == f.id {
+		if uint31(p) == f.id {
 			h.err = &streamError{f.id, h2.ErrCodeProtocol, "self-dependency"}
 		}
 		p = p[5:]

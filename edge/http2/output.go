@@ -8,16 +8,15 @@ import (
 	h2 "golang.org/x/net/http2"
 
 	"nearcast/edge/hit"
+	"nearcast/edge/wire"
 )
 
 const (
-	// recordSize is the content of the largest TLS record. DATA frames end where records do, so that the
+	// maxPayload is the largest DATA frame that fits into a record. DATA frames end where records do, so that the
 	// client can use each as soon as it has decrypted it.
-	recordSize = 16 << 10
-	// maxPayload is the largest DATA frame that fits into a record.
-	maxPayload = recordSize - frameHeaderLen
+	maxPayload = wire.RecordSize - frameHeaderLen
 	// batchSize is how much is written at once.
-	batchSize = 4 * recordSize
+	batchSize = 4 * wire.RecordSize
 	// minPiece is the smallest DATA frame that is made only to end with a record.
 	minPiece = 1 << 10
 )
@@ -31,18 +30,18 @@ const manyBuffers = 512
 
 func (s *Server) takeBuffer() *buffer {
 	if s.lent.Add(1) > manyBuffers {
-		return &buffer{make([]byte, 0, recordSize)}
+		return &buffer{make([]byte, 0, wire.RecordSize)}
 	}
 	if b, ok := s.buffers.Get().(*buffer); ok {
 		return b
 	}
-	return &buffer{make([]byte, 0, batchSize+recordSize)}
+	return &buffer{make([]byte, 0, batchSize+wire.RecordSize)}
 }
 
 // giveBuffer takes it back, unless somebody made it grow a lot.
 func (s *Server) giveBuffer(b *buffer) {
 	s.lent.Add(-1)
-	if cap(b.b) > recordSize && cap(b.b) <= 4*batchSize {
+	if cap(b.b) > wire.RecordSize && cap(b.b) <= 4*batchSize {
 		b.b = b.b[:0]
 		s.buffers.Put(b)
 	}
@@ -59,7 +58,7 @@ func (c *conn) buffer() *buffer {
 // batch is how much is written at once. It is small when many have something to send.
 func (c *conn) batch() int {
 	if c.srv.lent.Load() > manyBuffers {
-		return recordSize / 2
+		return wire.RecordSize / 2
 	}
 	return batchSize
 }
@@ -135,7 +134,7 @@ func (c *conn) fill() bool {
 // appendData appends one DATA frame of a stream.
 func (c *conn) appendData(st *stream) {
 	out := c.buffer()
-	n := int64(recordSize - (len(out.b)+frameHeaderLen)%recordSize)
+	n := int64(wire.RecordSize - (len(out.b)+frameHeaderLen)%wire.RecordSize)
 	if n < minPiece {
 		n = maxFrameSize
 	}
@@ -184,30 +183,20 @@ func (c *conn) writeBatch() {
 	}
 }
 
-// youngOctets is more than a connection has sent when its records are no longer small: crypto/tls begins with some that fit
-// into a packet.
-const youngOctets = 256 << 10
-
 // write writes octets. More than a record go in one system call, if what is under TLS can do that.
 func (c *conn) write(p []byte) error {
 	c.written += int64(len(p))
-	record := recordSize
-	if c.written < youngOctets {
-		record = 1100
+	record := wire.RecordSize
+	if c.written < wire.YoungOctets {
+		record = wire.YoungRecord
 	}
-	if c.wire == nil || len(p) <= record {
+	if c.corker == nil || len(p) <= record {
 		_, err := c.nc.Write(p)
 		return err //nolint:wrapcheck // it is only asked whether there is one
 	}
-	c.wire.Cork()
+	c.corker.Cork()
 	_, err := c.nc.Write(p)
-	return cmp.Or(err, c.wire.Uncork())
-}
-
-// corker keeps the records of a large write, so that they go in one system call.
-type corker interface {
-	Cork()
-	Uncork() error
+	return cmp.Or(err, c.corker.Uncork())
 }
 
 // armWrite gives the client another while to take what is sent next. The deadline is not worth a system call's price

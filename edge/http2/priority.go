@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"encoding/binary"
 	"strings"
 
 	h2 "golang.org/x/net/http2"
@@ -67,13 +66,11 @@ func (c *conn) receivePriority(f frame) error {
 		return abuse("priority-flood")
 	case len(f.payload) != 5:
 		return &streamError{f.id, h2.ErrCodeFrameSize, "priority"}
-	case dependsOn(f.payload) == f.id:
+	case uint31(f.payload) == f.id:
 		return &streamError{f.id, h2.ErrCodeProtocol, "self-dependency"}
 	}
 	return nil
 }
-
-func dependsOn(p []byte) uint32 { return binary.BigEndian.Uint32(p) & (1<<31 - 1) }
 
 // receivePriorityUpdate changes the order of a response (RFC 9218 section 7.1).
 func (c *conn) receivePriorityUpdate(f frame) error {
@@ -85,7 +82,7 @@ func (c *conn) receivePriorityUpdate(f frame) error {
 	case len(f.payload) < 4:
 		return wrongSize("priority-update")
 	}
-	id := dependsOn(f.payload)
+	id := uint31(f.payload)
 	if id == 0 || id%2 == 0 {
 		return violation("priority-update-stream")
 	}

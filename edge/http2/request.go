@@ -11,9 +11,6 @@ import (
 	"nearcast/edge/hit"
 )
 
-// noLength is the length of content that nobody has told.
-const noLength = -1
-
 // check refuses a head for what depends on several of its fields. It leaves the host in b.authority.
 func (b *block) check(lim *Limits, overTLS bool) *refusal {
 	if b.why != nil {
@@ -170,7 +167,7 @@ func setLength(r *http.Request, ended bool) *refusal {
 		}
 		r.ContentLength = n
 	case !ended:
-		r.ContentLength = noLength
+		r.ContentLength = grammar.NoLength
 	}
 	return nil
 }
@@ -195,10 +192,7 @@ func setTrailer(r *http.Request, ended bool) {
 		return
 	}
 	r.Trailer = make(http.Header)
-	for name := range grammar.ListMembers(announced) {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if grammar.IsToken(name) && grammar.MayTrail(name) {
-			r.Trailer[name] = nil
-		}
+	for name := range grammar.TrailerNames(announced) {
+		r.Trailer[name] = nil
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	h2 "golang.org/x/net/http2"
+
+	"nearcast/edge/grammar"
 )
 
 const (
@@ -29,7 +31,7 @@ type response struct {
 	mu        sync.Mutex // guards what follows; taken before conn.mu
 	status    int        // 0 until WriteHeader
 	fields    *coder     // the head's, until committed
-	declared  int64      // Content-Length, or noLength
+	declared  int64      // Content-Length, or grammar.NoLength
 	written   int64      // octets of content from the handler
 	held      []byte     // content that is not sent yet
 	trailers  []string   // names in Trailer
@@ -121,7 +123,7 @@ func (w *response) Write(p []byte) (int, error) {
 		w.writeHeader(http.StatusOK)
 	}
 	switch {
-	case !bodyAllowed(w.status):
+	case !grammar.BodyAllowed(w.status):
 		return 0, http.ErrBodyNotAllowed
 	case w.declared >= 0 && int64(len(p)) > w.declared-w.written:
 		return 0, http.ErrContentLength
@@ -172,7 +174,7 @@ func (w *response) finish(returned bool) {
 	if w.status == 0 {
 		w.writeHeader(http.StatusOK)
 	}
-	if !w.isHead && bodyAllowed(w.status) && w.written < w.declared {
+	if !w.isHead && grammar.BodyAllowed(w.status) && w.written < w.declared {
 		w.abandon(h2.ErrCodeInternal) // octets are missing
 		return
 	}
@@ -211,9 +213,4 @@ func (w *response) complete(block, trailers []byte) {
 	st.content.add(w.held)
 	st.trailers, st.ended = trailers, true
 	c.advance(st)
-}
-
-// bodyAllowed reports whether a response with this status has content (RFC 9110 section 6.4.1).
-func bodyAllowed(status int) bool {
-	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }

@@ -1,10 +1,6 @@
 package http2
 
-import (
-	"encoding/binary"
-
-	h2 "golang.org/x/net/http2"
-)
+import h2 "golang.org/x/net/http2"
 
 const (
 	defaultWindow = 65535     // of a stream and of a connection (RFC 9113 section 6.9.2)
@@ -16,7 +12,7 @@ func (c *conn) receiveWindowUpdate(f frame) error {
 	if len(f.payload) != 4 {
 		return wrongSize("window-update")
 	}
-	increment := int64(binary.BigEndian.Uint32(f.payload) & (1<<31 - 1))
+	increment := int64(uint31(f.payload))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.budgets.updates.take(c.readAt) {

@@ -41,18 +41,3 @@ func (t *Table) ResponseTo(r *Request, b *Brief, status int) (rule *cdn.Route, i
 	}
 	return b.Rule, b.Route
 }
-
-// appendKey is keyOf in memory that is there.
-func appendKey(dst []byte, site cdn.SiteName, t *cdn.Target) []byte {
-	dst = append(dst, site...)
-	dst = append(dst, ' ')
-	dst = append(dst, t.Scheme...)
-	dst = append(dst, "://"...)
-	dst = append(dst, t.Domain...)
-	dst = append(dst, t.Path...)
-	if t.HasQuery {
-		dst = append(dst, '?')
-		dst = append(dst, t.Query...)
-	}
-	return dst
-}

@@ -22,12 +22,25 @@ func (t *Table) keyTarget(rule *cdn.KeyRule, target cdn.Target) cdn.Target {
 	return selectQuery(&rule.Query, target)
 }
 
-// keyOf is [cdn.Target.Key] in one allocation.
+// keyOf is [cdn.Target.Key], for most targets in one allocation.
 func keyOf(site cdn.SiteName, t *cdn.Target) cdn.CacheKey {
+	var short [256]byte
+	return cdn.CacheKey(appendKey(short[:0], site, t))
+}
+
+// appendKey appends what keyOf returns.
+func appendKey(dst []byte, site cdn.SiteName, t *cdn.Target) []byte {
+	dst = append(dst, site...)
+	dst = append(dst, ' ')
+	dst = append(dst, t.Scheme...)
+	dst = append(dst, "://"...)
+	dst = append(dst, t.Domain...)
+	dst = append(dst, t.Path...)
 	if t.HasQuery {
-		return cdn.CacheKey(string(site) + " " + t.Scheme + "://" + string(t.Domain) + t.Path + "?" + t.Query)
+		dst = append(dst, '?')
+		dst = append(dst, t.Query...)
 	}
-	return cdn.CacheKey(string(site) + " " + t.Scheme + "://" + string(t.Domain) + t.Path)
+	return dst
 }
 
 // lowerPath lowers ASCII letters, but not the digits of escapes, whose normal form is

@@ -21,9 +21,6 @@ type ConfigOptions struct {
 	// configuration must not be got around by a session from before or from elsewhere. It is called in each
 	// handshake with a name in lower case, or "". Nil binds tickets to nothing else.
 	Policy func(serverName string) string
-	// NoTickets reports whether connections for a name must not be resumed. It
-	// costs each handshake a little, so leave it nil unless there is such a name.
-	NoTickets func(serverName string) bool
 	// WholeRecords sends records of 16 KiB from the start. Otherwise the first 128 KiB or so
 	// of a connection are in smaller ones, which a browser can decrypt as they arrive.
 	WholeRecords bool
@@ -46,24 +43,6 @@ type config struct {
 // data.
 func (k *Keeper) Config(o ConfigOptions) *tls.Config {
 	c := &config{o, k}
-	config := c.base()
-	if o.NoTickets == nil {
-		return config
-	}
-	// Two configurations made once: cloning one for each connection would cost more than a
-	// resumed handshake saves.
-	without := c.base()
-	without.SessionTicketsDisabled = true
-	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if o.NoTickets(fold(hello.ServerName)) {
-			return without, nil
-		}
-		return nil, nil //nolint:nilnil // crypto/tls wants it so
-	}
-	return config
-}
-
-func (c *config) base() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		CipherSuites: []uint16{

@@ -1,6 +1,7 @@
 package tlscert
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"time"
 )
@@ -29,6 +30,12 @@ func (g *Gate) Clients() int {
 func (g *Gate) Hold() (release func()) {
 	g.slots <- struct{}{}
 	return func() { <-g.slots }
+}
+
+// WireUnder returns the Wire under a connection, or nil if no [Gate] made it.
+func WireUnder(c *tls.Conn) *Wire {
+	w, _ := c.NetConn().(*Wire)
+	return w
 }
 
 // ParseFiles parses the content of a pair of files.

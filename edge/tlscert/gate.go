@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"nearcast/internal/clientip"
+	"nearcast/internal/lograte"
 	"nearcast/internal/netfirst"
 )
 
@@ -85,13 +86,13 @@ type Gate struct {
 	bufs sync.Pool    // of *[]byte
 	lent atomic.Int64 // of them
 
+	failures lograte.Limiter
+
 	done, failed, timedOut, dropped, refused atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	all     queue
 	clients map[netip.Addr]*queue
-	told    time.Time
-	untold  int
 }
 
 // NewGate returns a gate.
@@ -187,15 +188,9 @@ func (g *Gate) end(nc net.Conn, t *turn, err error) error {
 
 // tell logs the end of a handshake, unless it has just logged another.
 func (g *Gate) tell(t *turn, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	if now.Sub(g.told) < time.Second {
-		g.untold++
-		return
+	if others, ok := g.failures.Allow(time.Now()); ok {
+		g.log.WarnContext(t.ctx, "a TLS handshake was given up", "client", t.client, "error", err, "others_since_last", others)
 	}
-	g.log.WarnContext(t.ctx, "a TLS handshake was given up", "client", t.client, "error", err, "others_since_last", g.untold)
-	g.told, g.untold = now, 0
 }
 
 // Counts returns what has become of handshakes so far.

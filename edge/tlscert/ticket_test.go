@@ -213,36 +213,6 @@ func checkTickets(t *testing.T, tickets [][]byte) {
 	}
 }
 
-func TestNoTickets(t *testing.T) {
-	ca := newAuthority(t)
-	pair := ca.pair(t, leaf{names: []string{"a.test", "b.test"}})
-	eachVersion(t, func(t *testing.T, version uint16) {
-		t.Helper()
-		k := open(t, tlscert.Options{}, pair)
-		config := k.Config(tlscert.ConfigOptions{NoTickets: func(name string) bool { return name == "a.test" }})
-		for name, want := range map[string]bool{"a.test": false, "b.test": true} {
-			d := &dumper{ClientSessionCache: tls.NewLRUClientSessionCache(0)}
-			client := ca.visitor(name)
-			client.ClientSessionCache, client.MaxVersion = d, version
-			must(t, config, client)
-			if got := must(t, config, client).resumed(); got != want {
-				t.Errorf("%s: resumed %v", name, got)
-			}
-			if got := len(d.tickets) > 0; got != want {
-				t.Errorf("%s: %d tickets", name, len(d.tickets))
-			}
-		}
-		// A session from before the hook said no is not resumed either.
-		with := k.Config(tlscert.ConfigOptions{})
-		client := ca.visitor("a.test")
-		client.MaxVersion = version
-		must(t, with, client)
-		if must(t, config, client).resumed() {
-			t.Error("an old ticket is still good")
-		}
-	})
-}
-
 // Each octet of a ticket counts.
 func TestDamagedTicket(t *testing.T) {
 	ca := newAuthority(t)

@@ -1,11 +1,11 @@
 package tlscert
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
-	"syscall"
+
+	"nearcast/edge/wire"
 )
 
 // wireBuffer is how much a [Wire] collects: what eight records of 16 KiB make, and room for the
@@ -28,12 +28,6 @@ type Wire struct {
 	err    error   // of a write that nobody has been told of, or the connection's end
 }
 
-// WireUnder returns the Wire under a connection, or nil if no [Gate] made it.
-func WireUnder(c *tls.Conn) *Wire {
-	w, _ := c.NetConn().(*Wire)
-	return w
-}
-
 // NetConn returns the connection below.
 func (w *Wire) NetConn() net.Conn { return w.Conn }
 
@@ -54,7 +48,7 @@ func (w *Wire) Read(p []byte) (int, error) {
 
 // WaitReadable waits until there is something to read, if the connection below can tell without reading.
 func (w *Wire) WaitReadable() error {
-	if c, ok := w.Conn.(interface{ WaitReadable() error }); ok {
+	if c, ok := w.Conn.(wire.Waiter); ok {
 		return c.WaitReadable() //nolint:wrapcheck // as in Read
 	}
 	return nil
@@ -155,14 +149,4 @@ func (w *Wire) CloseWrite() error {
 		return err
 	}
 	return half.CloseWrite() //nolint:wrapcheck // as in Read
-}
-
-// SyscallConn gives access to the socket, for its options and what the kernel knows of it. Whoever writes to
-// it breaks the connection.
-func (w *Wire) SyscallConn() (syscall.RawConn, error) {
-	sc, ok := w.Conn.(syscall.Conn)
-	if !ok {
-		return nil, errors.ErrUnsupported
-	}
-	return sc.SyscallConn() //nolint:wrapcheck // as in Read
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"nearcast/loadtest/rig"
 )
 
 const (
@@ -59,7 +61,7 @@ func (b *bench) idle(ctx context.Context, v *server, s idleScenario) (measured, 
 	if v.name == edgeName {
 		wait = b.o.idleWait
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := rig.Pause(ctx, settle); err != nil {
 		return measured{}, err
 	}
 	n := b.o.idle
@@ -75,7 +77,7 @@ func (b *bench) idle(ctx context.Context, v *server, s idleScenario) (measured, 
 	if opened.Connections == 0 {
 		return measured{}, fmt.Errorf("no connection: %s", opened.Error)
 	}
-	if err := pause(ctx, wait); err != nil {
+	if err := rig.Pause(ctx, wait); err != nil {
 		return measured{}, err
 	}
 	after := v.RSS()
@@ -91,16 +93,4 @@ func (b *bench) idle(ctx context.Context, v *server, s idleScenario) (measured, 
 		m.remark = fmt.Sprintf("%d connections: the limit of open files allows no more", n)
 	}
 	return m, nil
-}
-
-// pause waits.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

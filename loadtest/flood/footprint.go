@@ -40,7 +40,7 @@ func watch(ctx context.Context, e *rig.Edge) footprint {
 	var peak footprint
 	for i := 0; ; i++ {
 		peak = peak.most(look(ctx, e, i%10 == 0))
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if rig.Pause(ctx, 50*time.Millisecond) != nil {
 			return peak
 		}
 	}
@@ -52,7 +52,7 @@ func settle(ctx context.Context, e *rig.Edge, before footprint, longest time.Dur
 	for {
 		now := look(ctx, e, true)
 		calm := now.Files <= before.Files+20 && now.Goroutines <= before.Goroutines+20
-		if calm || time.Now().After(deadline) || pause(ctx, 50*time.Millisecond) != nil {
+		if calm || time.Now().After(deadline) || rig.Pause(ctx, 50*time.Millisecond) != nil {
 			return now
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"nearcast/loadtest/flood/attack"
+	"nearcast/loadtest/rig"
 )
 
 const (
@@ -132,7 +133,7 @@ func (v *victim) visit(ctx context.Context, offset, d time.Duration, done func(t
 			done(0, errNeverSent)
 			continue
 		}
-		if pause(ctx, time.Until(due)) != nil {
+		if rig.Pause(ctx, time.Until(due)) != nil {
 			return
 		}
 		err := v.ask(ctx)
@@ -147,19 +148,4 @@ func percentile(sorted []time.Duration, p int) time.Duration {
 		return 0
 	}
 	return sorted[min(len(sorted)*p/100, len(sorted)-1)]
-}
-
-// pause waits.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

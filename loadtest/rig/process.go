@@ -126,6 +126,21 @@ func onCore(core int, f func() error) error {
 	return errors.Join(err, unix.SchedSetaffinity(0, &before))
 }
 
+// Pause waits, unless ctx ends before that.
+func Pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // PID returns the id of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
