@@ -440,6 +440,9 @@ func TestFewStreamsOfMany(t *testing.T) {
 		if a := c.answerTo(c.get(":path: /hit/1000")); !a.reset || a.code != h2.ErrCodeRefusedStream {
 			t.Errorf("got %+v, want a refusal", a)
 		}
+		for range 1000 { // the client cannot know the limit, and is not sent away for it
+			c.get(":path: /hit/1000")
+		}
 		s.Occupy(-1 << 16)
 		if a := c.answerTo(c.get(":path: /hit/0")); a.reset {
 			t.Errorf("got %+v", a)

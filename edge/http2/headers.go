@@ -128,7 +128,7 @@ func (c *conn) endHead() error {
 	case h.err != nil:
 		return c.refuse(malformed("self-dependency"))
 	case full:
-		return c.refuse(&refusal{http.StatusServiceUnavailable, tooManyStreams})
+		return c.refuseStream()
 	}
 	if why := h.block.check(&c.lim, c.tls != nil); why != nil {
 		return c.refuse(why)
@@ -158,17 +158,29 @@ func (c *conn) endTrailers() error {
 	return c.receiveTrailers(st, &h.block, h.ended)
 }
 
+// refuseStream refuses a request that may be sent again (RFC 9113 section 5.1.2). The client is to blame only if it knows the
+// limit: the one for when very many requests are under way it has not been told.
+func (c *conn) refuseStream() error {
+	if c.srv.Rejected != nil {
+		c.srv.Rejected(c.nc.RemoteAddr(), http.StatusServiceUnavailable, "too-many-streams")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slots >= c.lim.Streams && !c.budgets.resets.fail(c.readAt) {
+		return abuse("resets")
+	}
+	c.appendReset(c.head.id, h2.ErrCodeRefusedStream)
+	return nil
+}
+
 // refuse answers a request that is not for the handler.
 func (c *conn) refuse(why *refusal) error {
 	if c.srv.Rejected != nil {
 		c.srv.Rejected(c.nc.RemoteAddr(), why.status, why.reason)
 	}
 	id := c.head.id
-	switch {
-	case why.status == http.StatusBadRequest:
+	if why.status == http.StatusBadRequest {
 		return &streamError{id, h2.ErrCodeProtocol, why.reason}
-	case why.reason == tooManyStreams:
-		return &streamError{id, h2.ErrCodeRefusedStream, why.reason}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,9 +8,6 @@ type refusal struct {
 	reason string // a short stable word, for counting
 }
 
-// tooManyStreams is the reason of a request that may be sent again (RFC 9113 section 5.1.2).
-const tooManyStreams = "too-many-streams"
-
 // malformed is the refusal of a request that breaks the rules.
 func malformed(reason string) *refusal { return &refusal{http.StatusBadRequest, reason} }
 
