@@ -336,6 +336,33 @@ func TestStallsOfHandlers(t *testing.T) {
 	}
 }
 
+// A client that sends an octet now and then is slower than the minimum rate.
+func TestTrickledContent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		ended := make(chan error, 1)
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, err := io.Copy(io.Discard, r.Body)
+			ended <- err
+			panic(http.ErrAbortHandler)
+		})
+		c := greet(t, &http2.Server{Handler: h, Limits: http2.Limits{Stall: 30 * time.Second}})
+		id := c.request(false, ":method: POST", ":path: /")
+		var err error
+		for done := false; !done; {
+			select {
+			case err = <-ended:
+				done = true
+			case <-time.After(time.Second):
+				c.WriteData(id, false, []byte("a"))
+			}
+		}
+		if took := time.Since(begin); err != os.ErrDeadlineExceeded || took < 29*time.Second || took > 32*time.Second {
+			t.Errorf("got %v after %v, want a time-out after half a minute", err, took)
+		}
+	})
+}
+
 // What the client does not take from the socket does not keep us from hearing what it says.
 func TestBlockedWriterDoesNotBlockTheReader(t *testing.T) {
 	handling, ended := make(chan struct{}), make(chan struct{})
