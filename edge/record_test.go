@@ -33,6 +33,7 @@ type accessLine struct {
 	Cache, Upstream                 string
 	UserAgent                       string `json:"user_agent"`
 	Referer                         string
+	Rejected                        string
 }
 
 // accessLog waits for n lines in a log.

@@ -74,7 +74,7 @@ front of one origin that obeys the origin's headers and adds no rule of its own;
 	return cmd
 }
 
-// registerLimits adds the flags of the limits. Zero, which is what is not given, is the default.
+// registerLimits adds the flags of the limits, with the defaults of [edge.Limits]. Zero is one that depends on another limit.
 func registerLimits(cmd *cobra.Command, l *edge.Limits) {
 	flags := cmd.Flags()
 	flags.IntVar(&l.Connections, "max-connections", 100_000, "most connections; more are closed at once")

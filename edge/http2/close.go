@@ -78,8 +78,10 @@ func (c *conn) reportAbuse(reason string) {
 	c.mu.Lock()
 	r := c.budgets.resets
 	c.mu.Unlock()
-	c.log.Warn("a connection was ended because it cost too much", "remote", c.remote, "reason", reason,
-		"frames", c.frames, "last_stream", c.lastID, "streams", r.opened[0]+r.opened[1], "failed", r.failed[0]+r.failed[1])
+	if others, ok := c.srv.abuses.Allow(time.Now()); ok {
+		c.log.Warn("a connection was ended because it cost too much", "remote", c.remote, "reason", reason, "frames", c.frames,
+			"last_stream", c.lastID, "streams", r.opened[0]+r.opened[1], "failed", r.failed[0]+r.failed[1], "others_since_last", others)
+	}
 	if c.srv.Abused != nil {
 		c.srv.Abused(c.nc.RemoteAddr(), reason)
 	}

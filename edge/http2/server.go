@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/internal/lograte"
 	"nearcast/internal/netfirst"
 )
 
@@ -21,8 +22,8 @@ type Server struct {
 	Lane hit.Lane
 	// Limits bound each connection. Zero fields mean defaults.
 	Limits Limits
-	// Log gets the handler's panics, and a warning for each connection that was ended because it cost too much. Nil
-	// discards it.
+	// Log gets the handler's panics, and a warning, one a second at most, for connections that were ended because they cost
+	// too much. Nil discards it.
 	Log *slog.Logger
 	// Rejected is called for each request that never reached Handler or Lane, with the status of the answer, or of
 	// the answer that it would have got if its stream had not been reset, and a short stable word such as
@@ -49,6 +50,7 @@ type Server struct {
 	coders  sync.Pool    // of *coder
 
 	others netfirst.Yielder // connections than the one that yields
+	abuses lograte.Limiter
 }
 
 func (s *Server) logger() *slog.Logger {
