@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -123,12 +124,32 @@ func (r *recorder) run(f *os.File, end <-chan struct{}, log *slog.Logger) {
 	}
 }
 
+// gently writes little at a time. A write that takes long, as one of a quarter of a megabyte does, has the operating system run
+// another thread for the requests that come meanwhile, and on a busy machine they then wait for its next turn.
+type gently struct{ io.Writer }
+
+// maxGentle is how many octets are copied well within the 20 us after which Go's monitor looks for another thread.
+const maxGentle = 16 << 10
+
+// Write implements [io.Writer].
+func (g gently) Write(p []byte) (written int, err error) {
+	for len(p) > 0 && err == nil {
+		var n int
+		n, err = g.Writer.Write(p[:min(len(p), maxGentle)])
+		written += n
+		p = p[n:]
+		runtime.Gosched()
+	}
+	return written, err //nolint:wrapcheck // it is the writer's
+}
+
 // write writes lines. A full disk may have room again the next time; what it has of a line that was cut off then becomes a line
 // of its own, and takes no other with it.
 func (r *recorder) write(f io.Writer, lines []byte, log *slog.Logger) {
 	if len(lines) == 0 {
 		return
 	}
+	f = gently{f}
 	n, err := 0, error(nil)
 	if r.torn {
 		_, err = f.Write([]byte{'\n'})

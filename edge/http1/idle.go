@@ -8,7 +8,7 @@ import (
 
 // warmTime is how long a connection keeps its buffers when it has nothing to do. Most next requests come sooner, and one that does
 // costs nothing; a connection that waits longer has no more than its socket, the state of its TLS and a small stack.
-const warmTime = time.Second
+const warmTime = 200 * time.Millisecond
 
 // await waits for the first octet of a request.
 func (c *conn) await() bool {

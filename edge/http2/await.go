@@ -37,7 +37,7 @@ func (c *conn) await() error {
 }
 
 // warmTime is how long a connection keeps its input buffer when nothing comes.
-const warmTime = time.Second
+const warmTime = 200 * time.Millisecond
 
 // read reads once. A connection that has given its buffer up gets another when there is something to put in; what came
 // with the end of the handshake has been read before that.
