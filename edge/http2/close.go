@@ -15,8 +15,8 @@ func (c *conn) end(ctx context.Context, why error, stop func()) {
 	abused := c.sayWhy(why)
 	c.settle()
 	switch {
-	case abused:
-		c.hold(ctx)
+	case abused != nil:
+		c.hold(ctx, abused)
 	case !c.broken(why):
 		c.linger()
 	}
@@ -49,28 +49,33 @@ func (c *conn) broken(why error) bool {
 	return !errors.As(why, &said) && !errors.Is(why, errDone)
 }
 
-// sayWhy sends the last GOAWAY, and reports whether a budget has run out.
-func (c *conn) sayWhy(why error) (abused bool) {
+// sayWhy puts the last GOAWAY behind what is to be sent, but for a client whose budget has run out: it learns that later.
+func (c *conn) sayWhy(why error) (abused *connError) {
 	var said *connError
 	if !errors.As(why, &said) {
-		return false
+		return nil
+	}
+	if said.abuse {
+		c.reportAbuse(said.reason)
+		return said
+	}
+	if said.code != h2.ErrCodeNo {
+		c.log.Debug("ending a connection", "remote", c.remote, "code", said.code.String(), "reason", said.reason)
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.buffer()
+	out.b = c.appendLast(out.b, said)
+	return nil
+}
+
+// appendLast appends the last GOAWAY.
+func (c *conn) appendLast(dst []byte, said *connError) []byte {
 	last := c.lastID
 	if c.final {
 		last = c.finalID // it must not become larger (RFC 9113 section 6.8)
 	}
-	out := c.buffer()
-	out.b = appendGoAway(out.b, last, said.code)
-	c.mu.Unlock()
-	if !said.abuse {
-		if said.code != h2.ErrCodeNo {
-			c.log.Debug("ending a connection", "remote", c.remote, "code", said.code.String(), "reason", said.reason)
-		}
-		return false
-	}
-	c.reportAbuse(said.reason)
-	return true
+	return appendGoAway(dst, last, said.code)
 }
 
 // reportAbuse tells everybody who may want to know.
@@ -108,20 +113,29 @@ func (c *conn) settle() {
 	c.dead = true
 }
 
-// hold keeps the connection for a while without reading from it, so that a client that floods us is not back at
-// once. It holds a socket and nothing else, and only so many may do that.
-func (c *conn) hold(ctx context.Context) {
-	defer c.srv.held.Add(-1)
-	if c.srv.held.Add(1) > int32(c.lim.Held) {
-		return
-	}
+// hold keeps the connection for a while without reading from it, before it tells the client to go away: whoever is told at
+// once is back at once, and to shake hands anew costs more than the flood did. It holds a socket and nothing else, and
+// only so many may do that.
+func (c *conn) hold(ctx context.Context, said *connError) {
 	c.in.buf, c.head, c.decoder, c.begun = nil, head{}, nil, nil
 	c.srv.giveWork(c.work)
 	c.work = nil
 	c.mu.Lock()
 	c.dropOut()
 	c.mu.Unlock()
-	timer := time.NewTimer(c.lim.Hold)
+	if c.srv.held.Add(1) <= int32(c.lim.Held) {
+		c.pause(ctx, c.lim.Hold)
+	}
+	c.srv.held.Add(-1)
+	c.nc.SetWriteDeadline(time.Now().Add(c.lim.Linger)) //nolint:errcheck // the write will say so
+	if c.write(c.appendLast(nil, said)) == nil {
+		c.pause(ctx, c.lim.Linger/4) // what is unread takes the GOAWAY with it as soon as the connection is closed
+	}
+}
+
+// pause waits, unless the server has to stop.
+func (c *conn) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

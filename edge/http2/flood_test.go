@@ -210,26 +210,27 @@ func TestSlotsOfResetStreams(t *testing.T) {
 	})
 }
 
-// Only so many connections are held; further ones are closed at once.
+// A client that costs too much is told late, and only so many connections are held for that; further ones are closed at once.
 func TestHeldConnectionsAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &http2.Server{Handler: byPath{}, Limits: http2.Limits{Held: 1}}
+		s := &http2.Server{Handler: byPath{}, Limits: http2.Limits{Held: 1, Linger: 400 * time.Millisecond}}
 		begin := time.Now()
-		first, second := greet(t, s), greet(t, s)
-		for _, c := range []*client{first, second} {
+		told, ended := make(chan time.Duration, 2), make(chan time.Duration, 2)
+		for _, c := range []*client{greet(t, s), greet(t, s)} {
 			go func() {
 				for c.WritePing(false, [8]byte{}) == nil { // until it is closed
 				}
 			}()
-			c.wantGoAway(h2.ErrCodeEnhanceYourCalm)
+			go func() {
+				c.wantGoAway(h2.ErrCodeEnhanceYourCalm)
+				told <- time.Since(begin)
+				c.wantEnd()
+				ended <- time.Since(begin)
+			}()
 		}
-		second.wantEnd()
-		if time.Since(begin) != 0 {
-			t.Errorf("the second was held for %v", time.Since(begin))
-		}
-		first.wantEnd()
-		if time.Since(begin) != time.Second {
-			t.Errorf("the first was held for %v", time.Since(begin))
+		got := [4]time.Duration{<-told, <-told, <-ended, <-ended}
+		if want := [4]time.Duration{0, time.Second, 100 * time.Millisecond, 1100 * time.Millisecond}; got != want {
+			t.Errorf("told and ended after %v, want %v", got, want)
 		}
 	})
 }
