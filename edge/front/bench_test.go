@@ -20,6 +20,7 @@ import (
 
 // reportCPU reports the processor time that both ends took for an operation, in microseconds.
 func reportCPU(b *testing.B) {
+	b.Helper()
 	now := func() int64 {
 		var u syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -276,6 +276,7 @@ func TestCork(t *testing.T) {
 }
 
 func testCork(t *testing.T, lent int64) {
+	t.Helper()
 	client, server := wired(t)
 	w := tlscert.WireUnder(server)
 	w.Lend(lent)
