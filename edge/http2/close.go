@@ -69,7 +69,7 @@ func (c *conn) sayWhy(why error) (abused *connError) {
 	return nil
 }
 
-// appendLast appends the last GOAWAY.
+// appendLast appends the last GOAWAY. It holds mu.
 func (c *conn) appendLast(dst []byte, said *connError) []byte {
 	last := c.lastID
 	if c.final {
@@ -127,8 +127,11 @@ func (c *conn) hold(ctx context.Context, said *connError) {
 		c.pause(ctx, c.lim.Hold)
 	}
 	c.srv.held.Add(-1)
+	c.mu.Lock()
+	last := c.appendLast(nil, said) // a handler that ends may have sent a GOAWAY of its own
+	c.mu.Unlock()
 	c.nc.SetWriteDeadline(time.Now().Add(c.lim.Linger)) //nolint:errcheck // the write will say so
-	if c.write(c.appendLast(nil, said)) == nil {
+	if c.write(last) == nil {
 		c.pause(ctx, c.lim.Linger/4) // what is unread takes the GOAWAY with it as soon as the connection is closed
 	}
 }
