@@ -117,8 +117,7 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 	c.fwdStatus, c.stored, c.detail = f.status, f.storing, f.reason
 	at, ok := x.place(f)
 	if own && (!ok || o.Doubtful || !reader.StartAt(at)) {
-		if sel := x.selects(o); f.partial() && sel.status == http.StatusOK && !x.whole && o.Length >= 0 {
-			// The origin has not looked at the condition on the range, which is not met.
+		if f.partial() && !x.whole && o.Length >= 0 && x.wantsMore(o) {
 			x.stored, x.anew, x.whole = nil, true, true
 			x.forward()
 			return
@@ -151,6 +150,14 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 			x.sendTrailer(*t)
 		}
 	}
+}
+
+// wantsMore reports whether a part of a content that came for this request is not what it must be answered with: the origin
+// has not looked at the condition on the range, which is not met, or of several ranges, one counted from the
+// end, that one turns out to begin before the others.
+func (x *exchange) wantsMore(o *store.Object) bool {
+	sel := x.selects(o)
+	return sel.status == http.StatusOK || sel.ranges != nil && !o.Doubtful && strings.Contains(joinLines(x.header["Range"]), ",")
 }
 
 // sendAsIs passes on a partial response that the node cannot make sense of, to the one who asked for it.

@@ -144,6 +144,27 @@ func TestSeveralRanges(t *testing.T) {
 	}
 }
 
+// TestLastRangeComesFirst: of ranges counted from both ends, that which is counted from the end begins before the
+// others, which nobody can know before the content's length is. None is left out.
+func TestLastRangeComesFirst(t *testing.T) {
+	for _, length := range []int{1000, 3 * mib} {
+		for _, etag := range []string{`"v1"`, ""} {
+			origin := &rangeOrigin{body: content(length, 3), etag: etag}
+			r := newRig(t, origin.ServeHTTP)
+			_, addr := r.startAlone(t)
+			from := length - 900
+			field := fmt.Sprintf("bytes=-900, %d-%d, %d-%d", from+100, from+5000, from+500, from+900)
+			for range 2 {
+				a := r.get(t, addr, "/v", "Range", field)
+				want := fmt.Sprintf("bytes %d-%d/%d", from, length-1, length)
+				if a.Header.Get("Content-Range") != want || a.body != string(origin.body[from:]) {
+					t.Errorf("length %d, tag %s: %s %q with %d octets, want %q", length, etag, a.Status, a.Header.Get("Content-Range"), len(a.body), want)
+				}
+			}
+		}
+	}
+}
+
 // TestRangeAmplification is the attack on the origin's uplink: little asked for of much (RFC 9110
 // section 17.15).
 func TestRangeAmplification(t *testing.T) {
