@@ -5,12 +5,29 @@ import (
 	"slices"
 )
 
-// Body is content in pieces, as it arrived. Its octets are immutable. The zero
+// Body is content in pieces, as it arrived, or an extent of a file. Its octets are immutable. The zero
 // value is empty.
 type Body struct {
 	pieces [][]byte
 	size   int64
+	extent Extent // nil if the octets are in pieces
+	offset int64  // in extent
 }
+
+// Extent is octets in a file of a disk tier, which have been found to be right a short while ago. Its methods may be called
+// from any goroutine.
+type Extent interface {
+	// Use calls f with the descriptor of the file and the offset of the first octet in it, both good until f returns, which
+	// must be soon. It reports false, without a call, if the room has been given to something else.
+	Use(f func(fd int, offset int64)) bool
+}
+
+// NewExtentBody makes a Body of the first size octets of an extent. Such a body has no pieces: Slice yields
+// nothing of it. Only a [Lookup] that says File gets one.
+func NewExtentBody(e Extent, size int64) Body { return Body{extent: e, size: size} }
+
+// Extent returns the file that the octets are in, and where in the extent they begin; nil if they are in memory.
+func (b Body) Extent() (e Extent, offset int64) { return b.extent, b.offset }
 
 // NewBody makes a Body of pieces, which it keeps.
 func NewBody(pieces ...[]byte) Body {
@@ -43,6 +60,10 @@ func (b Body) Compact() Body {
 
 // Cut returns the octets from offset start, length in number. What lies beyond the end is left out.
 func (b Body) Cut(start, length int64) Body {
+	if b.extent != nil {
+		start = min(start, b.size)
+		return Body{extent: b.extent, offset: b.offset + start, size: min(length, b.size-start)}
+	}
 	return NewBody(slices.Collect(b.Slice(start, length))...)
 }
 

@@ -33,6 +33,11 @@ type Object struct {
 	// Revision is the newest purge that the node had applied when the fill that
 	// brought the object began.
 	Revision cdn.Revision
+	// URL is the normal form of what was asked for, for purges that go by it: domain, path and query. Slices and
+	// what has been made of another object have none: they are found through that object only.
+	URL string
+	// Tags are hashes of the tags that the origin gave the response.
+	Tags []uint64
 	// Response is the head.
 	Response *httpcache.Response
 	// Body is the content, or the octets of a slice.
@@ -90,6 +95,8 @@ type Lookup struct {
 	Fields  http.Header // the request's: they select by what the response's Vary names
 	// Late, if it is not nil, is called for the fields, in place of Fields, and only if it takes them to choose.
 	Late func() http.Header
+	// File says that a body may come as an [Extent].
+	File bool
 }
 
 // fields returns the request's fields.
