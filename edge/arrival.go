@@ -52,7 +52,7 @@ const maxContent = 1 << 60
 func (a *arrival) identify(revision cdn.Revision) bool {
 	h := a.head
 	r := httpcache.NewResponse(a.cacheRequest(), h.status, h.header, a.sent, a.arrived)
-	h.object = &store.Object{ID: a.s.newID(), Key: a.key, Variant: a.plan.Variant, Revision: revision, Response: r, Length: h.length}
+	h.object = &store.Object{ID: a.s.newID(), Key: a.key, Variant: a.plan.Variant, Born: store.Epoch(revision), Response: r, Length: h.length}
 	if h.partial() {
 		return a.identifyPart(revision)
 	}
@@ -83,7 +83,7 @@ func (a *arrival) identifyPart(revision cdn.Revision) bool {
 	o.Response = o.Response.Whole(o.Length)
 	if b := a.base; b != nil && b.Sliced && !o.Doubtful && b.Length == o.Length && httpcache.SameVersion(b.Response, o.Response) {
 		joined := *b
-		joined.Response, joined.Revision = b.Response.Refresh(h.header, a.sent, a.arrived), min(b.Revision, revision)
+		joined.Response, joined.Born = b.Response.Refresh(h.header, a.sent, a.arrived), min(b.Born, store.Epoch(revision))
 		h.object = &joined
 	}
 	return true

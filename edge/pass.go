@@ -95,7 +95,7 @@ func (x *exchange) passWith(fwd string, fields http.Header) {
 		}
 	}
 	x.relay(resp, h, c, keep, func(body store.Body) {
-		o := &store.Object{ID: x.s.newID(), Key: x.key, Variant: x.plan.Variant, Revision: revision, Response: r, Body: body, Length: body.Len()}
+		o := &store.Object{ID: x.s.newID(), Key: x.key, Variant: x.plan.Variant, Born: store.Epoch(revision), Response: r, Body: body, Length: body.Len()}
 		x.s.fills.Detach(x.key, func() {
 			if x.s.forgets.Load() == forgets {
 				x.s.store.Put(o, x.header)

@@ -54,7 +54,7 @@ func (s *Server) putSlice(o *store.Object, start int64, body store.Body) {
 			return
 		}
 	}
-	part := &store.Object{ID: o.ID, Key: key, Revision: o.Revision, Response: sliceHead, Body: body, Start: start, Length: o.Length}
+	part := &store.Object{ID: o.ID, Key: key, Born: o.Born, Response: sliceHead, Body: body, Start: start, Length: o.Length}
 	if !s.store.Put(part, nil) {
 		s.metrics.refused.Inc()
 	}

@@ -21,6 +21,9 @@ const MaxVariants = 32
 // parts that share a strong validator. No two contents of a node have the same.
 type ID uint64
 
+// Epoch counts the purges that a node has applied, in its own order.
+type Epoch uint64
+
 // Object is a stored response, or a slice of one. It is immutable.
 type Object struct {
 	// ID is the content's. A validation changes the head only, and leaves it.
@@ -30,9 +33,8 @@ type Object struct {
 	// Variant tells apart what is stored of the key by other things than fields that Vary names;
 	// empty for most.
 	Variant string
-	// Revision is the newest purge that the node had applied when the fill that
-	// brought the object began.
-	Revision cdn.Revision
+	// Born is the newest purge that the node had applied when the fill that brought the object began.
+	Born Epoch
 	// URL is the normal form of what was asked for, for purges that go by it: domain, path and query. Slices and
 	// what has been made of another object have none: they are found through that object only.
 	URL string
@@ -82,8 +84,14 @@ func AppendCodedKey(dst []byte, id ID, coding string) []byte {
 	return append(append(dst, ' '), coding...)
 }
 
-// Size is the memory that the object takes, in bytes.
-func (o *Object) Size() int64 { return o.Body.Len() + int64(3*o.Response.Size()+len(o.Key)) + overhead }
+// Size is the memory that the object takes, in bytes. A body in a file takes none.
+func (o *Object) Size() int64 {
+	head := int64(3*o.Response.Size()+len(o.Key)+len(o.URL)+8*len(o.Tags)) + overhead
+	if o.Body.extent != nil {
+		return head
+	}
+	return o.Body.Len() + head
+}
 
 // overhead is an object's share of indexes, lists and counters, in bytes: an estimate.
 const overhead = 512

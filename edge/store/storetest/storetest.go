@@ -54,7 +54,7 @@ func object(key cdn.CacheKey, coding, body string) (*store.Object, http.Header) 
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	h := http.Header{"Vary": {"Accept-Encoding"}, "Cache-Control": {"max-age=60"}}
 	r := httpcache.NewResponse(httpcache.Request{Method: http.MethodGet, Header: fields}, http.StatusOK, h, now, now)
-	return &store.Object{Key: key, Revision: 7, Response: r, Body: store.NewBody([]byte(body))}, fields
+	return &store.Object{Key: key, Born: 7, Response: r, Body: store.NewBody([]byte(body))}, fields
 }
 
 func put(t *testing.T, s store.Store, key cdn.CacheKey, coding, body string) {
@@ -102,7 +102,7 @@ func testPut(t *testing.T, s store.Store) {
 	put(t, s, "k", "", "body")
 	want(t, s, "k", "", "body")
 	o := get(s, store.Lookup{Key: "k"})
-	if o.Key != "k" || o.Revision != 7 || o.Response.Status != http.StatusOK {
+	if o.Key != "k" || o.Born != 7 || o.Response.Status != http.StatusOK {
 		t.Errorf("got %+v", o)
 	}
 	put(t, s, "empty", "", "")
