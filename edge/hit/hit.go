@@ -31,6 +31,7 @@ type Request struct {
 	Major  int       // of the protocol's version: 1 or 2
 	Minor  int       // 0 or 1
 	At     time.Time // when the head had come
+	Files  bool      // the loop can send an [Answer.File]
 }
 
 // Reset forgets the fields, and keeps their memory.
