@@ -87,7 +87,7 @@ func AppendCodedKey(dst []byte, id ID, coding string) []byte {
 // Size is the memory that the object takes, in bytes. A body in a file takes none.
 func (o *Object) Size() int64 {
 	head := int64(3*o.Response.Size()+len(o.Key)+len(o.URL)+8*len(o.Tags)) + overhead
-	if o.Body.extent != nil {
+	if !o.Body.InMemory() {
 		return head
 	}
 	return o.Body.Len() + head
@@ -103,8 +103,10 @@ type Lookup struct {
 	Fields  http.Header // the request's: they select by what the response's Vary names
 	// Late, if it is not nil, is called for the fields, in place of Fields, and only if it takes them to choose.
 	Late func() http.Header
-	// File says that a body may come as an [Extent].
+	// File says that a body may come as an [Extent] alone.
 	File bool
+	// Quick says that what is not in memory is not worth waiting for: somebody holds a lock.
+	Quick bool
 }
 
 // fields returns the request's fields.
