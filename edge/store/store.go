@@ -109,8 +109,8 @@ type Lookup struct {
 	Quick bool
 }
 
-// fields returns the request's fields.
-func (l Lookup) fields() http.Header {
+// Request returns the request's fields.
+func (l Lookup) Request() http.Header {
 	if l.Late != nil {
 		return l.Late()
 	}
@@ -119,11 +119,11 @@ func (l Lookup) fields() http.Header {
 
 // Selects reports whether an object that is stored under the key is the one.
 func (l Lookup) Selects(o *Object) bool {
-	return o.Variant == l.Variant && (!o.Response.Varies() || o.Response.Matches(l.fields()))
+	return o.Variant == l.Variant && (!o.Response.Varies() || o.Response.Matches(l.Request()))
 }
 
 // Select returns the index of the head that the lookup prefers of several, all of its variant, or -1.
-func (l Lookup) Select(heads []*httpcache.Response) int { return httpcache.Select(heads, l.fields()) }
+func (l Lookup) Select(heads []*httpcache.Response) int { return httpcache.Select(heads, l.Request()) }
 
 // Store is a set of objects. All methods may be called at any time from any goroutine.
 type Store interface { //nolint:interfacebloat // a cache of variants needs each of the eight
