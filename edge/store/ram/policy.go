@@ -39,33 +39,46 @@ func (e *entry) use() {
 // bytes is the memory of all entries.
 func (p *policy) bytes() int64 { return p.small.bytes + p.main.bytes }
 
-// add takes in an entry and returns those that must go to make room for it; the
-// new one itself may be among them.
-func (p *policy) add(e *entry) (victims []*entry) {
+// moves are what a change made of the entries: those that proved to be asked for again, and those that must go. An entry
+// may be in both.
+type moves struct{ proven, victims []*entry }
+
+// add takes in an entry and returns what that moves; the new one itself may have to go.
+func (p *policy) add(e *entry) moves {
+	var m moves
 	if ghost, ok := p.ghosts[e.hash]; ok {
 		p.forget(ghost)
-		p.push(&p.main, e)
+		p.prove(e, &m)
 	} else {
 		p.push(&p.small, e)
 	}
-	return p.makeRoom()
+	p.makeRoom(&m)
+	return m
 }
 
-// grow books what an entry has become larger or smaller by, and returns those that must go.
-func (p *policy) grow(e *entry, by int64) (victims []*entry) {
+// prove puts an entry into main, as one that has been asked for again.
+func (p *policy) prove(e *entry, m *moves) {
+	e.proven = true
+	p.push(&p.main, e)
+	m.proven = append(m.proven, e)
+}
+
+// grow books what an entry has become larger or smaller by, and returns what that moves.
+func (p *policy) grow(e *entry, by int64) moves {
+	var m moves
 	if e.queue == nil {
-		return nil // it has just gone
+		return m // it has just gone
 	}
 	e.cost += by
 	e.queue.bytes += by
-	return p.makeRoom()
+	p.makeRoom(&m)
+	return m
 }
 
-func (p *policy) makeRoom() (victims []*entry) {
+func (p *policy) makeRoom(m *moves) {
 	for p.bytes() > p.budget {
-		victims = append(victims, p.evict())
+		m.victims = append(m.victims, p.evict(m))
 	}
-	return victims
 }
 
 // remove forgets an entry; it reports false if it was not there (any more).
@@ -86,7 +99,7 @@ func (p *policy) push(q *queue, e *entry) {
 
 // evict removes one entry. There must be one. Each step either returns or spends a
 // use or moves an entry out of small for good, so it ends.
-func (p *policy) evict() *entry {
+func (p *policy) evict(m *moves) *entry {
 	for {
 		if p.smallTurn() {
 			e := p.pop(&p.small)
@@ -95,7 +108,7 @@ func (p *policy) evict() *entry {
 				return e
 			}
 			e.uses.Store(0)
-			p.push(&p.main, e)
+			p.prove(e, m)
 			continue
 		}
 		e := p.pop(&p.main)

@@ -17,7 +17,7 @@ func run(p *policy, keys ...uint64) (hits int) {
 		}
 		e := &entry{hash: k, cost: 1}
 		entries[k] = e
-		for _, v := range p.add(e) {
+		for _, v := range p.add(e).victims {
 			delete(entries, v.hash)
 		}
 	}
@@ -75,7 +75,7 @@ func TestPolicySparesNewcomer(t *testing.T) {
 	}
 	p.add(&entry{hash: 50, cost: 1})
 	large := &entry{hash: 99, cost: 4}
-	if victims := p.add(large); slices.Contains(victims, large) || len(victims) == 0 {
+	if victims := p.add(large).victims; slices.Contains(victims, large) || len(victims) == 0 {
 		t.Errorf("the newcomer was evicted with %d victims", len(victims))
 	}
 }

@@ -26,8 +26,26 @@ import (
 
 const shards = 64
 
+// Config is what a Store is made from.
+type Config struct {
+	// Budget is the memory that the objects may take together, in bytes as [store.Object.Size] counts them. It must be
+	// more than zero. An object larger than a quarter of it is refused.
+	Budget int64
+	// Leaving, if it is not nil, is called with each object that had to make room, once nobody finds it here any more. It is not called for
+	// what is deleted, replaced, or one variant too many. proven says that the object had been asked for again.
+	//
+	// Like Proven it is called by whoever made the change, before the call that made it returns. No lock of the store
+	// is held, and it may call the store.
+	Leaving func(o *store.Object, proven bool)
+	// Proven, if it is not nil, is called with each object that has proven to be asked for again: it was when its turn came to leave the queue of
+	// newcomers, or it came back soon after it had to leave. The object is then here, unless somebody removes it
+	// meanwhile. An object proves itself once as long as it stays.
+	Proven func(o *store.Object)
+}
+
 // Store is a [store.Store] in memory.
 type Store struct {
+	cfg    Config
 	seed   maphash.Seed
 	bodies *ristretto.Cache[uint64, *store.Object] // complete ones, so that nobody has to put them together
 	lastID atomic.Uint64
@@ -53,20 +71,22 @@ type shard struct {
 type entry struct {
 	id     atomic.Uint64 // where the object is in ristretto; never used twice
 	hash   uint64        // of the key, for the policy's memory
-	cost   int64
+	cost   int64         // guarded by Store.mu, as are proven, queue and element
+	proven bool          // it has been asked for again
 	uses   atomic.Int32
 	object atomic.Pointer[store.Object] // without its body; replaced by Refresh
 
-	queue   *queue        // guarded by Store.mu, as is element
+	queue   *queue
 	element *list.Element // in queue
 }
 
-// New returns a store for objects of budget bytes together.
-func New(budget int64) (*Store, error) {
+// New returns a store.
+func New(cfg Config) (*Store, error) {
+	budget := cfg.Budget
 	if budget <= 0 {
 		return nil, fmt.Errorf("ram: a budget of %d bytes holds nothing", budget)
 	}
-	s := &Store{seed: maphash.MakeSeed(), policy: newPolicy(budget)}
+	s := &Store{cfg: cfg, seed: maphash.MakeSeed(), policy: newPolicy(budget)}
 	bodies, err := ristretto.NewCache(&ristretto.Config[uint64, *store.Object]{
 		NumCounters:        min(max(budget/(16<<10)*10, 10_000), 10_000_000), // ten for each object of a usual size
 		MaxCost:            1 << 62,
@@ -154,28 +174,36 @@ func (s *Store) load(e *entry) *store.Object {
 
 // Put implements [store.Store].
 func (s *Store) Put(o *store.Object, fields http.Header) bool {
+	c, ok := s.put(o, fields)
+	s.tell(c)
+	return ok
+}
+
+func (s *Store) put(o *store.Object, fields http.Header) (c change, ok bool) {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
-	if s.closed || o.Size() > s.policy.budget {
-		return false
+	if s.closed || o.Size() > s.largest() {
+		return change{}, false
 	}
 	e := &entry{hash: s.hash(o.Key), cost: o.Size()}
-	id, ok := s.keep(o)
+	kept := *o
+	kept.Memo = new(store.Memo)
+	id, ok := s.keep(&kept)
 	if !ok {
-		return false
+		return change{}, false
 	}
 	e.id.Store(id)
 	e.object.Store(headOf(o))
-	s.publish(e, store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields})
-	return true
+	return s.publish(e, store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}), true
 }
+
+// largest is the size of the largest object taken.
+func (s *Store) largest() int64 { return s.policy.budget / 4 }
 
 // keep puts an object into ristretto, where its reader finds it under the id.
 func (s *Store) keep(o *store.Object) (id uint64, ok bool) {
-	kept := *o
-	kept.Memo = new(store.Memo)
 	id = s.lastID.Add(1)
-	if !s.bodies.Set(id, &kept, 1) {
+	if !s.bodies.Set(id, o, 1) {
 		return 0, false // ristretto's queue is full
 	}
 	s.bodies.Wait() // so that no reader knows the id before the object is there
@@ -183,16 +211,19 @@ func (s *Store) keep(o *store.Object) (id uint64, ok bool) {
 	return id, ok
 }
 
-// headOf is what the index has of an object.
+// headOf is what the index has of an object: all but the pieces of its body.
 func headOf(o *store.Object) *store.Object {
 	head := *o
-	head.Body, head.Memo = store.Body{}, nil
+	if e, _ := o.Body.Extent(); e == nil {
+		head.Body = store.Body{}
+	}
+	head.Memo = nil
 	return &head
 }
 
 // publish puts the entry into the index and takes out what it replaces and what
 // has to make room.
-func (s *Store) publish(e *entry, l store.Lookup) {
+func (s *Store) publish(e *entry, l store.Lookup) change {
 	sh := s.shard(e.hash)
 	sh.mu.Lock()
 	kept := []*entry{e}
@@ -205,24 +236,20 @@ func (s *Store) publish(e *entry, l store.Lookup) {
 		}
 	}
 	sh.keys[l.Key] = kept
-	victims := s.account(e, gone)
+	m := s.account(e, gone)
 	sh.mu.Unlock()
-	for _, v := range victims {
-		s.unlink(v)
-		s.evictions.Add(1)
-	}
-	s.drop(append(gone, victims...))
+	s.drop(gone)
+	return s.settle(m)
 }
 
-// account books an entry that comes and those that go; it returns the victims
-// of the budget, which are still in the index.
-func (s *Store) account(e *entry, gone []*entry) (victims []*entry) {
+// account books an entry that comes and those that go; the victims are still in the index.
+func (s *Store) account(e *entry, gone []*entry) moves {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forgetLocked(gone)
-	victims = s.policy.add(e)
-	s.count += 1 - int64(len(victims))
-	return victims
+	m := s.policy.add(e)
+	s.count += 1 - int64(len(m.victims))
+	return m
 }
 
 func (s *Store) forgetLocked(gone []*entry) {
@@ -233,20 +260,72 @@ func (s *Store) forgetLocked(gone []*entry) {
 	}
 }
 
-// unlink takes an entry out of the index, if it is still there.
-func (s *Store) unlink(e *entry) {
-	key := e.object.Load().Key
+// change is what those who asked for it are told of.
+type change struct {
+	proven []*store.Object
+	left   []departure
+}
+
+type departure struct {
+	object *store.Object
+	proven bool
+}
+
+// settle takes victims out of the index and their bodies out of memory.
+func (s *Store) settle(m moves) change {
+	var c change
+	for _, v := range m.victims {
+		if !s.unlink(v) {
+			continue // somebody deleted or replaced it meanwhile, and frees it
+		}
+		s.evictions.Add(1)
+		if s.cfg.Leaving != nil {
+			if o := s.load(v); o != nil {
+				c.left = append(c.left, departure{o, v.proven})
+			}
+		}
+		s.bodies.Del(v.id.Load())
+	}
+	if s.cfg.Proven != nil {
+		for _, e := range m.proven {
+			if o := s.load(e); o != nil {
+				c.proven = append(c.proven, o)
+			}
+		}
+	}
+	return c
+}
+
+// tell calls back. No lock may be held.
+func (s *Store) tell(c change) {
+	for _, o := range c.proven {
+		s.cfg.Proven(o)
+	}
+	for _, d := range c.left {
+		s.cfg.Leaving(d.object, d.proven)
+	}
+}
+
+// unlink takes an entry out of the index and reports whether it was still there.
+func (s *Store) unlink(e *entry) bool {
 	sh := s.shard(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	return sh.cut(e.object.Load().Key, e)
+}
+
+// cut is unlink with the shard locked.
+func (sh *shard) cut(key cdn.CacheKey, e *entry) bool {
 	i := slices.Index(sh.keys[key], e)
 	switch {
 	case i < 0:
+		return false
 	case len(sh.keys[key]) == 1:
 		delete(sh.keys, key)
 	default:
 		sh.keys[key] = slices.Delete(slices.Clone(sh.keys[key]), i, i+1)
 	}
+	return true
 }
 
 // drop frees the bodies of entries that no index has any more.
@@ -254,73 +333,6 @@ func (s *Store) drop(entries []*entry) {
 	for _, e := range entries {
 		s.bodies.Del(e.id.Load())
 	}
-}
-
-// Refresh implements [store.Store].
-func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
-	s.closing.RLock()
-	defer s.closing.RUnlock()
-	if s.closed {
-		return false
-	}
-	e := s.entryOf(old)
-	if e == nil {
-		return false
-	}
-	o := s.load(e)
-	if o == nil {
-		return false
-	}
-	fresh := *o
-	fresh.Response = head
-	id, ok := s.keep(&fresh)
-	if !ok {
-		return false
-	}
-	victims, before, ok := s.replace(e, old, &fresh, id)
-	if !ok {
-		s.bodies.Del(id)
-		return false
-	}
-	s.bodies.Del(before)
-	for _, v := range victims {
-		s.unlink(v)
-		s.evictions.Add(1)
-	}
-	s.drop(victims)
-	return true
-}
-
-// entryOf returns the entry that has the very head of an object, or nil.
-func (s *Store) entryOf(o *store.Object) *entry {
-	sh := s.shard(s.hash(o.Key))
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	for _, e := range sh.keys[o.Key] {
-		if e.object.Load().Response == o.Response {
-			return e
-		}
-	}
-	return nil
-}
-
-// replace gives an entry another object, of the same body, unless old is not its any more. It returns the id that it had
-// before, and whom the change in size drives out.
-func (s *Store) replace(e *entry, old, fresh *store.Object, id uint64) (victims []*entry, before uint64, ok bool) {
-	sh := s.shard(e.hash)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	current := e.object.Load()
-	if current.Response != old.Response || !slices.Contains(sh.keys[old.Key], e) {
-		return nil, 0, false
-	}
-	e.object.Store(headOf(fresh))
-	before = e.id.Swap(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	victims = s.policy.grow(e, fresh.Size()-e.cost)
-	s.count -= int64(len(victims))
-	return victims, before, true
 }
 
 // Delete implements [store.Store].
