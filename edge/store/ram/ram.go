@@ -1,30 +1,22 @@
-// Package ram keeps objects in memory: their bodies in ristretto, found through an
-// index of its own, evicted by a policy of its own.
+// Package ram keeps objects in memory: the objects in ristretto, found through an
+// index of its own, and let go by the policy of package policy.
 //
-// Ristretto v2.4.2 is used for the one thing that it does well, a sharded concurrent map,
-// and kept away from what it does badly: a body is set once under an id that no other ever
-// has (a second Set of a key can lose the new value, and a purge can lose to a queued
-// Set), the budget is watched here and ristretto's own is out of reach (its
-// admission may evict and then refuse), and times to live are not its business.
+// Ristretto v2.4.2 is used for the one thing that it does well, a sharded concurrent map, and kept away from what it does badly;
+// see bodies, and defects_test.go for the list.
+//
+// It is not for what lasts longer than the process, nor for deciding what may be stored.
 package ram
 
 import (
-	"container/list"
 	"fmt"
 	"hash/maphash"
-	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 
-	"github.com/dgraph-io/ristretto/v2"
-
 	"nearcast/cdn"
-	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
+	"nearcast/edge/store/policy"
 )
-
-const shards = 64
 
 // Config is what a Store is made from.
 type Config struct {
@@ -47,60 +39,31 @@ type Config struct {
 type Store struct {
 	cfg    Config
 	seed   maphash.Seed
-	bodies *ristretto.Cache[uint64, *store.Object] // complete ones, so that nobody has to put them together
-	lastID atomic.Uint64
+	bodies *bodies
 	shards [shards]shard
+	policy *policy.Live // guarded by mu, but for its Use
 
-	evictions atomic.Uint64
+	evictions, refused atomic.Uint64
 
-	closing sync.RWMutex // held for reading while bodies is written: ristretto panics on a Set beside its Close
+	closing sync.RWMutex // held for reading while anything is changed; taken before any other
 	closed  bool         // guarded by closing
 
-	mu     sync.Mutex // guards the following; taken after a shard's mu or alone
-	policy *policy
-	count  int64
-}
-
-// shard is a part of the index.
-type shard struct {
-	mu   sync.RWMutex              // guards the following
-	keys map[cdn.CacheKey][]*entry // newest first; a list is replaced, never changed
-}
-
-// entry is one object in the index.
-type entry struct {
-	id     atomic.Uint64 // where the object is in ristretto; never used twice
-	hash   uint64        // of the key, for the policy's memory
-	cost   int64         // guarded by Store.mu, as are proven, queue and element
-	proven bool          // it has been asked for again
-	uses   atomic.Int32
-	object atomic.Pointer[store.Object] // without its body; replaced by Refresh
-
-	queue   *queue
-	element *list.Element // in queue
+	mu     sync.Mutex // guards the policy and the following; taken after a shard's mu or alone
+	places table      // of the policy's handles
 }
 
 // New returns a store.
 func New(cfg Config) (*Store, error) {
-	budget := cfg.Budget
-	if budget <= 0 {
-		return nil, fmt.Errorf("ram: a budget of %d bytes holds nothing", budget)
+	if cfg.Budget <= 0 {
+		return nil, fmt.Errorf("ram: a budget of %d bytes holds nothing", cfg.Budget)
 	}
-	s := &Store{cfg: cfg, seed: maphash.MakeSeed(), policy: newPolicy(budget)}
-	bodies, err := ristretto.NewCache(&ristretto.Config[uint64, *store.Object]{
-		NumCounters:        min(max(budget/(16<<10)*10, 10_000), 10_000_000), // ten for each object of a usual size
-		MaxCost:            1 << 62,
-		BufferItems:        64,
-		IgnoreInternalCost: true,
-		// Ids count up; ristretto takes a number for its own hash and needs it mixed.
-		KeyToHash: func(id uint64) (uint64, uint64) { return maphash.Comparable(s.seed, id), id },
-	})
+	b, err := newBodies(nil)
 	if err != nil {
-		return nil, fmt.Errorf("making the store of bodies: %w", err)
+		return nil, err
 	}
-	s.bodies = bodies
+	s := &Store{cfg: cfg, seed: maphash.MakeSeed(), bodies: b, policy: policy.NewLive(cfg.Budget)}
 	for i := range s.shards {
-		s.shards[i].keys = make(map[cdn.CacheKey][]*entry)
+		s.shards[i].chains = make(map[uint64]*entry)
 	}
 	return s, nil
 }
@@ -111,228 +74,55 @@ func (s *Store) shard(hash uint64) *shard { return &s.shards[hash%shards] }
 
 // Get implements [store.Store].
 func (s *Store) Get(l store.Lookup) (o *store.Object, known bool) {
-	e, known := s.find(l)
+	hash := s.hash(l.Key)
+	sh := s.shard(hash)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	e, known := sh.find(hash, l)
 	if e == nil {
 		return nil, known
 	}
-	e.use()
-	return s.load(e), known
+	s.policy.Use(e.handle)
+	return s.bodies.get(e.id), known
 }
 
 // Peek implements [store.Store].
 func (s *Store) Peek(l store.Lookup) *store.Object {
-	if e, _ := s.find(l); e != nil {
-		return s.load(e)
+	hash := s.hash(l.Key)
+	sh := s.shard(hash)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if e, _ := sh.find(hash, l); e != nil {
+		return s.bodies.get(e.id)
 	}
 	return nil
 }
 
-func (s *Store) find(l store.Lookup) (e *entry, known bool) {
-	sh := s.shard(s.hash(l.Key))
+// All calls yield with every object, in no order, until it returns false. What comes or goes meanwhile may be
+// among them or not. No lock is held during yield, and it counts as no use.
+func (s *Store) All(yield func(*store.Object) bool) {
+	for i := range s.shards {
+		for _, o := range s.objects(&s.shards[i]) {
+			if !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// objects lists what a shard has at the moment.
+func (s *Store) objects(sh *shard) []*store.Object {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	entries := sh.keys[l.Key]
-	if len(entries) == 1 {
-		o := entries[0].object.Load()
-		if l.Selects(o) {
-			return entries[0], true
-		}
-		return nil, o.Variant == l.Variant
-	}
-	return choose(entries, l)
-}
-
-// choose finds the entry among several.
-func choose(entries []*entry, l store.Lookup) (e *entry, known bool) {
-	var same []*entry
-	var responses []*httpcache.Response
-	for _, e := range entries {
-		if o := e.object.Load(); o.Variant == l.Variant {
-			same, responses = append(same, e), append(responses, o.Response)
-		}
-	}
-	if i := l.Select(responses); i >= 0 {
-		return same[i], true
-	}
-	return nil, len(same) > 0
-}
-
-// load returns an entry's object. An entry without one has been removed since it was found.
-func (s *Store) load(e *entry) *store.Object {
-	for id := e.id.Load(); ; {
-		o, ok := s.bodies.Get(id)
-		if ok {
-			return o
-		}
-		again := e.id.Load()
-		if again == id {
-			return nil
-		}
-		id = again // it has a new head meanwhile
-	}
-}
-
-// Put implements [store.Store].
-func (s *Store) Put(o *store.Object, fields http.Header) bool {
-	c, ok := s.put(o, fields)
-	s.tell(c)
-	return ok
-}
-
-func (s *Store) put(o *store.Object, fields http.Header) (c change, ok bool) {
-	s.closing.RLock()
-	defer s.closing.RUnlock()
-	if s.closed || o.Size() > s.largest() {
-		return change{}, false
-	}
-	e := &entry{hash: s.hash(o.Key), cost: o.Size()}
-	kept := *o
-	kept.Memo = new(store.Memo)
-	id, ok := s.keep(&kept)
-	if !ok {
-		return change{}, false
-	}
-	e.id.Store(id)
-	e.object.Store(headOf(o))
-	return s.publish(e, store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}), true
-}
-
-// largest is the size of the largest object taken.
-func (s *Store) largest() int64 { return s.policy.budget / 4 }
-
-// keep puts an object into ristretto, where its reader finds it under the id.
-func (s *Store) keep(o *store.Object) (id uint64, ok bool) {
-	id = s.lastID.Add(1)
-	if !s.bodies.Set(id, o, 1) {
-		return 0, false // ristretto's queue is full
-	}
-	s.bodies.Wait() // so that no reader knows the id before the object is there
-	_, ok = s.bodies.Get(id)
-	return id, ok
-}
-
-// headOf is what the index has of an object: all but the pieces of its body.
-func headOf(o *store.Object) *store.Object {
-	head := *o
-	if e, _ := o.Body.Extent(); e == nil {
-		head.Body = store.Body{}
-	}
-	head.Memo = nil
-	return &head
-}
-
-// publish puts the entry into the index and takes out what it replaces and what
-// has to make room.
-func (s *Store) publish(e *entry, l store.Lookup) change {
-	sh := s.shard(e.hash)
-	sh.mu.Lock()
-	kept := []*entry{e}
-	var gone []*entry
-	for _, old := range sh.keys[l.Key] {
-		if len(kept) < store.MaxVariants && !l.Selects(old.object.Load()) {
-			kept = append(kept, old)
-		} else {
-			gone = append(gone, old)
-		}
-	}
-	sh.keys[l.Key] = kept
-	m := s.account(e, gone)
-	sh.mu.Unlock()
-	s.drop(gone)
-	return s.settle(m)
-}
-
-// account books an entry that comes and those that go; the victims are still in the index.
-func (s *Store) account(e *entry, gone []*entry) moves {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forgetLocked(gone)
-	m := s.policy.add(e)
-	s.count += 1 - int64(len(m.victims))
-	return m
-}
-
-func (s *Store) forgetLocked(gone []*entry) {
-	for _, e := range gone {
-		if s.policy.remove(e) {
-			s.count--
-		}
-	}
-}
-
-// change is what those who asked for it are told of.
-type change struct {
-	proven []*store.Object
-	left   []departure
-}
-
-type departure struct {
-	object *store.Object
-	proven bool
-}
-
-// settle takes victims out of the index and their bodies out of memory.
-func (s *Store) settle(m moves) change {
-	var c change
-	for _, v := range m.victims {
-		if !s.unlink(v) {
-			continue // somebody deleted or replaced it meanwhile, and frees it
-		}
-		s.evictions.Add(1)
-		if s.cfg.Leaving != nil {
-			if o := s.load(v); o != nil {
-				c.left = append(c.left, departure{o, v.proven})
-			}
-		}
-		s.bodies.Del(v.id.Load())
-	}
-	if s.cfg.Proven != nil {
-		for _, e := range m.proven {
-			if o := s.load(e); o != nil {
-				c.proven = append(c.proven, o)
+	all := make([]*store.Object, 0, len(sh.chains))
+	for _, e := range sh.chains {
+		for ; e != nil; e = e.next {
+			if o := s.bodies.get(e.id); o != nil {
+				all = append(all, o)
 			}
 		}
 	}
-	return c
-}
-
-// tell calls back. No lock may be held.
-func (s *Store) tell(c change) {
-	for _, o := range c.proven {
-		s.cfg.Proven(o)
-	}
-	for _, d := range c.left {
-		s.cfg.Leaving(d.object, d.proven)
-	}
-}
-
-// unlink takes an entry out of the index and reports whether it was still there.
-func (s *Store) unlink(e *entry) bool {
-	sh := s.shard(e.hash)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.cut(e.object.Load().Key, e)
-}
-
-// cut is unlink with the shard locked.
-func (sh *shard) cut(key cdn.CacheKey, e *entry) bool {
-	i := slices.Index(sh.keys[key], e)
-	switch {
-	case i < 0:
-		return false
-	case len(sh.keys[key]) == 1:
-		delete(sh.keys, key)
-	default:
-		sh.keys[key] = slices.Delete(slices.Clone(sh.keys[key]), i, i+1)
-	}
-	return true
-}
-
-// drop frees the bodies of entries that no index has any more.
-func (s *Store) drop(entries []*entry) {
-	for _, e := range entries {
-		s.bodies.Del(e.id.Load())
-	}
+	return all
 }
 
 // Delete implements [store.Store].
@@ -342,19 +132,32 @@ func (s *Store) Delete(key cdn.CacheKey) {
 	if s.closed {
 		return
 	}
-	sh := s.shard(s.hash(key))
+	hash := s.hash(key)
+	sh := s.shard(hash)
 	sh.mu.Lock()
-	gone := sh.keys[key]
-	delete(sh.keys, key)
+	gone := sh.take(hash, func(e *entry) bool { return e.key == key })
 	sh.mu.Unlock()
 	s.forget(gone)
 }
 
+// forget frees entries that are in no index any more.
 func (s *Store) forget(gone []*entry) {
 	s.mu.Lock()
 	s.forgetLocked(gone)
 	s.mu.Unlock()
-	s.drop(gone)
+	for _, e := range gone {
+		s.bodies.del(e.id)
+	}
+}
+
+// forgetLocked takes entries out of the policy, if they are still there.
+func (s *Store) forgetLocked(gone []*entry) {
+	for _, e := range gone {
+		if s.places.at(e.handle) == e {
+			s.policy.Remove(e.handle)
+			s.places.set(e.handle, nil)
+		}
+	}
 }
 
 // Clear implements [store.Store].
@@ -365,14 +168,7 @@ func (s *Store) Clear() {
 		return
 	}
 	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		keys := sh.keys
-		sh.keys = make(map[cdn.CacheKey][]*entry)
-		sh.mu.Unlock()
-		for _, gone := range keys {
-			s.forget(gone)
-		}
+		s.forget(s.shards[i].clear())
 	}
 }
 
@@ -380,16 +176,23 @@ func (s *Store) Clear() {
 func (s *Store) Stats() store.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return store.Stats{Objects: s.count, Bytes: s.policy.bytes(), Evictions: s.evictions.Load()}
+	return store.Stats{
+		Objects: int64(s.policy.Len()), Bytes: s.policy.Bytes(),
+		Evictions: s.evictions.Load(), Refused: s.refused.Load(),
+	}
 }
 
 // Close implements [store.Store].
 func (s *Store) Close() {
-	s.Clear()
+	s.Clear() // from now on the index leads nobody to the bodies, but for what is put meanwhile
 	s.closing.Lock()
 	defer s.closing.Unlock()
-	if !s.closed {
-		s.closed = true
-		s.bodies.Close()
+	if s.closed {
+		return
 	}
+	s.closed = true
+	for i := range s.shards {
+		s.forget(s.shards[i].clear())
+	}
+	s.bodies.close()
 }

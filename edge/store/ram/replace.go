@@ -1,154 +1,122 @@
 package ram
 
 import (
-	"slices"
-
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 )
 
 // Refresh implements [store.Store].
 func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
-	c, ok := s.replace(old, anyForm, func(o *store.Object) *store.Object {
+	return s.replace(old, sameContent, func(o *store.Object) *store.Object {
 		fresh := *o
 		fresh.Response, fresh.Memo = head, new(store.Memo)
 		return &fresh
 	})
-	s.tell(c)
-	return ok
 }
 
-// Swap puts fresh, which is the same content and head in another form (its body in a file instead of in memory, or the other way round), in the place
-// of old, and reports whether old was still here in its own form and there is room for the new one. Its turn to
-// leave does not change, and it need not prove itself again.
+// Swap puts fresh, which is the same content and head in another form (its body in a file instead of in memory, or the other way
+// round), in the place of old. It reports false if exactly old, see [store.Object.Same], was not here any more, or there is no room for
+// the new one. The object's turn to leave does not change, and it need not prove itself again.
 func (s *Store) Swap(old, fresh *store.Object) bool {
 	if fresh.Size() > s.largest() {
 		return false
 	}
-	c, ok := s.replace(old, sameForm, func(o *store.Object) *store.Object {
+	return s.replace(old, (*store.Object).Same, func(o *store.Object) *store.Object {
 		kept := *fresh
-		kept.Memo = o.Memo
-		if kept.Memo == nil || fresh.Response != o.Response {
+		kept.Key, kept.Variant, kept.Memo = o.Key, o.Variant, o.Memo // the index has these strings
+		if fresh.Response != o.Response {
 			kept.Memo = new(store.Memo)
 		}
 		return &kept
 	})
-	s.tell(c)
-	return ok
 }
 
-// Drop removes the object, and nothing that has taken its place, such as the same with another head or in another form. It reports
-// whether the object was still here.
+// Drop removes exactly this object, see [store.Object.Same], and nothing that has taken its place, such as the same with another
+// head or in another form. It reports whether the object was still here.
 func (s *Store) Drop(o *store.Object) bool {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
 	if s.closed {
 		return false
 	}
-	e := s.entryOf(o, sameForm)
-	if e == nil || !s.unlinkIf(e, o) {
-		return false
-	}
-	s.forget([]*entry{e})
-	return true
-}
-
-// All calls yield with every object, in no order, until it returns false. What comes or goes meanwhile may be
-// among them or not. No lock is held during yield, and it counts as no use.
-func (s *Store) All(yield func(*store.Object) bool) {
-	for i := range s.shards {
-		for _, e := range s.shards[i].entries() {
-			if o := s.load(e); o != nil && !yield(o) {
-				return
-			}
-		}
-	}
-}
-
-// entries lists what a shard has at the moment.
-func (sh *shard) entries() []*entry {
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	all := make([]*entry, 0, len(sh.keys))
-	for _, entries := range sh.keys {
-		all = append(all, entries...)
-	}
-	return all
-}
-
-// anyForm and sameForm tell whether what the index has is the object, that is has its very head.
-func anyForm(head, o *store.Object) bool { return head.Response == o.Response }
-
-func sameForm(head, o *store.Object) bool {
-	have, at := head.Body.Extent()
-	want, where := o.Body.Extent()
-	return anyForm(head, o) && have == want && at == where
-}
-
-// entryOf returns the entry of an object, or nil.
-func (s *Store) entryOf(o *store.Object, same func(head, o *store.Object) bool) *entry {
-	sh := s.shard(s.hash(o.Key))
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	for _, e := range sh.keys[o.Key] {
-		if same(e.object.Load(), o) {
-			return e
-		}
-	}
-	return nil
-}
-
-// unlinkIf is unlink if the entry's object is still the one.
-func (s *Store) unlinkIf(e *entry, o *store.Object) bool {
-	sh := s.shard(e.hash)
+	hash := s.hash(o.Key)
+	sh := s.shard(hash)
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sameForm(e.object.Load(), o) && sh.cut(o.Key, e)
+	gone := sh.take(hash, func(e *entry) bool {
+		return e.response == o.Response && e.key == o.Key && s.bodies.get(e.id).Same(o)
+	})
+	sh.mu.Unlock()
+	s.forget(gone)
+	return len(gone) > 0
 }
 
-// replace gives the entry of an object another one that revise makes of it, and reports whether it was still there.
-func (s *Store) replace(old *store.Object, same func(head, o *store.Object) bool, revise func(*store.Object) *store.Object) (c change, ok bool) {
+// sameContent says whether the two differ at most in the form of the body.
+func sameContent(o, p *store.Object) bool { return o.Response == p.Response && o.ID == p.ID }
+
+// replace gives the entry of an object another one that revise makes of it, and reports whether the object, or one that is the same in
+// the sense given, was still there.
+func (s *Store) replace(old *store.Object, same func(o, p *store.Object) bool, revise func(*store.Object) *store.Object) bool {
+	c, ok := s.replaceLocked(old, same, revise)
+	s.tell(c)
+	return ok
+}
+
+func (s *Store) replaceLocked(old *store.Object, same func(o, p *store.Object) bool, revise func(*store.Object) *store.Object) (c change, ok bool) {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
 	if s.closed {
 		return change{}, false
 	}
-	e := s.entryOf(old, same)
+	e, o, before := s.entryOf(old, same)
 	if e == nil {
 		return change{}, false
 	}
-	o := s.load(e)
-	if o == nil || !same(o, old) {
-		return change{}, false
-	}
 	fresh := revise(o)
-	id, ok := s.keep(fresh)
+	id, ok := s.bodies.put(fresh)
 	if !ok {
 		return change{}, false
 	}
-	m, before, ok := s.exchange(e, o, fresh, id)
+	m, ok := s.exchange(e, before, id, fresh)
 	if !ok {
-		s.bodies.Del(id)
+		s.bodies.del(id)
 		return change{}, false
 	}
-	s.bodies.Del(before)
+	s.bodies.del(before)
 	return s.settle(m), true
 }
 
-// exchange puts an object into the place of another, unless that is not the entry's any more. It returns the id that the
-// entry had before, and what the change in size moves.
-func (s *Store) exchange(e *entry, o, fresh *store.Object, id uint64) (m moves, before uint64, ok bool) {
+// entryOf returns the entry of an object, or nil, with what is stored there and under which id.
+func (s *Store) entryOf(old *store.Object, same func(o, p *store.Object) bool) (e *entry, o *store.Object, id uint64) {
+	hash := s.hash(old.Key)
+	sh := s.shard(hash)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for e := sh.chains[hash]; e != nil; e = e.next {
+		if e.key != old.Key || e.response != old.Response {
+			continue
+		}
+		if o := s.bodies.get(e.id); same(o, old) {
+			return e, o, e.id
+		}
+	}
+	return nil, nil, 0
+}
+
+// exchange leads an entry from one id to another, which has a fresh object, unless the entry has gone or been led elsewhere. It returns what
+// the change in size moves.
+func (s *Store) exchange(e *entry, before, id uint64, fresh *store.Object) (m moves, ok bool) {
 	sh := s.shard(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if !sameForm(e.object.Load(), o) || !slices.Contains(sh.keys[o.Key], e) {
-		return moves{}, 0, false
+	if e.id != before || !sh.has(e) {
+		return moves{}, false
 	}
-	e.object.Store(headOf(fresh))
-	before = e.id.Swap(id)
+	by := fresh.Size() - e.size
+	e.id, e.response, e.size = id, fresh.Response, e.size+by
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m = s.policy.grow(e, fresh.Size()-e.cost)
-	s.count -= int64(len(m.victims))
-	return m, before, true
+	if s.places.at(e.handle) != e {
+		return moves{}, true // it has just been chosen to go, and will be taken out
+	}
+	return s.movesLocked(s.policy.Grow(e.handle, by)), true
 }
