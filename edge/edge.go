@@ -127,7 +127,7 @@ func New(cfg Config) (*Server, error) {
 	if budget == 0 {
 		budget = defaultRAM
 	}
-	objects, err := ram.New(budget)
+	objects, err := ram.New(ram.Config{Budget: budget})
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}

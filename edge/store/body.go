@@ -15,7 +15,7 @@ type Body struct {
 }
 
 // Extent is octets in a file of a disk tier, which have been found to be right a short while ago. Its methods may be called
-// from any goroutine.
+// from any goroutine. Extents are comparable, such as pointers.
 type Extent interface {
 	// Use calls f with the descriptor of the file and the offset of the first octet in it, both good until f returns, which
 	// must be soon. It reports false, without a call, if the room has been given to something else.
@@ -45,6 +45,12 @@ func NewBody(pieces ...[]byte) Body {
 		b.size += int64(len(p))
 	}
 	return b
+}
+
+// same reports whether both are made of the same octets in the same place.
+func (b Body) same(other Body) bool {
+	return b.size == other.size && b.extent == other.extent && b.offset == other.offset &&
+		len(b.pieces) == len(other.pieces) && (len(b.pieces) == 0 || &b.pieces[0] == &other.pieces[0])
 }
 
 // Len returns the number of octets.

@@ -84,6 +84,11 @@ func AppendCodedKey(dst []byte, id ID, coding string) []byte {
 	return append(append(dst, ' '), coding...)
 }
 
+// Same reports whether o and p are one and the same: the content, its head, and the octets in the same place.
+func (o *Object) Same(p *Object) bool {
+	return o.ID == p.ID && o.Response == p.Response && o.Start == p.Start && o.Body.same(p.Body)
+}
+
 // Size is the memory that the object takes, in bytes. A body in a file takes none.
 func (o *Object) Size() int64 {
 	head := int64(3*o.Response.Size()+len(o.Key)+len(o.URL)+8*len(o.Tags)) + overhead
@@ -118,9 +123,10 @@ func (l Lookup) Request() http.Header {
 }
 
 // Selects reports whether an object that is stored under the key is the one.
-func (l Lookup) Selects(o *Object) bool {
-	return o.Variant == l.Variant && (!o.Response.Varies() || o.Response.Matches(l.Request()))
-}
+func (l Lookup) Selects(o *Object) bool { return o.Variant == l.Variant && l.Takes(o.Response) }
+
+// Takes reports whether the object with a head, stored under the key and variant, is the one.
+func (l Lookup) Takes(r *httpcache.Response) bool { return !r.Varies() || r.Matches(l.Request()) }
 
 // Select returns the index of the head that the lookup prefers of several, all of its variant, or -1.
 func (l Lookup) Select(heads []*httpcache.Response) int { return httpcache.Select(heads, l.Request()) }
@@ -154,4 +160,5 @@ type Stats struct {
 	Objects   int64  // objects stored
 	Bytes     int64  // their memory, see [Object.Size]
 	Evictions uint64 // objects given up for room since the start
+	Refused   uint64 // objects that Put did not take since the start
 }
