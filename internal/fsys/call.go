@@ -39,8 +39,8 @@ var calls = sync.Pool{New: func() any {
 // make makes the call on an open descriptor.
 func (c *call) make(raw syscall.RawConn, do func(fd uintptr)) error {
 	c.n, c.size, c.err = 0, 0, nil
-	if err := raw.Control(do); err != nil {
-		return closed(err)
+	if raw.Control(do) != nil { // the only reason it has
+		return os.ErrClosed
 	}
 	return c.err
 }
@@ -48,14 +48,6 @@ func (c *call) make(raw syscall.RawConn, do func(fd uintptr)) error {
 func (c *call) release() {
 	c.p, c.err = nil, nil
 	calls.Put(c)
-}
-
-// closed makes of what RawConn says of a closed file what a file says.
-func closed(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return os.ErrClosed
-	}
-	return err
 }
 
 // doReadCached goes on after a short read, to learn why it was one.

@@ -65,7 +65,7 @@ func TestReadCached(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if allocations > 0 {
+	if allocations > 0 && !raceDetector { // which makes pools forget
 		t.Errorf("%v allocations in a read of the cache", allocations)
 	}
 }
