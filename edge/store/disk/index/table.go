@@ -33,7 +33,8 @@ func (b *bucket) clear(j int) { atomic.StoreUint64(&b.place[j], 0) }
 // with room or with a larger tag, which keeps it short, hit or miss, where 19 slots of 20 are taken (Robin Hood hashing; Celis 1986). And a
 // larger or smaller table is made by one pass in order.
 //
-// There is no way round from the end to the beginning: after the last home there are a few more buckets. The last one always has room.
+// There is no way round from the end to the beginning: after the last home there are a few more buckets. When the last one
+// is full, another table is due before anything can be inserted.
 type table struct {
 	buckets []bucket
 	homes   uint64
