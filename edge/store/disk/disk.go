@@ -49,7 +49,7 @@ type Config struct {
 	// SegmentSize is the size of a segment file in octets, a multiple of 4096 up to 256 MiB; 0 is 256 MiB. On disks with room for less than
 	// 16 of them, segments are smaller.
 	SegmentSize int64
-	// Hash is the hash of key and variant; nil is SipHash. Any function will do, if slowly.
+	// Hash is the hash of key and variant; nil is [index.Hash]. Any function will do, if slowly.
 	Hash func(key, variant string, seed [16]byte) uint64
 }
 
@@ -136,7 +136,7 @@ func (c *Config) complete() error {
 		c.SegmentSize = maxSegment
 	}
 	if c.Hash == nil {
-		c.Hash = sipHash
+		c.Hash = keyedHash
 	}
 	if c.SegmentSize < minSegment || c.SegmentSize > maxSegment || c.SegmentSize%4096 != 0 {
 		return fmt.Errorf("disk: a segment size of %d octets: it must be a multiple of 4096 from %d to %d", c.SegmentSize, minSegment, maxSegment)

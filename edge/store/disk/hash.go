@@ -1,63 +1,13 @@
 package disk
 
 import (
-	"encoding/binary"
 	"math"
-	"math/bits"
+
+	"nearcast/edge/store/disk/index"
 )
 
-// sipHash is SipHash-2-4 of a key and a variant. The seed is a secret of the disks, so that nobody can choose keys which meet.
-func sipHash(key, variant string, seed [16]byte) uint64 {
-	k0, k1 := binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])
-	h := sip(k0, k1, key)
-	if variant != "" {
-		h = sip(k0^h, k1, variant)
-	}
-	return h
-}
-
-// sip is SipHash-2-4 (Aumasson and Bernstein, 2012).
-func sip(k0, k1 uint64, s string) uint64 {
-	v := sipState{k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573}
-	n := len(s)
-	for ; len(s) >= 8; s = s[8:] {
-		m := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		v.add(m)
-	}
-	last := uint64(n) << 56
-	for i := range len(s) {
-		last |= uint64(s[i]) << (8 * i)
-	}
-	v.add(last)
-	v[2] ^= 0xff
-	for range 4 {
-		v.round()
-	}
-	return v[0] ^ v[1] ^ v[2] ^ v[3]
-}
-
-type sipState [4]uint64
-
-func (v *sipState) add(m uint64) {
-	v[3] ^= m
-	v.round()
-	v.round()
-	v[0] ^= m
-}
-
-func (v *sipState) round() {
-	v[0] += v[1]
-	v[1] = bits.RotateLeft64(v[1], 13) ^ v[0]
-	v[0] = bits.RotateLeft64(v[0], 32)
-	v[2] += v[3]
-	v[3] = bits.RotateLeft64(v[3], 16) ^ v[2]
-	v[0] += v[3]
-	v[3] = bits.RotateLeft64(v[3], 21) ^ v[0]
-	v[2] += v[1]
-	v[1] = bits.RotateLeft64(v[1], 17) ^ v[2]
-	v[2] = bits.RotateLeft64(v[2], 32)
-}
+// keyedHash is the hash of keys: nobody who does not know the seed of the disks can choose keys that meet.
+func keyedHash(key, variant string, seed [16]byte) uint64 { return index.Hash(seed, key, variant) }
 
 // mix spreads the bits of a number (the finaliser of MurmurHash3).
 func mix(h uint64) uint64 {
