@@ -257,7 +257,7 @@ func (s *Store) drop(entries []*entry) {
 }
 
 // Refresh implements [store.Store].
-func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
+func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.Epoch) bool {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
 	if s.closed {
@@ -272,7 +272,7 @@ func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
 		return false
 	}
 	fresh := *o
-	fresh.Response = head
+	fresh.Response, fresh.Born = head, born
 	id, ok := s.keep(&fresh)
 	if !ok {
 		return false
