@@ -150,6 +150,7 @@ func (l *Log) End(epoch store.Epoch) {
 // removed if it was [Gone] or [Stale]. What was purged up to then is forgotten, but for what fills under way need.
 func (l *Log) Swept(epoch store.Epoch) {
 	l.begun.mu.Lock()
+	epoch = min(epoch, l.Epoch())
 	for running := range l.begun.now {
 		epoch = min(epoch, running)
 	}
