@@ -204,7 +204,7 @@ func (b *purgeBuilder) siteNamed(text string) (cdn.SiteName, error) {
 	}
 	site, ok := b.owners[domain]
 	if !ok {
-		return "", fmt.Errorf("no site is called %s, and none has that domain; nearcast get sites lists them", domain)
+		return "", fmt.Errorf("no site is called %s, and none has that domain; nearcast get lists them", domain)
 	}
 	return site, nil
 }
