@@ -1,8 +1,8 @@
 package fsys
 
 import (
-	"errors"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -39,8 +39,8 @@ var calls = sync.Pool{New: func() any {
 // make makes the call on an open descriptor.
 func (c *call) make(raw syscall.RawConn, do func(fd uintptr)) error {
 	c.n, c.size, c.err = 0, 0, nil
-	if err := raw.Control(do); err != nil {
-		return closed(err)
+	if raw.Control(do) != nil { // the only reason it has
+		return os.ErrClosed
 	}
 	return c.err
 }
@@ -48,14 +48,6 @@ func (c *call) make(raw syscall.RawConn, do func(fd uintptr)) error {
 func (c *call) release() {
 	c.p, c.err = nil, nil
 	calls.Put(c)
-}
-
-// closed makes of what RawConn says of a closed file what a file says.
-func closed(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return os.ErrClosed
-	}
-	return err
 }
 
 // doReadCached goes on after a short read, to learn why it was one.
@@ -91,9 +83,15 @@ func (c *call) doStat(fd int) (int64, time.Time, error) {
 	return c.info.Size, time.Unix(c.info.Mtim.Unix()), err
 }
 
+// doPreallocate asks first, since the kernel would fill the disk before it says that there is no room.
 func (c *call) doPreallocate(fd int) error {
-	err := again(func() error { return unix.Fallocate(fd, 0, 0, c.off) })
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+	var s unix.Statfs_t
+	err := again(func() error { return unix.Fstatfs(fd, &s) })
+	if err == nil && s.Blocks > 0 && available(&s) < c.off {
+		return unix.ENOSPC
+	}
+	err = again(func() error { return unix.Fallocate(fd, 0, 0, c.off) })
+	if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
 		err = again(func() error { return unix.Ftruncate(fd, c.off) })
 	}
 	return err
@@ -104,11 +102,16 @@ func free(name string) (int64, error) {
 	if err := again(func() error { return unix.Statfs(name, &s) }); err != nil {
 		return 0, err
 	}
-	unit := int64(s.Frsize)
-	if unit == 0 { // before Linux 2.6
-		unit = int64(s.Bsize)
+	return available(&s), nil
+}
+
+// available returns the octets that an ordinary user may still take.
+func available(s *unix.Statfs_t) int64 {
+	unit := s.Frsize
+	if unit == 0 { // not every file system says
+		unit = s.Bsize
 	}
-	return int64(s.Bavail) * unit, nil
+	return int64(min(s.Bavail, math.MaxInt64/uint64(unit))) * unit
 }
 
 // again makes a call until no signal interrupts it.

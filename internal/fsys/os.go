@@ -79,7 +79,7 @@ func (OS) SyncDir(name string) error {
 	return err
 }
 
-// Free implements [FS]: what an ordinary user may still take.
+// Free implements [FS]. It leaves out what is reserved for root.
 func (OS) Free(name string) (int64, error) {
 	n, err := free(name)
 	if err != nil {
