@@ -83,21 +83,17 @@ func (s *Store) findOnce(l store.Lookup, hash uint64, count bool) (o *store.Obje
 // stored returns the heads of all that is stored of a key and variant, the newest first. Of some it could not be read what they are: unread.
 func (s *Store) stored(hash uint64, key cdn.CacheKey, variant string) (list, unread []*found) {
 	var room [8]entry
-	now := s.now()
 	for _, v := range s.volumes {
 		if v.dead() {
 			continue
 		}
 		for _, e := range v.index.Find(hash, room[:0]) {
-			if e.Expiry.Passed(now) {
-				continue
-			}
 			f, err := v.lookAt(e)
 			switch {
 			case err != nil:
 				v.spoiled(hash, e, err)
 				unread = append(unread, &found{volume: v, segment: v.at(e.Segment), entry: e, err: err})
-			case f.Header.Kind == record.Object && f.Is(key, variant) && !expired(f.Header.Expiry, now):
+			case f.Header.Kind == record.Object && f.Is(key, variant):
 				list = append(list, f)
 			}
 		}

@@ -36,7 +36,7 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	return true
 }
 
-var errUseless = errors.New("disk: the object has expired or is none")
+var errUseless = errors.New("disk: the object has no response")
 
 func (s *Store) put(v *volume, o *store.Object, hash uint64, fields http.Header) error {
 	expiry, c := s.classify(o)
@@ -44,7 +44,7 @@ func (s *Store) put(v *volume, o *store.Object, hash uint64, fields http.Header)
 	if err != nil {
 		return err
 	}
-	if expired(expiry, s.now()) || o.Response.Status == 0 {
+	if o.Response.Status == 0 {
 		return errUseless
 	}
 	l := store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}
