@@ -3,6 +3,7 @@ package index
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -127,4 +128,23 @@ func BenchmarkAll(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/count, "ns/entry")
+}
+
+// BenchmarkMemory is what a random access costs that has to wait for the one before it, in as much memory as an index of 10 million takes, for
+// comparison: a search is about one.
+func BenchmarkMemory(b *testing.B) {
+	r, err := mapped{}.take(174_000_000 / pageOctets * pageOctets)
+	if err != nil {
+		b.Fatal(err)
+	}
+	all, n := bucketsOf(r), uint64(1)
+	for i := range all {
+		all[i].place[0] = 1
+	}
+	before := cpu(b)
+	for b.Loop() {
+		n = hashOf(n + all[n>>32*uint64(len(all))>>32].place[0])
+	}
+	b.ReportMetric(float64(b.N)/(cpu(b)-before).Seconds()/1e6, "M/s/core")
+	runtime.KeepAlive(r)
 }

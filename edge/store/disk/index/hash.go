@@ -10,7 +10,7 @@ import (
 // seed: who does not know the seed cannot make two keys meet. What is hashed is the length of key in 8 octets, key, zeros up to a multiple of
 // 8, and variant; all numbers are little-endian, so it is the same on every machine. It does not allocate.
 func Hash(seed [16]byte, key, variant string) uint64 {
-	s := newSip(seed)
+	s := keyed(seed)
 	s = s.absorb(uint64(len(key)))
 	length := 8 + len(key) + -len(key)&7 + len(variant)
 	s, key = s.words(key)
@@ -27,7 +27,7 @@ func Hash(seed [16]byte, key, variant string) uint64 {
 // sip is the state of SipHash.
 type sip struct{ a, b, c, d uint64 }
 
-func newSip(seed [16]byte) sip {
+func keyed(seed [16]byte) sip {
 	k0, k1 := binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:])
 	return sip{k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573}
 }
