@@ -18,9 +18,12 @@ func (v *volume) rebuild() {
 	if err != nil {
 		v.fail(fmt.Errorf("reading what is on it: %w", err))
 	}
+	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool), tails: make(map[uint64][]record.Entry)}
+	for _, w := range tails {
+		b.tails[w.segment.number] = w.entries
+	}
 	rest := v.resume(tails)
 	close(v.ready)
-	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool)}
 	for _, g := range v.all() {
 		if v.dead() || v.store.isClosed() {
 			return
@@ -176,6 +179,7 @@ func (v *volume) complete(w *writer) {
 type rebuilding struct {
 	volume   *volume
 	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be read
+	tails    map[uint64][]record.Entry  // what was in those that were not sealed; what has been added since is in the index
 }
 
 // learn puts what is in a segment into the index.
@@ -188,9 +192,12 @@ func (b *rebuilding) learn(g *segment) {
 		return
 	}
 	defer g.leave()
-	entries, err := v.entries(g)
-	if err != nil {
-		v.misread(err)
+	entries, tail := b.tails[g.number]
+	if !tail {
+		var err error
+		if entries, err = v.entries(g); err != nil {
+			v.misread(err)
+		}
 	}
 	dead := b.replaced[g.number]
 	delete(b.replaced, g.number)
