@@ -75,9 +75,10 @@ func joinParts(startA int64, a store.Body, startB int64, b store.Body) (int64, s
 	return startA, a.Append(b.Cut(endA-startB, b.Len()))
 }
 
-// sliceAt returns the stored octets of a content from an offset on, as far as one slice goes.
-func (s *Server) sliceAt(o *store.Object, pos int64) (store.Body, bool) {
-	part, _ := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize)})
+// sliceAt returns the stored octets of a content from an offset on, as far as one slice goes; file says that they may be
+// in one.
+func (s *Server) sliceAt(o *store.Object, pos int64, file bool) (store.Body, bool) {
+	part, _ := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize), File: file})
 	if part == nil || pos < part.Start || pos >= part.Start+part.Body.Len() {
 		return store.Body{}, false
 	}

@@ -24,6 +24,9 @@ type source struct {
 	exact  bool            // upstream is to be asked for no more than what is missing
 	object *store.Object
 
+	held   store.Body // what was last got out of the store
+	heldAt int64      // where in the content it begins
+
 	reader *fill.Reader[*head] // nil if no fill is being read
 	from   int64               // where in the content the fill's body begins
 	empty  int                 // fills in a row that brought nothing
@@ -109,11 +112,13 @@ func (src *source) read(pos int64) ([]byte, error) {
 
 // stored returns octets that are in the store, nil if those at the offset are not.
 func (src *source) stored(pos int64) []byte {
-	body := src.object.Body.Cut(pos, src.object.Body.Len())
-	if src.object.Sliced {
-		body, _ = src.s.sliceAt(src.object, pos)
+	if !src.object.Sliced {
+		src.held, src.heldAt = src.object.Body, 0
+	} else if pos < src.heldAt || pos >= src.heldAt+src.held.Len() {
+		src.held, _ = src.s.sliceAt(src.object, pos, false)
+		src.heldAt = pos
 	}
-	for p := range body.Slice(0, body.Len()) {
+	for p := range src.held.Slice(pos-src.heldAt, src.held.Len()) {
 		return p
 	}
 	return nil

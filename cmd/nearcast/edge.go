@@ -131,7 +131,7 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 	if err != nil {
 		return err
 	}
-	defer gctune.Start()()
+	defer gctune.Start(0)()
 	cfg := edge.Config{
 		Node: r.node, Addr: f.listen, TLSAddr: f.tlsListen, Limits: f.limits, RAM: ram, AccessLog: f.accessLog,
 		Log: r.log, Registry: r.registry, Version: Version,
