@@ -80,7 +80,7 @@ func TestResidentMemory(t *testing.T) {
 	if r.Stats.Bytes < n/10*9 || r.Stats.Evictions == 0 {
 		t.Errorf("the store was not full: %+v", r.Stats)
 	}
-	if r.Resident > limit && !raceEnabled {
+	if r.Resident > limit && heapsize.Exact {
 		t.Errorf("%d bytes were resident, the limit is %d", r.Resident, limit)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 	"nearcast/edge/store/ram"
+	"nearcast/internal/heapsize"
 )
 
 // heap is what is in use of the heap, in bytes.
@@ -43,7 +44,7 @@ func share(t testing.TB, n int) (measured, said float64) {
 
 // TestShare: what is said of an object's share in index, maps and counters is what it is.
 func TestShare(t *testing.T) {
-	if raceEnabled {
+	if !heapsize.Exact {
 		t.Skip("the race detector takes memory too")
 	}
 	for _, n := range []int{20_000, 50_000, 100_000} {
@@ -66,7 +67,7 @@ func BenchmarkShare(b *testing.B) {
 
 // TestSize: the size of an object is the memory that it takes, whatever its body, and what its users remember of it.
 func TestSize(t *testing.T) {
-	if raceEnabled {
+	if !heapsize.Exact {
 		t.Skip("the race detector takes memory too")
 	}
 	const n = 3000

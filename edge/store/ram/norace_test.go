@@ -1,6 +1,0 @@
-//go:build !race
-
-package ram_test
-
-// raceEnabled says that the race detector takes memory too.
-const raceEnabled = false
