@@ -115,6 +115,9 @@ func (f *face) draw(s *Server, v view, h http.Header) {
 	status := f.response.Status
 	delete(h, "Content-Length")
 	delete(h, "Age")
+	if !v.tables.standalone {
+		dropTags(h)
+	}
 	appendMember(h, "Via", "1.1 "+s.name)
 	h["X-Cache"] = []string{wordHit}
 	_, dated := h["Date"]

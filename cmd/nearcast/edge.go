@@ -179,7 +179,7 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 		return err
 	}
 	cfg.Usable = func(n cdn.NodeName) bool { return pool.State(n).Usable() }
-	cfg.Secret = r.derive(forHop)
+	cfg.Secret, cfg.Dir = r.derive(forHop), f.dir
 	server, err := edge.New(cfg)
 	if err != nil {
 		return err

@@ -13,6 +13,9 @@ type Memo struct {
 	keeper Keeper // nil if nobody accounts for the memory
 	value  atomic.Value
 	size   atomic.Int64
+	// Checked and Softened are what package purge has last found out about the object, and in its hands.
+	Checked  atomic.Uint64
+	Softened atomic.Int64
 }
 
 // Keeper accounts for the memory of objects.

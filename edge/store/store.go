@@ -8,6 +8,7 @@ package store
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
@@ -32,8 +33,11 @@ type Object struct {
 	// Variant tells apart what is stored of the key by other things than fields that Vary names;
 	// empty for most.
 	Variant string
-	// Born is the newest purge that the node had applied when the fill that brought the object began.
+	// Born is the newest purge that the node had applied when the fill that brought the object, or validated it last, began.
 	Born Epoch
+	// Softened is when a soft purge has made the object stale, in what is handed out by a store that knows of purges; zero if
+	// none has. It is not stored.
+	Softened time.Time
 	// URL is the normal form of what was asked for, for purges that go by it: domain, path and query. Slices and
 	// what has been made of another object have none: they are found through that object only.
 	URL string
@@ -124,9 +128,9 @@ type Store interface { //nolint:interfacebloat // a cache of variants needs each
 	// that brought it, select. It may refuse, and reports whether it did not. When
 	// Put has returned true, Get finds the object.
 	Put(o *Object, fields http.Header) bool
-	// Refresh gives the object old a new head with the same body and reports whether
-	// old was still stored.
-	Refresh(old *Object, head *httpcache.Response) bool
+	// Refresh gives the object old a new head with the same body, makes it born at an epoch, that in which the validation
+	// began, and reports whether old was still stored.
+	Refresh(old *Object, head *httpcache.Response, born Epoch) bool
 	// Delete removes all objects of the key.
 	Delete(key cdn.CacheKey)
 	// Clear removes all objects.

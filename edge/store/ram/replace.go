@@ -6,10 +6,10 @@ import (
 )
 
 // Refresh implements [store.Store].
-func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
+func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.Epoch) bool {
 	return s.replace(old, sameContent, func(o *store.Object) *store.Object {
 		fresh := *o
-		fresh.Response, fresh.Memo = head, store.NewMemo(s)
+		fresh.Response, fresh.Born, fresh.Memo = head, born, store.NewMemo(s)
 		return &fresh
 	})
 }

@@ -1,0 +1,278 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"nearcast/edge/store/disk/record"
+)
+
+// rebuild learns what is on the disk. It reads the ends of all segments first, to find those that are to be filled further; then the entries of
+// each, newest first, since what is new is asked for most. In which order they come makes no difference to what is found: each record names those
+// that it has taken the place of.
+func (v *volume) rebuild() {
+	tails, err := v.survey()
+	if err != nil {
+		v.fail(fmt.Errorf("reading what is on it: %w", err))
+	}
+	rest := v.resume(tails)
+	close(v.ready)
+	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool)}
+	for _, g := range v.all() {
+		if v.dead() || v.store.isClosed() {
+			return
+		}
+		b.learn(g)
+	}
+	for _, w := range rest {
+		v.complete(w)
+	}
+	v.mu.Lock()
+	v.knowing = true
+	v.mu.Unlock()
+	poke(v.kick)
+}
+
+// survey opens all segments and returns those that have not been sealed, as writers without a buffer, the newest first.
+func (v *volume) survey() ([]*writer, error) {
+	numbers, err := v.list()
+	if err != nil {
+		return nil, err
+	}
+	var tails []*writer
+	for i := len(numbers) - 1; i >= 0 && !v.dead() && !v.store.isClosed(); i-- {
+		w, err := v.surveyOne(numbers[i])
+		if err != nil {
+			return nil, err
+		}
+		if w != nil {
+			tails = append(tails, w)
+		}
+	}
+	return tails, nil
+}
+
+// surveyOne opens a segment. One without anything in it is removed. Of one that has not been sealed it returns a writer.
+func (v *volume) surveyOne(number uint64) (*writer, error) {
+	g, err := v.adopt(number)
+	if g == nil || err != nil {
+		return nil, err
+	}
+	t, err := v.trailer(g)
+	switch {
+	case err == nil && t.Sealed:
+		v.mu.Lock()
+		g.sealed, g.expiry, g.tail = true, t.Expiry, t.Tail
+		v.mu.Unlock()
+		return nil, nil
+	case err == nil:
+		var entries []record.Entry
+		if entries, err = v.footer(g, t); err == nil {
+			return v.unsealed(g, class(t.Class), t.Tail, entries), nil
+		}
+	case errors.Is(err, record.ErrNone):
+	case errors.Is(err, record.ErrDamaged):
+		v.counts.damaged.Add(1)
+		v.log.Error("a segment's footer is damaged: it is read record by record", "segment", number)
+	default:
+		v.misread(err)
+		return nil, nil
+	}
+	entries, tail, c, err := v.scan(g)
+	if err != nil || len(entries) == 0 {
+		if err != nil && !errors.Is(err, record.ErrNone) && !errors.Is(err, record.ErrDamaged) {
+			v.misread(err)
+			return nil, nil
+		}
+		return nil, v.remove(g)
+	}
+	return v.unsealed(g, c, tail, entries), nil
+}
+
+// adopt takes up a segment file. It waits for a descriptor, if it has to.
+func (v *volume) adopt(number uint64) (*segment, error) {
+	for {
+		size, err := v.sizeOf(number)
+		if err == nil {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			g, err := v.newSegmentLocked(number, size)
+			if err == nil {
+				v.segments[number] = g
+			}
+			return g, err
+		}
+		if !transient(err) {
+			v.misread(err)
+			return nil, nil
+		}
+		v.log.Warn("a segment cannot be opened now", "error", err)
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-timer.C:
+		case <-v.store.done:
+			timer.Stop()
+			return nil, nil
+		}
+	}
+}
+
+func (v *volume) sizeOf(number uint64) (int64, error) {
+	f, err := v.fs.Open(v.segmentName(number))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return f.Size()
+}
+
+// unsealed makes a writer that could go on filling a segment.
+func (v *volume) unsealed(g *segment, c class, tail int64, entries []record.Entry) *writer {
+	if c >= classes {
+		c = long
+	}
+	w := &writer{segment: g, class: c, tail: tail, flushed: tail, base: tail, entries: entries}
+	for i := range entries {
+		w.age(entries[i].Kind, entries[i].Expiry)
+	}
+	return w
+}
+
+// resume has the lanes go on with the newest segments of their class, and returns the others, which are to be sealed.
+func (v *volume) resume(tails []*writer) (rest []*writer) {
+	for _, w := range tails {
+		l := &v.lanes[w.class]
+		if l.writer != nil || w.segment.size != v.segSize || !w.fits(record.Unit, 1) {
+			rest = append(rest, w)
+			continue
+		}
+		// The footer that Close wrote would hide what comes now.
+		if err := w.segment.write(make([]byte, record.TrailerSize), w.segment.size-record.TrailerSize); err != nil {
+			v.wrote(err)
+			rest = append(rest, w)
+			continue
+		}
+		w.buf = v.made(<-v.buffers)
+		w.segment.writer.Store(w)
+		l.writer = w
+	}
+	return rest
+}
+
+// complete seals a segment that is not filled further.
+func (v *volume) complete(w *writer) {
+	select {
+	case v.sealing <- struct{}{}:
+		defer func() { <-v.sealing }()
+		v.seal(w)
+	case <-v.store.done:
+	}
+}
+
+// rebuilding is one reading of a disk.
+type rebuilding struct {
+	volume   *volume
+	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be read
+}
+
+// learn puts what is in a segment into the index.
+func (b *rebuilding) learn(g *segment) {
+	v := b.volume
+	v.mu.Lock()
+	known := g.known
+	v.mu.Unlock()
+	if known || !g.enter() {
+		return
+	}
+	defer g.leave()
+	entries, err := v.entries(g)
+	if err != nil {
+		v.misread(err)
+	}
+	dead := b.replaced[g.number]
+	delete(b.replaced, g.number)
+	now := v.store.now()
+	for i := range entries {
+		e := &entries[i]
+		if e.Target.Segment != 0 {
+			b.replace(g, e)
+		}
+		if e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
+			v.discover(g, e)
+		}
+		if e.Flags&record.Blind != 0 && e.Kind != record.Also {
+			v.unveil(g, e)
+		}
+	}
+	v.mu.Lock()
+	g.known = true
+	v.mu.Unlock()
+}
+
+// replace takes out the record whose place another one has taken.
+func (b *rebuilding) replace(g *segment, e *record.Entry) {
+	v := b.volume
+	v.mu.Lock()
+	target := v.segments[e.Target.Segment]
+	read := target != nil && (target == g || target.known)
+	v.mu.Unlock()
+	switch {
+	case target == nil:
+	case read:
+		v.index.Remove(e.Hash, entry{Location: location(target, e.Target.Unit)}.Location)
+	default:
+		units := b.replaced[target.number]
+		if units == nil {
+			units = make(map[uint32]bool)
+			b.replaced[target.number] = units
+		}
+		units[e.Target.Unit] = true
+	}
+}
+
+// discover puts a record into the index, unless something that was written while it was not known takes its place.
+func (v *volume) discover(g *segment, e *record.Entry) {
+	at := v.indexEntry(g, e.Unit, int64(e.Units)*record.Unit, e.Flags, e.Expiry)
+	mu := v.store.stripe(e.Hash)
+	mu.Lock()
+	defer mu.Unlock()
+	if veils := v.store.blind.of(e.Hash); len(veils) > 0 {
+		if f, err := v.look(g, at); err == nil {
+			for i := range veils {
+				if veils[i].covers(f) {
+					v.insist(record.NewTombstone(veils[i].key, veils[i].variant, e.Hash, record.Place{Segment: g.number, Unit: e.Unit}))
+					return
+				}
+			}
+		}
+	}
+	if !v.index.Insert(e.Hash, at) {
+		v.counts.unindexed.Add(1)
+	}
+}
+
+// unveil has a record that was written before all was known, in an earlier run, take the place of those that are older.
+func (v *volume) unveil(g *segment, e *record.Entry) {
+	f, err := v.look(g, v.indexEntry(g, e.Unit, int64(e.Units)*record.Unit, e.Flags, e.Expiry))
+	if err != nil {
+		return
+	}
+	l := veil{seq: e.Seq, key: cacheKey(f.Key), variant: string(f.Variant)}
+	if e.Kind == record.Object {
+		if l.head, err = f.Response(); err != nil {
+			return
+		}
+	}
+	mu := v.store.stripe(e.Hash)
+	mu.Lock()
+	defer mu.Unlock()
+	v.store.blind.add(e.Hash, l)
+	list, _ := v.store.stored(e.Hash, l.key, l.variant)
+	for _, old := range list {
+		if l.covers(old) && old.volume.index.Remove(e.Hash, old.entry.Location) {
+			place := record.Place{Segment: old.segment.number, Unit: old.entry.Offset}
+			old.volume.insist(record.NewTombstone(l.key, l.variant, e.Hash, place))
+		}
+	}
+}

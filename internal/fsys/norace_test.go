@@ -1,0 +1,5 @@
+//go:build !race
+
+package fsys_test
+
+const raceDetector = false

@@ -1,0 +1,6 @@
+//go:build race
+
+package fsys_test
+
+// raceDetector makes sync.Pool forget.
+const raceDetector = true
