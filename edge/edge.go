@@ -60,8 +60,8 @@ type Config struct {
 	Certificates []tlscert.Pair
 	// Limits bound what visitors can hold. Zero fields mean defaults.
 	Limits Limits
-	// RAM is the budget for stored objects; fills on their way may take half as
-	// much again. Zero means 512 MiB. The largest object stored is an eighth of it.
+	// RAM is the budget for stored objects and fills on their way, which have an eighth of it; see [MemoryTarget] for what
+	// the process takes in all. Zero means 512 MiB. The largest object stored is an eighth of it.
 	RAM cdn.Size
 	// Dir is the directory for what must survive a restart: the purges that have been applied. It is made if it is not there.
 	// Empty keeps them in memory.
@@ -135,7 +135,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	objects, err := ram.New(ram.Config{Budget: budget})
+	objects, err := ram.New(ram.Config{Budget: budget - budget/fillShare})
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -144,7 +144,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, name: string(cfg.Node), loopID: string(cfg.Node), log: cfg.Log, now: cfg.Now,
 		purges: purges, store: purge.Over(objects, purges), maxBody: budget / 8,
-		fills:    fill.NewGroup[*head](fill.Limits{Keep: budget / 8, Budget: max(budget/2, 1<<20), Window: fillWindow, Fills: fills, PerClient: perClient, Patience: fillPatience}),
+		fills:    fill.NewGroup[*head](fill.Limits{Keep: budget / 8, Budget: max(budget/fillShare, 1<<20), Window: fillWindow, Fills: fills, PerClient: perClient, Patience: fillPatience}),
 		unshared: fill.NewMemory(hitForMiss, hitForMissKeys),
 		parents:  parentTransport(),
 	}

@@ -8,7 +8,6 @@ package store
 import (
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"nearcast/cdn"
@@ -62,16 +61,6 @@ type Object struct {
 	Doubtful bool
 }
 
-// Memo holds what its users have worked out about a stored object, until the object is replaced. Its zero value is
-// empty. The memory of what it holds is estimated in [Object.Size]: it must be no more than a few times
-// the head.
-type Memo struct {
-	atomic.Value
-	// Checked and Softened are what package purge has last found out about the object, and in its hands.
-	Checked  atomic.Uint64
-	Softened atomic.Int64
-}
-
 // SliceSize is how much of a content one slice holds at most, in octets. Slice n begins
 // at n times SliceSize.
 const SliceSize = 1 << 20
@@ -97,18 +86,6 @@ func AppendCodedKey(dst []byte, id ID, coding string) []byte {
 func (o *Object) Same(p *Object) bool {
 	return o.ID == p.ID && o.Response == p.Response && o.Start == p.Start && o.Body.same(p.Body)
 }
-
-// Size is the memory that the object takes, in bytes. A body in a file takes none.
-func (o *Object) Size() int64 {
-	head := int64(3*o.Response.Size()+len(o.Key)+len(o.URL)+8*len(o.Tags)) + overhead
-	if !o.Body.InMemory() {
-		return head
-	}
-	return o.Body.Len() + head
-}
-
-// overhead is an object's share of indexes, lists and counters, in bytes: an estimate.
-const overhead = 512
 
 // Lookup says which object is looked for.
 type Lookup struct {
