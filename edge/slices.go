@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"net/http"
+
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
@@ -43,7 +45,7 @@ func (c *slicer) flush() {
 }
 
 // sliceHead is the head of a slice: it has none of its own.
-var sliceHead = new(httpcache.Response) //nolint:gochecknoglobals // immutable
+var sliceHead = &httpcache.Response{Status: http.StatusOK} //nolint:gochecknoglobals // immutable
 
 // putSlice stores octets of one slice, together with those that are there already if the two meet.
 func (s *Server) putSlice(o *store.Object, start int64, body store.Body) {

@@ -44,7 +44,7 @@ const stripes = 256
 // stripe is what the changes of some keys are done under.
 type stripe struct {
 	mu      sync.Mutex
-	version atomic.Uint64 // grows with mu held, whenever something of the keys changes
+	version atomic.Uint64 // grows with mu held, once something of the keys has changed
 }
 
 // New returns a store.
@@ -78,8 +78,18 @@ func (s *Store) stripe(key cdn.CacheKey) *stripe {
 func (s *Store) change(key cdn.CacheKey) (done func()) {
 	st := s.stripe(key)
 	st.mu.Lock()
-	st.version.Add(1)
-	return st.mu.Unlock
+	return func() {
+		st.version.Add(1)
+		st.mu.Unlock()
+	}
+}
+
+// Version changes whenever what is stored of a key does, other than to make room, and now and then besides.
+func (s *Store) Version(key cdn.CacheKey) uint64 { return s.stripe(key).version.Load() }
+
+// OnDisk reports whether something may be stored on disk under a key. It reads nothing.
+func (s *Store) OnDisk(key cdn.CacheKey) bool {
+	return s.disk != nil && s.disk.Has(store.Lookup{Key: key})
 }
 
 // Get implements [store.Store].
