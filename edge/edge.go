@@ -148,6 +148,9 @@ func New(cfg Config) (*Server, error) {
 		unshared: fill.NewMemory(hitForMiss, hitForMissKeys),
 		parents:  parentTransport(),
 	}
+	if cfg.Node != "" {
+		purges.Hold()
+	}
 	s.begun.raise(purges.Applied())
 	s.applied.raise(purges.Applied())
 	s.closing, s.close = context.WithCancel(context.Background())

@@ -185,7 +185,7 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 		return err
 	}
 	feed, err := r.follow(&f.nodeFlags, cdn.RoleEdge, feedclient.Config{
-		OnSnapshot: server.Apply, OnPurge: server.Purge, OnPurgeGap: server.PurgeAll, Explain: server.Explain,
+		OnSnapshot: server.Apply, OnPurge: server.Purge, OnPurgeGap: server.PurgeAll, OnCaughtUp: server.CaughtUp, Explain: server.Explain,
 	})
 	if err != nil {
 		return err
