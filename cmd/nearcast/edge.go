@@ -133,7 +133,7 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 	}
 	defer gctune.Start()()
 	cfg := edge.Config{
-		Node: r.node, Addr: f.listen, TLSAddr: f.tlsListen, Limits: f.limits, RAM: ram, AccessLog: f.accessLog,
+		Node: r.node, Addr: f.listen, TLSAddr: f.tlsListen, Limits: f.limits, RAM: ram, Dir: f.dir, AccessLog: f.accessLog,
 		Log: r.log, Registry: r.registry, Version: Version,
 	}
 	if cfg.Certificates, err = f.certificates(); err != nil {
@@ -179,7 +179,7 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 		return err
 	}
 	cfg.Usable = func(n cdn.NodeName) bool { return pool.State(n).Usable() }
-	cfg.Secret, cfg.Dir = r.derive(forHop), f.dir
+	cfg.Secret = r.derive(forHop)
 	server, err := edge.New(cfg)
 	if err != nil {
 		return err

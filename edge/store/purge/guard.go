@@ -43,7 +43,7 @@ func (l *Log) Release() { l.held.Store(0) }
 // Look returns what the judgement leaves of a stored object: itself if it is [Good], a copy with Softened set if it is [Stale],
 // nil if it is [Gone].
 func (l *Log) Look(o *store.Object) *store.Object {
-	if held := l.held.Load(); held != 0 && o.Born < store.Epoch(held) && o.Key[0] != 0 {
+	if held := l.held.Load(); held != 0 && o.Born < store.Epoch(held) && !inner(o.Key) {
 		return nil
 	}
 	switch v, at := l.judge(o); v {

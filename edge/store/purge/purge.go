@@ -264,11 +264,14 @@ func (l *Log) judge(o *store.Object) (Verdict, int64) {
 			return Stale, m.Softened.Load()
 		}
 	}
-	if strings.HasPrefix(string(o.Key), "\x00") {
-		return Good, 0 // it is found through another object only
+	if inner(o.Key) {
+		return Good, 0
 	}
 	return l.compare(o, store.Epoch(now))
 }
+
+// inner reports whether an object is found through another one only, so that judging that one is enough.
+func inner(key cdn.CacheKey) bool { return strings.HasPrefix(string(key), "\x00") }
 
 // compare is judge for an object that has not been compared with everything yet.
 func (l *Log) compare(o *store.Object, now store.Epoch) (Verdict, int64) {
