@@ -335,6 +335,103 @@ func TestPurge(t *testing.T) {
 	}
 }
 
+// TestPurgeScopes: what a request becomes in the log, as the nodes get it.
+func TestPurgeScopes(t *testing.T) {
+	p := startPlane(t, t.TempDir())
+	p.apply(t, shop)
+	var mu sync.Mutex // guards the following
+	var got cdn.Purge
+	edge := startFollower(t, p.NATSURL(), "ams-1", t.TempDir(), func(cfg *feedclient.Config) {
+		cfg.OnPurge = func(purge cdn.Purge) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = purge
+		}
+	})
+	regional := startFollower(t, p.NATSURL(), "fra-1", t.TempDir())
+	eventually(t, "caught up", func() bool { return edge.CaughtUp() && regional.CaughtUp() })
+	for _, tt := range []struct {
+		name string
+		req  wire.PurgeRequest
+		want []cdn.Scope
+	}{
+		{
+			"directories", wire.PurgeRequest{Directories: []string{"http://www.shop.example/%69mg/", "https://WWW.shop.example/img/", "http://www.shop.example"}},
+			[]cdn.Scope{{Kind: cdn.ScopeDir, Site: "shop", Domain: "www.shop.example", Path: "/img/"}, {Kind: cdn.ScopeDir, Site: "shop", Domain: "www.shop.example", Path: "/"}},
+		},
+		{
+			"tags by site", wire.PurgeRequest{Tags: []string{"a", "Two words", "a"}, Site: "shop"},
+			[]cdn.Scope{{Kind: cdn.ScopeTag, Site: "shop", Tag: "a"}, {Kind: cdn.ScopeTag, Site: "shop", Tag: "Two words"}},
+		},
+		{"tag by domain, soft", wire.PurgeRequest{Tags: []string{"a"}, Site: "WWW.shop.example", Soft: true}, []cdn.Scope{{Kind: cdn.ScopeTag, Site: "shop", Tag: "a"}}},
+		{"regular expression of a site", wire.PurgeRequest{Regexps: []string{`\.png$`}, Site: "shop"}, []cdn.Scope{{Kind: cdn.ScopeRegexp, Site: "shop", Regexp: `\.png$`}}},
+		{
+			"regular expression of a domain", wire.PurgeRequest{Regexps: []string{"x"}, Domain: "www.shop.example"},
+			[]cdn.Scope{{Kind: cdn.ScopeRegexp, Site: "shop", Domain: "www.shop.example", Regexp: "x"}},
+		},
+		{"site", wire.PurgeRequest{WholeSite: true, Site: "shop", Soft: true}, []cdn.Scope{{Kind: cdn.ScopeSite, Site: "shop"}}},
+	} {
+		tt.req.Wait = true
+		r, err := p.api.Purge(t.Context(), tt.req)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		mu.Lock()
+		if diff := cmp.Diff(tt.want, got.Scopes); diff != "" || got.Soft != tt.req.Soft || got.Revision != r.Revision || len(got.Targets) > 0 {
+			t.Errorf("%s: revision %d of %d, soft %v, differences (-want +got):\n%s", tt.name, got.Revision, r.Revision, got.Soft, diff)
+		}
+		mu.Unlock()
+	}
+}
+
+// TestBadPurge: every mistake is told, where it is and how to mend it.
+func TestBadPurge(t *testing.T) {
+	p := startPlane(t, t.TempDir())
+	p.apply(t, shop)
+	many := make([]string, 1001)
+	for _, tt := range []struct {
+		req  wire.PurgeRequest
+		want []string
+	}{
+		{wire.PurgeRequest{}, []string{"covers nothing"}},
+		{wire.PurgeRequest{Site: "shop"}, []string{"covers nothing"}},
+		{wire.PurgeRequest{URLs: many}, []string{"at most 1000 URLs, not 1001"}},
+		{wire.PurgeRequest{Site: "shop", Tags: many[:257]}, []string{"at most 256", "not 257"}},
+		{
+			wire.PurgeRequest{Directories: []string{"http://www.shop.example/img", "http://www.shop.example/img/?x", "http://other.example/", "img/"}},
+			[]string{
+				`directories[0]: directory "http://www.shop.example/img" does not end in "/": want "http://www.shop.example/img/"`,
+				`directories[1]: `, `leave out "?x"`, `directories[2]: no site has the domain other.example`, `directories[3]: URL "img/": want "http://"`,
+			},
+		},
+		{wire.PurgeRequest{Tags: []string{"a"}}, []string{"site: name the site"}},
+		{wire.PurgeRequest{Tags: []string{"", " a", "\u00e9"}, Site: "nobody"}, []string{"site: no site is called nobody", "tags[0]: a tag is empty", "tags[1]: ", "space", "tags[2]: ", "not printable ASCII"}},
+		{
+			wire.PurgeRequest{Regexps: []string{"/a(b", "http://www.shop.example/a", strings.Repeat("x", 513), ""}, Site: "shop"},
+			[]string{"regexps[0]: ", "missing closing )", "(at octet 0)", "regexps[1]: ", "leave out scheme and domain", "regexps[2]: ", "1 to 512 octets", "regexps[3]: "},
+		},
+		{wire.PurgeRequest{Regexps: []string{"x[z-a]"}, Site: "shop"}, []string{"invalid character class range: `z-a` (at octet 2)"}},
+		{wire.PurgeRequest{Regexps: []string{"x"}, Domain: "other.example"}, []string{"domain: no site has the domain other.example"}},
+		{wire.PurgeRequest{Tags: []string{"x"}, Domain: "www.shop.example"}, []string{"only regular expressions are restricted to a domain; name the site, shop"}},
+		{wire.PurgeRequest{WholeSite: true, Site: "a b"}, []string{"site: "}},
+	} {
+		_, err := p.api.Purge(t.Context(), tt.req)
+		if cdn.KindOf(err) != cdn.Invalid {
+			t.Errorf("%.100v: %v, want invalid", tt.req, err)
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%.100v:\n%v\nwant %q in it", tt.req, err, want)
+			}
+		}
+	}
+	if st, err := p.api.Status(t.Context()); err != nil || st.PurgeHead != 0 {
+		t.Errorf("the refused ones have left revision %d, %v", st.PurgeHead, err)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	health := &cdn.RouteTable{Nodes: []cdn.NodeHealth{{Node: "fra-1", State: cdn.StateDown}}}
 	p := startPlane(t, t.TempDir(), func(cfg *control.Config) { cfg.Health = func() *cdn.RouteTable { return health } })

@@ -164,6 +164,9 @@ func New(cfg Config) (*Server, error) {
 	if err := s.openStorage(budget); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
+	if cfg.Node != "" {
+		s.purges.Hold()
+	}
 	s.begun.raise(s.purges.Applied())
 	s.applied.raise(s.purges.Applied())
 	s.hitStatus = cacheStatus{hit: true}.format(s.name) + "; ttl="

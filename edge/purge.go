@@ -113,6 +113,10 @@ func (s *Server) detach(p *cdn.Purge, epoch store.Epoch) {
 	})
 }
 
+// CaughtUp says that all purges have been applied that came while the node was away. Until then a node of a fleet serves nothing
+// that it had stored before it was started.
+func (s *Server) CaughtUp() { s.purges.Release() }
+
 // PurgeAll removes everything that is stored, in the sense of [Server.Purge]. It makes good for all purges up to
 // the revision; zero says nothing about that.
 func (s *Server) PurgeAll(revision cdn.Revision) {

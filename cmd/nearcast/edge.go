@@ -203,13 +203,13 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 		return err
 	}
 	cfg.Usable = func(n cdn.NodeName) bool { return pool.State(n).Usable() }
-	cfg.Secret, cfg.Dir = r.derive(forHop), f.dir
+	cfg.Secret = r.derive(forHop)
 	server, err := edge.New(cfg)
 	if err != nil {
 		return err
 	}
 	feed, err := r.follow(&f.nodeFlags, cdn.RoleEdge, feedclient.Config{
-		OnSnapshot: server.Apply, OnPurge: server.Purge, OnPurgeGap: server.PurgeAll, Explain: server.Explain,
+		OnSnapshot: server.Apply, OnPurge: server.Purge, OnPurgeGap: server.PurgeAll, OnCaughtUp: server.CaughtUp, Explain: server.Explain,
 	})
 	if err != nil {
 		return err

@@ -50,6 +50,9 @@ type Config struct {
 	// before the call is stale. It gets the revision up to which that makes good, zero if that is not
 	// known yet. Not called at the same time as OnPurge. Nil ignores it.
 	OnPurgeGap func(cdn.Revision)
+	// OnCaughtUp is called once, when the client has been at the head of the purge log for the first time: the node has all
+	// purges now that came while it was away. Nil ignores it.
+	OnCaughtUp func()
 	// Explain says what the node would do with a GET; its Node is
 	// filled in here. Nil does not listen for questions.
 	Explain func(cdn.Question) cdn.Explanation
@@ -74,6 +77,9 @@ func (cfg *Config) check() error {
 	}
 	if cfg.OnPurge == nil {
 		cfg.OnPurge = func(cdn.Purge) {}
+	}
+	if cfg.OnCaughtUp == nil {
+		cfg.OnCaughtUp = func() {}
 	}
 	if cfg.OnPurgeGap == nil {
 		cfg.OnPurgeGap = func(cdn.Revision) {}

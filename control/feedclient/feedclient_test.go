@@ -181,6 +181,31 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
+// TestOnCaughtUp: it is called once, when what came while the client was away has been applied.
+func TestOnCaughtUp(t *testing.T) {
+	const caughtUp = 1000
+	s := openStore(t)
+	startFeed(t, s)
+	var before, after events
+	dir := t.TempDir()
+	c := newClient(t, config(s.URL(), dir, &before))
+	stop := run(t, c.Run)
+	eventually(t, "caught up", c.CaughtUp)
+	stop()
+	appendPurge(t, s)
+	appendPurge(t, s)
+	cfg := config(s.URL(), dir, &after)
+	cfg.OnCaughtUp = func() { after.add(caughtUp) }
+	c = newClient(t, cfg)
+	run(t, c.Run)
+	eventually(t, "caught up", func() bool { return slices.Contains(after.all(), caughtUp) })
+	appendPurge(t, s)
+	eventually(t, "applied", func() bool { return c.Revision() == 3 })
+	if got := after.all(); !slices.Equal(got, []cdn.Revision{1, 2, caughtUp, 3}) {
+		t.Errorf("events %v", got)
+	}
+}
+
 func truncate(t *testing.T, s *store.Store) {
 	t.Helper()
 	js, err := jetstream.New(s.Conn())

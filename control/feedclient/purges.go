@@ -75,6 +75,7 @@ func (s *session) syncPurges(ctx context.Context) error {
 		}
 	}
 	if !s.c.caught.Swap(true) {
+		s.c.cfg.OnCaughtUp()
 		s.c.cfg.Log.InfoContext(ctx, "all purges are applied", "revision", s.c.Revision())
 	}
 	return nil

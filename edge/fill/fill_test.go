@@ -318,6 +318,53 @@ func TestDetachAll(t *testing.T) {
 	})
 }
 
+// TestDetachIf: the fills that are covered, by key or by head, end unseen; the others are joined and commit as ever.
+func TestDetachIf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](roomy())
+		defer g.Close()
+		release := make(chan struct{})
+		var commits atomic.Int32
+		start := func(key cdn.CacheKey, known bool) (started bool) {
+			r, started, _ := g.Join(key, ask(true, anything), func() fill.Run[string] {
+				return func(_ context.Context, f *one) {
+					if known {
+						f.Announce("head of "+string(key), true)
+					}
+					<-release
+					if !known {
+						f.Announce("late", true)
+					}
+					f.Finish(io.EOF)
+					f.Commit(func() { commits.Add(1) })
+				}
+			})
+			synctest.Wait()
+			t.Cleanup(r.Close)
+			return started
+		}
+		for key, known := range map[cdn.CacheKey]bool{"by head": true, "by key": false, "neither": true, "unknown": false} {
+			start(key, known)
+		}
+		g.DetachIf(func(key cdn.CacheKey, head string) bool {
+			return key == "by key" && head == "" || head == "head of by head"
+		})
+		for key, want := range map[cdn.CacheKey]bool{"neither": false, "unknown": false, "by head": true, "by key": true} {
+			if got := start(key, true); got != want {
+				t.Errorf("%s: a newcomer's fill is its own: %v, want %v", key, got, want)
+			}
+		}
+		if n := g.Running(); n != 6 {
+			t.Errorf("%d fills are running, want 6", n)
+		}
+		close(release)
+		synctest.Wait()
+		if n, m := g.Running(), commits.Load(); n != 0 || m != 4 {
+			t.Errorf("%d fills are running at the end, %d have committed; want 0 and 4", n, m)
+		}
+	})
+}
+
 // TestUnshared: who waited for a head that is not for sharing is told at once; a
 // newcomer does not even find the fill.
 func TestUnshared(t *testing.T) {

@@ -39,6 +39,40 @@ func TestAfterError(t *testing.T) {
 	}
 }
 
+// TestExpired: a response that the operator has declared stale is so from that moment on, unless it was before.
+func TestExpired(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		control      string
+		expired, now int // seconds after the response
+		disconnected bool
+		verdict      httpcache.Verdict
+		ttl          time.Duration
+		standsIn     bool
+	}{
+		{"at once", "max-age=60", 10, 10, false, httpcache.Revalidate, 0, false},
+		{"a while ago", "max-age=60", 10, 15, false, httpcache.Revalidate, -5 * time.Second, false},
+		{"by a clock that is ahead", "max-age=60", 20, 15, false, httpcache.Revalidate, 0, false},
+		{"stale anyway", "max-age=60", 70, 80, false, httpcache.Revalidate, -20 * time.Second, false},
+		{"within a window", "max-age=60, stale-while-revalidate=6, stale-if-error=6", 10, 15, false, httpcache.Stale, -5 * time.Second, true},
+		{"behind it", "max-age=60, stale-while-revalidate=6, stale-if-error=6", 10, 16, false, httpcache.Revalidate, -6 * time.Second, false},
+		{"disconnected", "max-age=60", 10, 15, true, httpcache.Revalidate, -5 * time.Second, true},
+		{"must not be used", "max-age=60, must-revalidate, stale-while-revalidate=6, stale-if-error=6", 10, 15, true, httpcache.Revalidate, -5 * time.Second, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := response(200, "Cache-Control: "+tt.control)
+			p := httpcache.Policy{Expired: after(tt.expired)}
+			d := httpcache.Decide(after(tt.now), get(), r, p)
+			if d.Verdict != tt.verdict || d.TTL != tt.ttl {
+				t.Errorf("Decide() = %v, %v to live; want %v, %v", d.Verdict, d.TTL, tt.verdict, tt.ttl)
+			}
+			if got := httpcache.AfterErrorFor(after(tt.now), get(), r, p, tt.disconnected); got != tt.standsIn {
+				t.Errorf("AfterErrorFor() = %v, want %v", got, tt.standsIn)
+			}
+		})
+	}
+}
+
 // TestAfterErrorFor: RFC 5861 section 4 and RFC 9111 section 5.2.1, 65 s after a response that
 // was fresh for 60.
 func TestAfterErrorFor(t *testing.T) {

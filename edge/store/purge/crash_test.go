@@ -29,7 +29,6 @@ type story struct {
 	t         *testing.T
 	log       *purge.Log
 	witnesses []witness
-	fresh     *store.Object // born after all that is certainly on disk
 	rng       *rand.Rand
 }
 

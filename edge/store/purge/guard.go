@@ -33,9 +33,19 @@ func (g guard) Peek(l store.Lookup) *store.Object {
 	return nil
 }
 
+// Hold makes [Log.Look] hold back what was stored before Open, until [Log.Release]: purges that came meanwhile may be missing
+// yet. [Log.Judge] does not care: what is held back is not gone.
+func (l *Log) Hold() { l.held.Store(l.opened) }
+
+// Release ends a Hold.
+func (l *Log) Release() { l.held.Store(0) }
+
 // Look returns what the judgement leaves of a stored object: itself if it is [Good], a copy with Softened set if it is [Stale],
 // nil if it is [Gone].
 func (l *Log) Look(o *store.Object) *store.Object {
+	if held := l.held.Load(); held != 0 && o.Born < store.Epoch(held) && !inner(o.Key) {
+		return nil
+	}
 	switch v, at := l.judge(o); v {
 	case Good:
 		return o

@@ -1,6 +1,7 @@
 package purge
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,6 +119,19 @@ type counted struct {
 	key    cdn.CacheKey
 }
 
+// digest stands for a counted in less memory. No two have the same: it is as long as that takes.
+type digest [16]byte
+
+func (c *counted) digest() digest {
+	r := record{kind: kindKey, soft: c.soft, key: c.key}
+	if c.key == "" {
+		r = record{kind: kindPurge, soft: c.soft, targets: []cdn.Target{c.target}, scopes: []cdn.Scope{c.scope}}
+	}
+	var short [512]byte
+	sum := sha256.Sum256(appendRecord(short[:0], &r, 0))
+	return digest(sum[:])
+}
+
 // minRewrite is how many items a journal has at least before it is looked through.
 const minRewrite = 4096
 
@@ -139,7 +153,7 @@ func (l *Log) trim() {
 // compact writes the journal anew without what later items supersede, and with what is not younger than cut folded into
 // whole sites. The old one stays if that fails.
 func (l *Log) compact(cut store.Epoch) error {
-	newest := make(map[counted]store.Epoch)
+	newest := make(map[digest]store.Epoch)
 	floor := max(l.table.everything(), l.swept)
 	each := func(f func(r *record, id counted)) error {
 		return l.journal.each(func(r *record) error {
@@ -149,7 +163,7 @@ func (l *Log) compact(cut store.Epoch) error {
 			return nil
 		})
 	}
-	if err := each(func(r *record, id counted) { newest[id] = max(newest[id], r.epoch) }); err != nil {
+	if err := each(func(r *record, id counted) { d := id.digest(); newest[d] = max(newest[d], r.epoch) }); err != nil {
 		return err
 	}
 	era := l.Epoch() >> eraShift << eraShift
@@ -169,7 +183,7 @@ func (l *Log) compact(cut store.Epoch) error {
 }
 
 // putItems writes each item that is the newest of its kind, those of one record together.
-func (l *Log) putItems(put func(*record) error, each func(func(*record, counted)) error, newest map[counted]store.Epoch) error {
+func (l *Log) putItems(put func(*record) error, each func(func(*record, counted)) error, newest map[digest]store.Epoch) error {
 	var out record
 	var failed error
 	flush := func() {
@@ -178,10 +192,11 @@ func (l *Log) putItems(put func(*record) error, each func(func(*record, counted)
 		}
 	}
 	err := each(func(r *record, id counted) {
-		if newest[id] != r.epoch {
+		d := id.digest()
+		if newest[d] != r.epoch {
 			return
 		}
-		delete(newest, id)
+		delete(newest, d) // a record may have it twice
 		k := kindPurge
 		if id.key != "" {
 			k = kindKey

@@ -70,12 +70,14 @@ type Config struct {
 
 // Log is the purges that a node has applied. Its methods may be called at any time from any goroutine.
 type Log struct {
-	cfg   Config
-	log   *slog.Logger
-	epoch atomic.Uint64 // newest that has been given out; stored after the table has what it is for
-	table table
-	stats counts
-	begun begun
+	cfg    Config
+	log    *slog.Logger
+	epoch  atomic.Uint64 // newest that has been given out; stored after the table has what it is for
+	table  table
+	stats  counts
+	begun  begun
+	opened uint64        // the epoch at the end of Open
+	held   atomic.Uint64 // what was born before it is held back; zero for nothing
 
 	writing  sync.Mutex // guards the following; taken before table.mu
 	journal  journal
@@ -111,6 +113,7 @@ func Open(cfg Config) (*Log, error) {
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("opening the purge log: %w", err)
 	}
+	l.opened = l.epoch.Load()
 	return l, nil
 }
 
@@ -261,11 +264,14 @@ func (l *Log) judge(o *store.Object) (Verdict, int64) {
 			return Stale, m.Softened.Load()
 		}
 	}
-	if strings.HasPrefix(string(o.Key), "\x00") {
-		return Good, 0 // it is found through another object only
+	if inner(o.Key) {
+		return Good, 0
 	}
 	return l.compare(o, store.Epoch(now))
 }
+
+// inner reports whether an object is found through another one only, so that judging that one is enough.
+func inner(key cdn.CacheKey) bool { return strings.HasPrefix(string(key), "\x00") }
 
 // compare is judge for an object that has not been compared with everything yet.
 func (l *Log) compare(o *store.Object, now store.Epoch) (Verdict, int64) {

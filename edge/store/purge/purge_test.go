@@ -388,6 +388,33 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestHold: until it is known what was purged meanwhile, what an earlier process has stored is held back, and only that.
+func TestHold(t *testing.T) {
+	path := t.TempDir()
+	l := open(t, purge.Config{Dir: path}, shop())
+	old := object(l, "shop", "http://a.example/")
+	apply(t, l, urls("http://a.example/x"))
+	late := object(l, "shop", "http://a.example/")
+	l.Close()
+	l = open(t, purge.Config{Dir: path}, shop())
+	l.Hold()
+	fresh := object(l, "shop", "http://a.example/")
+	for _, o := range []*store.Object{old, late} {
+		if l.Look(o) != nil || l.Judge(o) != purge.Good {
+			t.Errorf("born at %d: handed out, or judged", o.Born)
+		}
+	}
+	if l.Look(fresh) != fresh {
+		t.Error("what this process has stored is held back")
+	}
+	l.Release()
+	for _, o := range []*store.Object{old, late, fresh} {
+		if l.Look(o) != o {
+			t.Errorf("born at %d: still held back", o.Born)
+		}
+	}
+}
+
 func TestBounds(t *testing.T) {
 	path := t.TempDir()
 	cfg := purge.Config{Dir: path, Entries: 64, Regexps: 4}
