@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"nearcast/cdn"
 	"nearcast/internal/fsys"
 )
 
@@ -29,6 +30,7 @@ type journal struct {
 	durable int64     // of that, what has been synced
 	items   int       // see record.items
 	lost    []record  // that could not be written
+	unsafe  bool      // a power cut may put an older file in the place of this one
 	buffer  []byte
 }
 
@@ -44,7 +46,7 @@ func (j *journal) append(r *record, sync bool) error {
 	switch {
 	case j.dir == "":
 		j.memory, j.durable = append(j.memory, j.buffer...), size
-	case len(j.lost) > 0 || j.file == nil:
+	case len(j.lost) > 0 || j.unsafe || j.file == nil:
 		return errors.New("what came before it is not on disk")
 	default:
 		if _, err := j.file.WriteAt(j.buffer, j.size); err != nil {
@@ -55,10 +57,21 @@ func (j *journal) append(r *record, sync bool) error {
 				return err
 			}
 			j.durable = size
+			if err := j.mark(); err != nil {
+				return err
+			}
 		}
 	}
 	j.size, j.items = size, j.items+r.items()
 	return nil
+}
+
+// mark writes down how much of the file is durable, so that damage before that is not taken for unfinished writing. The mark itself
+// becomes durable with the next sync: until then it may be missing after a power cut, which is no harm.
+func (j *journal) mark() error {
+	mark := appendRecord(nil, &record{kind: kindMark, revision: cdn.Revision(j.durable)}, 0)
+	_, err := j.file.WriteAt(mark, markAt)
+	return err
 }
 
 // reader returns the octets of the records.
@@ -71,7 +84,7 @@ func (j *journal) reader() io.ReaderAt {
 
 // each calls f with each record, those that could not be written last.
 func (j *journal) each(f func(r *record) error) error {
-	end, err := scan(j.reader(), j.size, f)
+	end, err := scan(j.reader(), j.size, true, f)
 	if err == nil && end != j.size {
 		err = errDamaged
 	}
@@ -92,29 +105,33 @@ func (j *journal) open() (size int64, err error) {
 		return 0, err
 	}
 	if j.file, err = j.fs.Open(j.path(fileName)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.Join(err, j.fs.SyncDir(filepath.Dir(j.dir))) // the directory may be new
+		}
 		return 0, err
 	}
 	return j.file.Size()
 }
 
 // replace puts a new file with records in place of the old one. write gets a function that takes them. After an error
-// the old one, if any, is still there.
+// the old one, if any, is still in use, or nothing more is written before another call succeeds.
 func (j *journal) replace(write func(put func(r *record) error) error) error {
 	next := journal{fs: j.fs, dir: j.dir}
 	err := next.create(write)
 	if err == nil && j.dir != "" {
 		err = j.fs.Rename(j.path(newName), j.path(fileName))
 	}
-	if err == nil && j.dir != "" {
-		err = j.fs.SyncDir(j.dir)
-	}
 	if err != nil {
 		next.close() //nolint:errcheck // the first error is the one to report
 		return err
 	}
+	if j.dir != "" {
+		err = j.fs.SyncDir(j.dir)
+	}
 	j.close() //nolint:errcheck // everything in it is in the new one
 	*j = next
-	return nil
+	j.unsafe = err != nil
+	return err
 }
 
 // create writes a file under the new name and syncs it.
@@ -139,6 +156,9 @@ func (j *journal) create(write func(put func(r *record) error) error) (err error
 		return nil
 	}
 	err = write(func(r *record) error {
+		if j.size+int64(len(batch)) == markAt {
+			batch = appendRecord(batch, &record{kind: kindMark}, 0) // its place
+		}
 		batch = appendRecord(batch, r, 0)
 		j.items += r.items()
 		if len(batch) < 1<<20 {
@@ -149,10 +169,13 @@ func (j *journal) create(write func(put func(r *record) error) error) (err error
 	if err == nil {
 		err = flush()
 	}
+	j.durable = j.size
+	if err == nil && j.file != nil {
+		err = j.mark()
+	}
 	if err == nil && j.file != nil {
 		err = j.file.Sync()
 	}
-	j.durable = j.size
 	return err
 }
 
@@ -187,10 +210,15 @@ const scanChunk = 1 << 20
 
 // scan calls f with each record, and returns where the last whole one ends. What comes then is the rest of what
 // was being written when the machine or the process died, or else the error is errDamaged: a whole record that follows
-// knows how far the file was durable when it was written.
-func scan(file io.ReaderAt, size int64, f func(r *record) error) (end int64, err error) {
+// knows how far the file was durable when it was written, and so does the mark. live says that the size is known to be right, and
+// the mark does not matter.
+func scan(file io.ReaderAt, size int64, live bool, f func(r *record) error) (end int64, err error) {
 	w := window{file: file, size: size}
 	for end < size {
+		if live && end == markAt {
+			end += headSize + fixedSize
+			continue
+		}
 		head, err := w.at(end, headSize)
 		if err != nil {
 			return end, err
@@ -207,8 +235,15 @@ func scan(file io.ReaderAt, size int64, f func(r *record) error) (end int64, err
 		if err != nil {
 			return end, w.torn(end)
 		}
-		if err := f(&r); err != nil {
-			return end, err
+		switch {
+		case (end == markAt) != (r.kind == kindMark):
+			return end, errDamaged
+		case r.kind == kindMark:
+			w.mark = int64(r.revision)
+		default:
+			if err := f(&r); err != nil {
+				return end, err
+			}
 		}
 		end += frame.size()
 	}
@@ -221,6 +256,7 @@ type window struct {
 	size   int64
 	start  int64
 	octets []byte
+	mark   int64 // how much of the file was durable at some time
 }
 
 // at returns n octets from an offset, fewer at the end of the file.
@@ -239,6 +275,9 @@ func (w *window) at(offset int64, n int) ([]byte, error) {
 
 // torn reports whether what is wrong at an offset is only that writing did not come to its end.
 func (w *window) torn(end int64) error {
+	if end < w.mark {
+		return errDamaged
+	}
 	rest, err := w.at(end, int(w.size-end))
 	if err != nil {
 		return err

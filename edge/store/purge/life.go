@@ -47,7 +47,7 @@ func (l *Log) load() error {
 func (l *Log) replay(size int64) (end int64, err error) {
 	first := true
 	var newest store.Epoch
-	end, err = scan(l.journal.reader(), size, func(r *record) error {
+	end, err = scan(l.journal.reader(), size, false, func(r *record) error {
 		if first != (r.kind == kindHead) || first && r.revision != version {
 			return fmt.Errorf("%w: record of kind %d, form %d", errDamaged, r.kind, r.revision)
 		}
@@ -81,6 +81,7 @@ func (l *Log) reset() error {
 	}
 	first := era << eraShift
 	l.revision, l.ceiling = 0, first+epochsAhead
+	l.epoch.Store(uint64(first)) // whatever becomes of the file, and before the table is empty
 	l.table.init(l.cfg.Regexps)
 	l.journal.items, l.journal.lost = 0, nil
 	err := l.journal.replace(func(put func(*record) error) error {
@@ -92,7 +93,6 @@ func (l *Log) reset() error {
 	if err != nil {
 		return errors.Join(err, l.journal.abandon())
 	}
-	l.epoch.Store(uint64(first))
 	return nil
 }
 

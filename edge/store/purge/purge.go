@@ -277,7 +277,7 @@ func (l *Log) compare(o *store.Object, now store.Epoch) (Verdict, int64) {
 			c.softened = m.Softened.Load()
 		}
 	}
-	if !sameEra(o.Born, now) || l.table.gone(&c) {
+	if l.table.gone(&c) || !sameEra(o.Born, l.Epoch()) { // in this order: see Log.reset
 		return Gone, 0
 	}
 	stale := uint64(0)

@@ -9,6 +9,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge/store"
 	"nearcast/edge/store/purge"
+	"nearcast/internal/fsys"
 )
 
 // plain are rules under which each URL of a domain with a known site has a key of its own; the query counts
@@ -177,8 +178,8 @@ func TestScopes(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, soft %v", tt.name, soft), func(t *testing.T) {
 				rules := shop()
 				rules.loose = tt.loose
-				dir := t.TempDir()
-				l := open(t, purge.Config{Dir: dir}, rules)
+				cfg := purge.Config{Dir: "/state", FS: fsys.NewMem(fsys.MemConfig{})}
+				l := open(t, cfg, rules)
 				before := map[string]*store.Object{}
 				for _, u := range append(tt.covered, tt.others...) {
 					before[u] = object(l, "shop", u, "x", "y")
@@ -218,7 +219,7 @@ func TestScopes(t *testing.T) {
 				apply(t, l, urls("http://a.example/unrelated"))
 				check("after another purge")
 				l.Close()
-				l = open(t, purge.Config{Dir: dir}, rules)
+				l = open(t, cfg, rules)
 				check("after a restart")
 			})
 		}

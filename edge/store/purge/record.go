@@ -22,12 +22,16 @@ import (
 // The payload begins with the epoch, the revision and the time in nanoseconds since 1970, 8 octets each. Of a kindPurge
 // follow the targets and the scopes, each with their number before them; of a kindKey the key. Texts have their length before
 // them, in the variable-length form of package binary, as those numbers have.
+//
+// The first record, a kindHead, has a fixed place, and so has the second, a kindMark. They are in one sector, which a disk writes whole
+// or not at all.
 const (
 	magic      = "NCPL"
 	headSize   = 24
 	fixedSize  = 24
 	maxPayload = 64 << 20
 	version    = 1
+	markAt     = headSize + fixedSize
 )
 
 // kind says what a record is about.
@@ -39,6 +43,7 @@ const (
 	kindPurge                 // a cdn.Purge
 	kindAll                   // everything
 	kindKey                   // what is stored under a key
+	kindMark                  // the second of a file, and written over: revision is how much of the file was durable when it was
 )
 
 // record is a piece of the log.
@@ -187,7 +192,7 @@ func readRecord(p []byte) (r record, f frame, err error) {
 		d.purge(&r)
 	case kindKey:
 		r.key = cdn.CacheKey(d.text())
-	case kindHead, kindState, kindAll:
+	case kindHead, kindState, kindAll, kindMark:
 	default:
 		d.bad = true
 	}
