@@ -146,7 +146,11 @@ func TestRemember(t *testing.T) {
 		o, _ := s.Get(store.Lookup{Key: cdn.CacheKey(key)})
 		before := s.Stats().Bytes
 		o.Remember("first", 1<<10)
-		o.Remember("second", 50<<10)
+		if i%2 == 1 {
+			o.Remember("second", 50<<10)
+		} else {
+			inFile(o).Remember("second", 50<<10) // a copy in another form
+		}
 		if got := s.Stats(); got.Evictions == 0 && got.Bytes != before+50<<10 || got.Bytes > budget {
 			t.Fatalf("%d bytes before, %+v after 50 KiB were remembered; the budget is %d", before, got, budget)
 		}
