@@ -42,8 +42,8 @@ type Store struct {
 	seed   maphash.Seed
 	mask   uint64 // of hashes: all of their bits, but in a test
 	bodies *bodies
-	shards [shards]shard
 	policy *policy.Live // guarded by mu, but for its Use
+	shards [shards]shard
 
 	evictions, refused atomic.Uint64
 
