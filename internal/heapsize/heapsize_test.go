@@ -9,15 +9,15 @@ import (
 	"nearcast/internal/heapsize"
 )
 
-// measured returns how much of the heap one of many takes that make makes.
-func measured[T any](make_ func() T) int64 {
+// measured returns how much of the heap one of many takes that allocate makes.
+func measured[T any](allocate func() T) int64 {
 	const n = 4096
 	var before, after runtime.MemStats
 	all := make([]T, n)
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := range all {
-		all[i] = make_()
+		all[i] = allocate()
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
