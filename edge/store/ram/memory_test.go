@@ -57,9 +57,16 @@ func TestResidentMemory(t *testing.T) {
 		child(t)
 		return
 	}
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("this system does not tell what is resident")
+	}
+	turns := "4"
+	if !heapsize.Exact {
+		turns = "1" // the race detector has only to see it
+	}
 	budget := cmp.Or(os.Getenv(envBudget), "192")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestResidentMemory$", "-test.count=1") //nolint:gosec // this very program
-	cmd.Env = append(os.Environ(), "NEARCAST_TEST_RAM_CHILD=1", envBudget+"="+budget, envTurns+"="+cmp.Or(os.Getenv(envTurns), "4"))
+	cmd.Env = append(os.Environ(), "NEARCAST_TEST_RAM_CHILD=1", envBudget+"="+budget, envTurns+"="+cmp.Or(os.Getenv(envTurns), turns))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -77,7 +84,7 @@ func TestResidentMemory(t *testing.T) {
 	const mib = 1 << 20
 	t.Logf("budget %d MiB: resident at most %d MiB, limit %d MiB; %d objects of %d MiB; live heap %d MiB; %d collections, %.1f %% of the CPU; %d puts and %d gets in %.1f s",
 		n/mib, r.Resident/mib, limit/mib, r.Stats.Objects, r.Stats.Bytes/mib, r.Live/mib, r.Collections, 100*r.GCShare, r.Puts, r.Gets, r.Seconds)
-	if r.Stats.Bytes < n/10*9 || r.Stats.Evictions == 0 {
+	if r.Stats.Bytes < n/10*9 || r.Stats.Evictions == 0 && turns != "1" {
 		t.Errorf("the store was not full: %+v", r.Stats)
 	}
 	if r.Resident > limit && heapsize.Exact {
@@ -199,7 +206,7 @@ func status(t *testing.T, name string) int64 {
 	t.Helper()
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
-		t.Skip("this system does not tell: ", err)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {

@@ -2,6 +2,7 @@ package ram
 
 import (
 	"net/http"
+	"slices"
 
 	"nearcast/edge/store"
 	"nearcast/edge/store/policy"
@@ -37,12 +38,26 @@ func (s *Store) put(o *store.Object, fields http.Header) (c change, ok bool) {
 		return change{}, false
 	}
 	e := &entry{key: o.Key, variant: o.Variant, response: o.Response, id: id, hash: s.hash(o.Key), size: size}
-	return s.publish(e, store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}), true
+	m := s.publish(e, store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields})
+	ok = !s.unwanted(e, &m)
+	return s.settle(m), ok
 }
 
-// publish puts the entry into the index and takes out what it replaces and what
-// has to make room.
-func (s *Store) publish(e *entry, l store.Lookup) change {
+// unwanted reports whether the policy let a newcomer go at once, and takes it out as if it had never been here.
+func (s *Store) unwanted(e *entry, m *moves) bool {
+	i := slices.IndexFunc(m.victims, func(v victim) bool { return v.entry == e })
+	if i < 0 {
+		return false
+	}
+	m.victims = slices.Delete(m.victims, i, i+1)
+	if s.unlink(e) {
+		s.bodies.del(e.id)
+	}
+	return true
+}
+
+// publish puts the entry into the index and takes out what it replaces. It returns what that moves.
+func (s *Store) publish(e *entry, l store.Lookup) moves {
 	sh := s.shard(e.hash)
 	sh.mu.Lock()
 	left := store.MaxVariants - 1
@@ -62,7 +77,7 @@ func (s *Store) publish(e *entry, l store.Lookup) change {
 	for _, old := range gone {
 		s.bodies.del(old.id)
 	}
-	return s.settle(m)
+	return m
 }
 
 // account books an entry that comes and those that go.

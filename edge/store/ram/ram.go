@@ -10,6 +10,7 @@ package ram
 import (
 	"fmt"
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -39,9 +40,10 @@ type Config struct {
 type Store struct {
 	cfg    Config
 	seed   maphash.Seed
+	mask   uint64 // of hashes: all of their bits, but in a test
 	bodies *bodies
-	shards [shards]shard
 	policy *policy.Live // guarded by mu, but for its Use
+	shards [shards]shard
 
 	evictions, refused atomic.Uint64
 
@@ -61,14 +63,14 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, seed: maphash.MakeSeed(), bodies: b, policy: policy.NewLive(cfg.Budget)}
+	s := &Store{cfg: cfg, seed: maphash.MakeSeed(), mask: math.MaxUint64, bodies: b, policy: policy.NewLive(cfg.Budget)}
 	for i := range s.shards {
 		s.shards[i].chains = make(map[uint64]*entry)
 	}
 	return s, nil
 }
 
-func (s *Store) hash(key cdn.CacheKey) uint64 { return maphash.String(s.seed, string(key)) }
+func (s *Store) hash(key cdn.CacheKey) uint64 { return maphash.String(s.seed, string(key)) & s.mask }
 
 func (s *Store) shard(hash uint64) *shard { return &s.shards[hash%shards] }
 

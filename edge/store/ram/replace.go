@@ -37,11 +37,11 @@ func (s *Store) Resize(o *store.Object) { s.tell(s.resize(o)) }
 func (s *Store) resize(o *store.Object) change {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
-	e, _, id := s.entryOf(o, (*store.Object).Same)
+	e, stored, id := s.entryOf(o, sameMemo)
 	if e == nil {
 		return change{}
 	}
-	m, ok := s.exchange(e, id, id, o)
+	m, ok := s.exchange(e, id, id, stored)
 	if !ok {
 		return change{}
 	}
@@ -69,6 +69,9 @@ func (s *Store) Drop(o *store.Object) bool {
 
 // sameContent says whether the two differ at most in the form of the body.
 func sameContent(o, p *store.Object) bool { return o.Response == p.Response && o.ID == p.ID }
+
+// sameMemo says whether the two share what is remembered: a user may have the object in another form than the one stored.
+func sameMemo(o, p *store.Object) bool { return o.Memo == p.Memo }
 
 // replace gives the entry of an object another one that revise makes of it, and reports whether the object, or one that is the same in
 // the sense given, was still there.

@@ -2,6 +2,7 @@ package ram_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -144,6 +145,36 @@ func TestTold(t *testing.T) {
 	}
 	if got := l.take(); !slices.Contains(got, "!used") {
 		t.Errorf("what was in use long ago was not told to leave as proven: %v", got)
+	}
+}
+
+// TestPutMeansFound: what was put is found, and what was refused is not and has never been here.
+func TestPutMeansFound(t *testing.T) {
+	const budget = 1 << 20
+	var key string
+	s := open(t, ram.Config{Budget: budget, Leaving: func(o *store.Object, _ bool) {
+		if string(o.Key) == key {
+			t.Errorf("%s leaves while it is being put", o.Key)
+		}
+	}})
+	rnd := rand.New(rand.NewPCG(1, 2))
+	refused := uint64(0)
+	for i := range 2000 {
+		key = fmt.Sprint(rnd.IntN(200))
+		o := object(key, rnd.IntN(budget/3))
+		if i%7 > 0 {
+			o.Body = store.NewBody(make([]byte, rnd.IntN(10<<10)))
+		}
+		taken := s.Put(o, nil)
+		if !taken {
+			refused++
+		}
+		if got := peek(s, key); taken != (got != nil && got.Same(o)) {
+			t.Fatalf("Put of %s with %d octets reported %t; there is %v", key, o.Body.Len(), taken, got)
+		}
+	}
+	if got := s.Stats(); refused == 0 || got.Refused != refused {
+		t.Errorf("%d were refused, Stats() = %+v", refused, got)
 	}
 }
 
