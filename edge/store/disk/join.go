@@ -40,6 +40,9 @@ func (s *Store) join() error {
 			}
 		}
 	}
+	for _, v := range s.volumes {
+		v.lot, v.next = mix(binary.LittleEndian.Uint64(v.super.Disk[:])), (top.Boot+1)<<32|1
+	}
 	s.seq.Store((top.Boot + 1) << 40)
 	s.agreeLocked(top.Boot + 1)
 	if !slices.ContainsFunc(s.volumes, func(v *volume) bool { return !v.dead() }) {
@@ -62,10 +65,6 @@ func (s *Store) agreeLocked(boot uint64) {
 				continue
 			}
 			v.super.Boot, v.super.Session, v.super.Set = boot, session, set
-			v.lot = mix(binary.LittleEndian.Uint64(v.super.Disk[:]))
-			if v.next == 0 {
-				v.next = boot<<32 | 1
-			}
 			if err := v.writeSuper(); err != nil {
 				v.failure.CompareAndSwap(nil, &err)
 				v.log.Error("the disk is taken out of service: its superblock cannot be written", "error", err)

@@ -31,7 +31,10 @@ func (v *volume) look(g *segment, e entry) (*found, error) {
 	if size > wholeRead {
 		size = firstRead
 	}
-	raw := make([]byte, min(size, g.size-off))
+	if g.size-off < record.HeaderSize {
+		return nil, record.ErrDamaged
+	}
+	raw := make([]byte, min(max(size, record.HeaderSize), g.size-off))
 	if err := v.read(g, raw, off); err != nil {
 		return nil, err
 	}

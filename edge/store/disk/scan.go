@@ -75,10 +75,10 @@ func (v *volume) scan(g *segment) (entries []record.Entry, tail int64, c class, 
 
 // scanOne reads the head of the record at an offset.
 func (v *volume) scanOne(g *segment, off int64) (record.Header, []record.Place, error) {
-	b := make([]byte, min(2048, g.size-off))
-	if len(b) < record.HeaderSize {
+	if g.size-off < record.HeaderSize {
 		return record.Header{}, nil, record.ErrNone
 	}
+	b := make([]byte, min(2048, g.size-off))
 	if err := v.read(g, b, off); err != nil {
 		return record.Header{}, nil, err
 	}

@@ -82,7 +82,7 @@ func (v *volume) stats() DiskStats {
 		LostTombstones: c.lostTombstones.Load(), Unindexed: c.unindexed.Load(),
 	}
 	if err := v.failure.Load(); err != nil {
-		d.Failed = (*err).Error()
+		d.Failed, d.Objects = (*err).Error(), 0
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
