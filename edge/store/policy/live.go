@@ -38,6 +38,8 @@ type Live struct {
 	slab        slab
 	small, main queue
 	ghosts      ghosts
+	setting     setting
+	tuner       *tuner
 	uses        atomic.Pointer[[]*useChunk] // grown by Add, read by Use
 	events      []Event
 }
@@ -50,7 +52,8 @@ const provenNote = 1
 
 // NewLive returns a policy for entries of budget octets together; budget must be positive.
 func NewLive(budget int64) *Live {
-	p := &Live{budget: budget, slab: newSlab(), small: queue{id: 1}, main: queue{id: 2}, ghosts: newGhosts()}
+	p := &Live{budget: budget, slab: newSlab(), small: queue{id: 1}, main: queue{id: 2}, ghosts: newGhosts(), tuner: newTuner(budget)}
+	p.setting = p.tuner.setting()
 	p.uses.Store(&[]*useChunk{})
 	return p
 }
@@ -58,10 +61,19 @@ func NewLive(budget int64) *Live {
 // Use counts a hit. It may be called at any time by anyone without a lock: one for an entry that has just gone does no harm.
 func (p *Live) Use(h Handle) {
 	c := p.counter(h)
-	if n := c.Load(); n < maxUses {
+	n := c.Load()
+	if n&usesMask < maxUses {
 		c.CompareAndSwap(n, n+1) // a lost count does no harm
 	}
+	if n&sampled != 0 {
+		p.tuner.seen.add(uint32(h))
+	}
 }
+
+const (
+	usesMask = 3
+	sampled  = 4 // in an entry's counter: its hits are shown to the tuner
+)
 
 func (p *Live) counter(h Handle) *atomic.Uint32 {
 	chunks := *p.uses.Load()
@@ -72,17 +84,54 @@ func (p *Live) counter(h Handle) *atomic.Uint32 {
 // itself may be among the evicted. The events are the caller's until the next call of a method but Use.
 func (p *Live) Add(hash uint64, size int64) (Handle, []Event) {
 	p.events = p.events[:0]
+	p.tune()
 	n := p.slab.take(hash, size)
 	p.counters(n)
-	p.counter(Handle(n)).Store(0)
-	if p.ghosts.take(hash) {
+	flags := uint32(0)
+	if p.tuner.samples(hash) {
+		flags = sampled
+		p.tuner.access(hash, size)
+		p.setting = p.tuner.setting()
+	}
+	p.counter(Handle(n)).Store(flags)
+	if size > p.budget {
+		p.events = append(p.events, Event{Handle: Handle(n), Kind: Evicted})
+		p.slab.give(n)
+		return Handle(n), p.events
+	}
+	switch {
+	case p.ghosts.take(hash):
 		p.prove(n)
 		p.slab.push(&p.main, n)
-	} else {
+	case p.setting.share == 0:
+		p.slab.push(&p.main, n)
+	default:
 		p.slab.push(&p.small, n)
+		if p.Bytes() > p.budget && size > p.budget*p.setting.share/1000*Knobs.Large/100 {
+			p.slab.remove(&p.small, n)
+			p.ghosts.add(hash, size, max(64, p.Len()), p.budget)
+			p.events = append(p.events, Event{Handle: Handle(n), Kind: Evicted})
+			p.slab.give(n)
+			return Handle(n), p.events
+		}
 	}
 	p.makeRoom()
 	return Handle(n), p.events
+}
+
+// tune shows the tuner what was hit.
+func (p *Live) tune() {
+	p.tuner.seen.drain(func(n uint32) {
+		e := &p.slab.nodes[n]
+		switch {
+		case e.queue == none: // it has gone
+		case p.tuner.samples(e.hash):
+			p.tuner.access(e.hash, e.size)
+		default: // fewer are sampled by now
+			c := p.counter(Handle(n))
+			c.Store(c.Load() & usesMask)
+		}
+	})
 }
 
 // counters makes sure that there is a counter for a handle.
@@ -157,36 +206,40 @@ func (p *Live) prove(n uint32) {
 // good, so it ends.
 func (p *Live) evict() uint32 {
 	for {
-		if p.smallTurn() {
-			n := p.small.front
-			p.slab.remove(&p.small, n)
-			if p.counter(Handle(n)).Load() == 0 {
-				e := p.slab.nodes[n]
-				p.ghosts.add(e.hash, e.size, max(64, p.Len()), p.budget)
-				return n
-			}
-			p.counter(Handle(n)).Store(0)
-			p.prove(n)
-			p.slab.push(&p.main, n)
-			continue
+		small := p.smallTurn()
+		q := &p.main
+		if small {
+			q = &p.small
 		}
-		n := p.main.front
-		p.slab.remove(&p.main, n)
+		n := q.front
+		p.slab.remove(q, n)
 		c := p.counter(Handle(n))
-		uses := c.Load()
-		if uses == 0 {
+		word := c.Load()
+		uses := word & usesMask
+		if uses > 0 {
+			p.prove(n)
+		}
+		if uses == 0 || small && uses < uint32(p.setting.uses) {
+			e := p.slab.nodes[n]
+			if small || p.setting.share == 0 && uses == 0 && e.note&provenNote == 0 {
+				p.ghosts.add(e.hash, e.size, max(64, p.Len()), p.budget)
+			}
 			return n
 		}
-		c.Store(uses - 1)
+		if small {
+			uses = 0
+		} else {
+			uses = min(uses, uint32(p.setting.rounds)) - 1
+		}
+		c.Store(word&^usesMask | uses)
 		p.slab.push(&p.main, n)
 	}
 }
 
-// smallTurn reports whether the small queue gives the next victim. Its last entry is spared while main has any: it is the newcomer, and its
-// readers are about to ask for it.
+// smallTurn reports whether the small queue gives the next victim.
 func (p *Live) smallTurn() bool {
 	if p.main.count == 0 {
 		return true
 	}
-	return p.small.count > 1 && p.small.bytes > p.budget/10
+	return p.small.count > 0 && p.small.bytes > p.budget*p.setting.share/1000
 }
