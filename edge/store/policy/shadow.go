@@ -59,7 +59,7 @@ type order interface {
 }
 
 func newShadow(budget int64, o order) *Shadow {
-	return &Shadow{budget: budget, limit: budget, slab: newSlab(), index: newIndex(), order: o}
+	return &Shadow{budget: budget, limit: budget, index: newIndex(), order: o}
 }
 
 // Access implements [Cache].
@@ -69,8 +69,8 @@ func (s *Shadow) Access(hash uint64, size int64) bool {
 	s.stats.count(size, hit)
 	switch {
 	case hit:
-		if s.slab.nodes[n].size != size {
-			s.stats.Bytes += size - s.slab.nodes[n].size
+		if s.slab.at(n).size != size {
+			s.stats.Bytes += size - s.slab.at(n).size
 			s.order.resize(s, n, size)
 		}
 		s.order.hit(s, n)
@@ -103,9 +103,23 @@ func (s *Shadow) Has(hash uint64) bool { return s.index.find(&s.slab, hash) != n
 
 // drop forgets a node that is in no queue any more.
 func (s *Shadow) drop(n uint32) {
-	s.stats.Bytes -= s.slab.nodes[n].size
+	s.stats.Bytes -= s.slab.at(n).size
 	s.index.remove(&s.slab, n)
 	s.slab.give(n)
+}
+
+// shrink makes the budget smaller and forgets what is not to stay. Counts stay as they are.
+func (s *Shadow) shrink(budget int64, stays func(hash uint64) bool) {
+	s.budget, s.limit = budget, min(s.limit, budget)
+	for n := uint32(1); n <= s.slab.top; n++ {
+		if e := s.slab.at(n); e.queue != none && !stays(e.hash) {
+			s.order.remove(s, n)
+			s.drop(n)
+		}
+	}
+	for s.stats.Bytes > s.budget {
+		s.drop(s.order.victim(s))
+	}
 }
 
 // Stats implements [Cache].

@@ -41,13 +41,13 @@ type sieve struct {
 
 func (o *sieve) add(s *Shadow, n uint32) { s.slab.push(&o.queue, n) }
 
-func (o *sieve) hit(s *Shadow, n uint32) { s.slab.nodes[n].uses = 1 }
+func (o *sieve) hit(s *Shadow, n uint32) { s.slab.at(n).uses = 1 }
 
 func (o *sieve) resize(s *Shadow, n uint32, size int64) { s.slab.resize(&o.queue, n, size) }
 
 func (o *sieve) remove(s *Shadow, n uint32) {
 	if o.hand == n {
-		o.hand = s.slab.nodes[n].next
+		o.hand = s.slab.at(n).next
 	}
 	s.slab.remove(&o.queue, n)
 }
@@ -57,9 +57,9 @@ func (o *sieve) victim(s *Shadow) uint32 {
 	if n == none {
 		n = o.queue.front
 	}
-	for s.slab.nodes[n].uses > 0 {
-		s.slab.nodes[n].uses = 0
-		if n = s.slab.nodes[n].next; n == none {
+	for s.slab.at(n).uses > 0 {
+		s.slab.at(n).uses = 0
+		if n = s.slab.at(n).next; n == none {
 			n = o.queue.front
 		}
 	}

@@ -5,7 +5,7 @@ package policy
 // often than what would have to go. If climb, the window's share is moved to where more hits are.
 func NewWTinyLFU(budget int64, window int, climb bool) *Shadow {
 	o := &tinyLFU{window: queue{id: 1}, probation: queue{id: 2}, protected: queue{id: 3}, sketch: newSketch()}
-	o.windowMax = max(1, budget*int64(window)/1000)
+	o.share = float64(window) / 1000
 	if climb {
 		o.climb.step = climbStep
 	}
@@ -14,20 +14,22 @@ func NewWTinyLFU(budget int64, window int, climb bool) *Shadow {
 
 type tinyLFU struct {
 	window, probation, protected queue
-	windowMax                    int64
-	candidates                   uint32 // the first of those at the end of probation that have just come out of the window
+	share                        float64 // of the budget that is the window's
+	candidates                   uint32  // the first of those at the end of probation that have just come out of the window
 	sketch                       sketch
 	warm                         uint32 // candidates turned away that were not cold
 	climb                        climber
 }
 
+func (o *tinyLFU) windowMax(s *Shadow) int64 { return max(1, int64(o.share*float64(s.budget))) }
+
 func (o *tinyLFU) add(s *Shadow, n uint32) {
 	o.sketch.fit(s.slab.count)
-	o.sketch.add(s.slab.nodes[n].hash)
+	o.sketch.add(s.slab.at(n).hash)
 	o.climb.count(o, s, false)
 	s.slab.push(&o.window, n)
 	o.candidates = none
-	for o.window.bytes > o.windowMax {
+	for o.window.bytes > o.windowMax(s) {
 		c := o.window.front
 		s.slab.remove(&o.window, c)
 		s.slab.push(&o.probation, c)
@@ -39,9 +41,9 @@ func (o *tinyLFU) add(s *Shadow, n uint32) {
 
 func (o *tinyLFU) hit(s *Shadow, n uint32) {
 	o.candidates = none
-	o.sketch.add(s.slab.nodes[n].hash)
+	o.sketch.add(s.slab.at(n).hash)
 	o.climb.count(o, s, true)
-	switch s.slab.nodes[n].queue {
+	switch s.slab.at(n).queue {
 	case o.window.id:
 		s.slab.renew(&o.window, n)
 	case o.protected.id:
@@ -50,7 +52,7 @@ func (o *tinyLFU) hit(s *Shadow, n uint32) {
 		s.slab.remove(&o.probation, n)
 		s.slab.push(&o.protected, n)
 	}
-	for o.protected.bytes > (s.budget-o.windowMax)*4/5 {
+	for o.protected.bytes > (s.budget-o.windowMax(s))*4/5 {
 		n := o.protected.front
 		s.slab.remove(&o.protected, n)
 		s.slab.push(&o.probation, n)
@@ -58,7 +60,7 @@ func (o *tinyLFU) hit(s *Shadow, n uint32) {
 }
 
 func (o *tinyLFU) queue(s *Shadow, n uint32) *queue {
-	switch s.slab.nodes[n].queue {
+	switch s.slab.at(n).queue {
 	case o.window.id:
 		return &o.window
 	case o.protected.id:
@@ -86,8 +88,8 @@ func (o *tinyLFU) victim(s *Shadow) uint32 {
 	}
 	n := q.front
 	if c := o.candidates; c != none {
-		o.candidates = s.slab.nodes[c].next
-		if c == n || !o.admits(s.slab.nodes[c].hash, s.slab.nodes[n].hash) {
+		o.candidates = s.slab.at(c).next
+		if c == n || !o.admits(s.slab.at(c).hash, s.slab.at(n).hash) {
 			n = c
 		}
 	}
@@ -122,6 +124,7 @@ const (
 	climbStep    = 0.0625
 	climbDecay   = 0.98
 	climbRestart = 0.05
+	minWindow    = 0.01
 	maxWindow    = 0.8
 )
 
@@ -143,8 +146,7 @@ func (c *climber) count(o *tinyLFU, s *Shadow, hit bool) {
 		if change < 0 {
 			step = -step
 		}
-		share := float64(o.windowMax) + step*float64(s.budget)
-		o.windowMax = int64(min(max(share, 0.01*float64(s.budget)), maxWindow*float64(s.budget)))
+		o.share = min(max(o.share+step, minWindow), maxWindow)
 		c.step = step * climbDecay
 		if change >= climbRestart || change <= -climbRestart {
 			c.step = climbStep
