@@ -74,3 +74,7 @@ func NewThreshold(budget, limit int64) *Shadow {
 	s.limit = limit
 	return s
 }
+
+// NewCLOCK returns a shadow of budget octets that is a FIFO in which whoever was asked for since it last came up goes round once more: as
+// the log on a disk is, with reinsertion.
+func NewCLOCK(budget int64) *Shadow { return newShadow(budget, newS3FIFO(setting{rounds: 1, uses: 1})) }
