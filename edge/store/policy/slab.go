@@ -12,32 +12,41 @@ type node struct {
 
 const none = 0 // no queue; and the node that ends every list
 
-// slab holds nodes under small numbers, which are used again. Number 0 is never given out.
+// slab holds nodes under small numbers, which are used again. Number 0 is never given out. It grows by chunks: nothing is ever copied.
 type slab struct {
-	nodes []node
-	free  uint32
-	count int
+	chunks [][]node
+	top    uint32 // the highest number given out so far
+	free   uint32
+	count  int
 }
 
-func newSlab() slab { return slab{nodes: make([]node, 1, 64)} }
+const (
+	chunkBits = 9
+	chunkSize = 1 << chunkBits
+)
+
+func (s *slab) at(n uint32) *node { return &s.chunks[n>>chunkBits][n%chunkSize] }
 
 // take returns an unused node's number.
 func (s *slab) take(hash uint64, size int64) uint32 {
 	n := s.free
 	if n == none {
-		s.nodes = append(s.nodes, node{})
-		n = uint32(len(s.nodes) - 1)
+		s.top++
+		n = s.top
+		if int(n>>chunkBits) >= len(s.chunks) {
+			s.chunks = append(s.chunks, make([]node, chunkSize))
+		}
 	} else {
-		s.free = s.nodes[n].next
+		s.free = s.at(n).next
 	}
-	s.nodes[n] = node{hash: hash, size: size}
+	*s.at(n) = node{hash: hash, size: size}
 	s.count++
 	return n
 }
 
 // give takes a node back that is in no queue any more.
 func (s *slab) give(n uint32) {
-	s.nodes[n] = node{next: s.free}
+	*s.at(n) = node{next: s.free}
 	s.free = n
 	s.count--
 }
@@ -51,12 +60,12 @@ type queue struct {
 }
 
 func (s *slab) push(q *queue, n uint32) {
-	e := &s.nodes[n]
+	e := s.at(n)
 	e.queue, e.prev, e.next = q.id, q.back, none
 	if q.back == none {
 		q.front = n
 	} else {
-		s.nodes[q.back].next = n
+		s.at(q.back).next = n
 	}
 	q.back = n
 	q.count++
@@ -64,16 +73,16 @@ func (s *slab) push(q *queue, n uint32) {
 }
 
 func (s *slab) remove(q *queue, n uint32) {
-	e := &s.nodes[n]
+	e := s.at(n)
 	if e.prev == none {
 		q.front = e.next
 	} else {
-		s.nodes[e.prev].next = e.next
+		s.at(e.prev).next = e.next
 	}
 	if e.next == none {
 		q.back = e.prev
 	} else {
-		s.nodes[e.next].prev = e.prev
+		s.at(e.next).prev = e.prev
 	}
 	e.queue, e.prev, e.next = none, none, none
 	q.count--
@@ -89,8 +98,8 @@ func (s *slab) renew(q *queue, n uint32) {
 }
 
 func (s *slab) resize(q *queue, n uint32, size int64) {
-	q.bytes += size - s.nodes[n].size
-	s.nodes[n].size = size
+	q.bytes += size - s.at(n).size
+	s.at(n).size = size
 }
 
 // index finds a slab's nodes by their hashes: open addressing, at most three quarters full, 4 octets a place.
@@ -116,7 +125,7 @@ func mix(h uint64) uint64 {
 func (x *index) find(s *slab, hash uint64) uint32 {
 	for i := x.place(hash); ; i = (i + 1) & (len(x.places) - 1) {
 		n := x.places[i]
-		if n == none || s.nodes[n].hash == hash {
+		if n == none || s.at(n).hash == hash {
 			return n
 		}
 	}
@@ -138,7 +147,7 @@ func (x *index) insert(s *slab, n uint32) {
 }
 
 func (x *index) put(s *slab, n uint32) {
-	i := x.place(s.nodes[n].hash)
+	i := x.place(s.at(n).hash)
 	for x.places[i] != none {
 		i = (i + 1) & (len(x.places) - 1)
 	}
@@ -148,12 +157,12 @@ func (x *index) put(s *slab, n uint32) {
 // remove takes out a node, which must be there, and moves those after it that would not be found any more.
 func (x *index) remove(s *slab, n uint32) {
 	mask := len(x.places) - 1
-	i := x.place(s.nodes[n].hash)
+	i := x.place(s.at(n).hash)
 	for x.places[i] != n {
 		i = (i + 1) & mask
 	}
 	for j := (i + 1) & mask; x.places[j] != none; j = (j + 1) & mask {
-		home := x.place(s.nodes[x.places[j]].hash)
+		home := x.place(s.at(x.places[j]).hash)
 		if (j-home)&mask >= (j-i)&mask {
 			x.places[i] = x.places[j]
 			i = j
@@ -170,10 +179,14 @@ type ghosts struct {
 	queue queue
 }
 
-func newGhosts() ghosts { return ghosts{slab: newSlab(), index: newIndex(), queue: queue{id: 1}} }
+func newGhosts() ghosts { return ghosts{index: newIndex(), queue: queue{id: 1}} }
 
-// add remembers a hash; what more than the limits lets the oldest go.
+// minGhosts is what is remembered in the smallest cache, since a few entries tell nothing.
+const minGhosts = 64
+
+// add remembers a hash. What is more than the limits lets the oldest go.
 func (g *ghosts) add(hash uint64, size int64, maxCount int, maxBytes int64) {
+	maxCount = max(maxCount, minGhosts)
 	if n := g.index.find(&g.slab, hash); n != none {
 		g.drop(n)
 	}
