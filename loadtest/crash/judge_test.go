@@ -100,7 +100,7 @@ func TestJudge(t *testing.T) {
 		}, "416"},
 	} {
 		j := newJudge(o)
-		j.try(t.Context(), http.DefaultClient, liar(t, o, tt.lie), tt.ask, nil)
+		j.try(t.Context(), newClient(), liar(t, o, tt.lie), tt.ask, nil)
 		got, complaints := j.take()
 		if text := strings.Join(complaints, "; "); (got.Wrong == 0) != (tt.want == "") || !strings.Contains(text, tt.want) || got.Failed > 0 {
 			t.Errorf("%s: %+v, %q, want %q", tt.what, got, text, tt.want)
@@ -121,11 +121,11 @@ func TestUndone(t *testing.T) {
 	get, post := ask{method: http.MethodGet, path: "/small/1"}, ask{method: http.MethodPost, path: "/small/1"}
 	right := liar(t, o, honest)
 	later := time.Now().Add(time.Hour)
-	j.try(t.Context(), http.DefaultClient, right, get, nil)
+	j.try(t.Context(), newClient(), right, get, nil)
 	if got := j.known(later); len(got) != 1 {
 		t.Errorf("stored: %v, want /small/1", got)
 	}
-	j.try(t.Context(), http.DefaultClient, right, post, nil)
+	j.try(t.Context(), newClient(), right, post, nil)
 	if got := j.known(later); len(got) != 0 {
 		t.Errorf("stored after a POST: %v", got)
 	}
@@ -135,13 +135,13 @@ func TestUndone(t *testing.T) {
 		}
 		return old.Code, old.Body.Bytes()
 	})
-	j.try(t.Context(), http.DefaultClient, stale, get, nil)
-	j.try(t.Context(), http.DefaultClient, right, get, nil)
+	j.try(t.Context(), newClient(), stale, get, nil)
+	j.try(t.Context(), newClient(), right, get, nil)
 	if got, complaints := j.take(); got.Undone != 1 || got.Wrong != 0 || got.Failed != 0 || got.Requests != 4 {
 		t.Errorf("%+v %q, want one undone", got, complaints)
 	}
-	j.try(t.Context(), http.DefaultClient, "http://127.0.0.1:1", get, func() bool { return true })
-	j.try(t.Context(), http.DefaultClient, "http://127.0.0.1:1", get, func() bool { return false })
+	j.try(t.Context(), newClient(), "http://127.0.0.1:1", get, func() bool { return true })
+	j.try(t.Context(), newClient(), "http://127.0.0.1:1", get, func() bool { return false })
 	if got, _ := j.take(); got.BrokenOff != 1 || got.Failed != 1 {
 		t.Errorf("%+v, want one broken off and one failed", got)
 	}
