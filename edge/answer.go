@@ -86,9 +86,9 @@ func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
 
 // sayAge sets Age and the ttl parameter.
 func (x *exchange) sayAge(h http.Header, r *httpcache.Response, c *cacheStatus) {
-	age := r.Age(x.s.now())
-	h["Age"] = []string{httpcache.AgeField(age)}
-	c.ttl, c.hasTTL = r.Lifetime(x.policyOf(r))-age, true
+	now := x.s.now()
+	h["Age"] = []string{httpcache.AgeField(r.Age(now))}
+	c.ttl, c.hasTTL = r.TTL(now, x.policyOf(r)), true
 }
 
 func (x *exchange) stamp(h http.Header, word string, c cacheStatus) {

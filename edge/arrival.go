@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"nearcast/cdn"
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
@@ -23,13 +22,16 @@ type arrival struct {
 }
 
 // take streams the response to the fill's readers, and stores what may be stored of it.
-func (a *arrival) take(ctx context.Context, revision cdn.Revision, f *fill.Fill[*head]) {
+func (a *arrival) take(ctx context.Context, f *fill.Fill[*head]) {
 	h := a.head
-	known := a.identify(revision) && !a.gone
+	known := a.identify() && !a.gone
 	verdict := httpcache.Assess(a.s.now(), a.cacheRequest(), h.object.Response, a.policyOf(h.object.Response))
 	fits := known && (h.object.Sliced || h.length <= a.s.maxBody)
 	if h.reason = verdict.Reason; !fits && h.reason == "" {
 		h.reason = "too large"
+	}
+	if h.tooManyTags && h.reason == "" { // a purge by one that is not kept would not find it
+		fits, h.reason = false, "too many tags"
 	}
 	h.storing, h.shared = verdict.Store && fits, verdict.Share && fits
 	if !serverError(h.status) && !requestFault(h.status) {
@@ -49,19 +51,20 @@ const maxContent = 1 << 60
 
 // identify finds out which content the response is, or is a part of. It reports false if that
 // cannot be said, so that it is of no use to anybody but the one who asked.
-func (a *arrival) identify(revision cdn.Revision) bool {
+func (a *arrival) identify() bool {
 	h := a.head
 	r := httpcache.NewResponse(a.cacheRequest(), h.status, h.header, a.sent, a.arrived)
-	h.object = &store.Object{ID: a.s.newID(), Key: a.key, Variant: a.plan.Variant, Born: store.Epoch(revision), Response: r, Length: h.length}
+	h.object = a.newObject(a.s.newID(), r, a.born, h.length)
+	h.object.Tags, h.tooManyTags = store.TagsOf(h.header)
 	if h.partial() {
-		return a.identifyPart(revision)
+		return a.identifyPart()
 	}
 	h.object.Sliced = h.status == http.StatusOK && h.length > store.SliceSize && h.length <= maxContent && resumable(r)
 	return true
 }
 
 // identifyPart is identify for a 206 (RFC 9110 section 15.3.7).
-func (a *arrival) identifyPart(revision cdn.Revision) bool {
+func (a *arrival) identifyPart() bool {
 	h := a.head
 	part, size, ok := httpcache.ParseContentRange(h.header.Get("Content-Range"))
 	if !ok || size < 0 || size > maxContent {
@@ -83,7 +86,8 @@ func (a *arrival) identifyPart(revision cdn.Revision) bool {
 	o.Response = o.Response.Whole(o.Length)
 	if b := a.base; b != nil && b.Sliced && !o.Doubtful && b.Length == o.Length && httpcache.SameVersion(b.Response, o.Response) {
 		joined := *b
-		joined.Response, joined.Born = b.Response.Refresh(h.header, a.sent, a.arrived), min(b.Born, store.Epoch(revision))
+		joined.Response, joined.Born = b.Response.Refresh(h.header, a.sent, a.arrived), a.born // it has been validated, as by a 304
+		joined.Softened, joined.Memo = time.Time{}, nil
 		h.object = &joined
 	}
 	return true
@@ -153,6 +157,9 @@ func (a *arrival) put(f *fill.Fill[*head], o *store.Object) {
 }
 
 func (a *arrival) store(o *store.Object) {
+	if a.s.outdated(a.query, o) {
+		return
+	}
 	if !a.s.store.Put(o, a.header) {
 		a.s.metrics.refused.Inc()
 	}

@@ -59,11 +59,20 @@ func (x *exchange) shape(status, sent int, h http.Header) {
 	if x.hop.node != "" {
 		return
 	}
+	if !x.tables.standalone {
+		dropTags(h)
+	}
 	rule, _ := x.plan.Response(status)
 	rules.BrowserTTL(rule, sent, h)
 	rules.ResponseHeader(rule, h)
 	_, fields := rules.CORS(x.plan.Rule, x.header, x.method)
 	rules.SetCORS(h, fields)
+}
+
+// dropTags takes out what is between the origin and the CDN: by what tags a response is purged.
+func dropTags(h http.Header) {
+	delete(h, "Surrogate-Key")
+	delete(h, "Cache-Tag")
 }
 
 // contentRange writes a Content-Range, without the length if that is in doubt.

@@ -18,6 +18,7 @@ import (
 	"nearcast/edge/fill"
 	"nearcast/edge/front"
 	"nearcast/edge/store"
+	"nearcast/edge/store/purge"
 	"nearcast/edge/store/ram"
 	"nearcast/edge/tlscert"
 	"nearcast/internal/lograte"
@@ -59,9 +60,12 @@ type Config struct {
 	Certificates []tlscert.Pair
 	// Limits bound what visitors can hold. Zero fields mean defaults.
 	Limits Limits
-	// RAM is the budget for stored objects; fills on their way may take half as
-	// much again. Zero means 512 MiB. The largest object stored is an eighth of it.
+	// RAM is the budget for stored objects and fills on their way, which have an eighth of it; see [MemoryTarget] for what
+	// the process takes in all. Zero means 512 MiB. The largest object stored is an eighth of it.
 	RAM cdn.Size
+	// Dir is the directory for what must survive a restart: the purges that have been applied. It is made if it is not there.
+	// Empty keeps them in memory.
+	Dir string
 	// Origin reaches origins. Required.
 	Origin Origin
 	// Usable reports whether another node looks healthy. Nil means that all do.
@@ -95,9 +99,9 @@ type Server struct {
 	metrics    *metrics
 	records    *recorder
 	parents    *http.Transport
+	purges     *purge.Log
 	begun      revision // the newest purge that is being applied
 	applied    revision
-	purges     purges
 	lastID     atomic.Uint64   // of a content
 	lastTables atomic.Uint64   // number of the newest tables
 	hitStatus  string          // Cache-Status of a hit up to the number of seconds
@@ -127,7 +131,11 @@ func New(cfg Config) (*Server, error) {
 	if budget == 0 {
 		budget = defaultRAM
 	}
-	objects, err := ram.New(ram.Config{Budget: budget})
+	purges, err := purge.Open(purge.Config{Dir: cfg.Dir, Log: cfg.Log})
+	if err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	objects, err := ram.New(ram.Config{Budget: budget - budget/fillShare})
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -135,11 +143,13 @@ func New(cfg Config) (*Server, error) {
 	perClient := cmp.Or(cfg.Limits.FillsPerClient, (fills+3)/4)
 	s := &Server{
 		cfg: cfg, name: string(cfg.Node), loopID: string(cfg.Node), log: cfg.Log, now: cfg.Now,
-		store: objects, maxBody: budget / 8,
-		fills:    fill.NewGroup[*head](fill.Limits{Keep: budget / 8, Budget: max(budget/2, 1<<20), Window: fillWindow, Fills: fills, PerClient: perClient, Patience: fillPatience}),
+		purges: purges, store: purge.Over(objects, purges), maxBody: budget / 8,
+		fills:    fill.NewGroup[*head](fill.Limits{Keep: budget / 8, Budget: max(budget/fillShare, 1<<20), Window: fillWindow, Fills: fills, PerClient: perClient, Patience: fillPatience}),
 		unshared: fill.NewMemory(hitForMiss, hitForMissKeys),
 		parents:  parentTransport(),
 	}
+	s.begun.raise(purges.Applied())
+	s.applied.raise(purges.Applied())
 	s.closing, s.close = context.WithCancel(context.Background())
 	if s.name == "" {
 		s.name, s.loopID = standaloneName, rand.Text() // two standalone nodes in a row are no loop
@@ -189,6 +199,7 @@ func addrOf(p *atomic.Pointer[net.TCPAddr]) net.Addr {
 // Run listens and serves until ctx ends, then lets running requests finish for up
 // to ten seconds and returns nil. A Server runs once.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.purges.Close() //nolint:errcheck // nothing waits to be written
 	defer s.store.Close()
 	defer s.parents.CloseIdleConnections()
 	defer s.fills.Close()

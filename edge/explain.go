@@ -54,7 +54,11 @@ func (s *Server) explainDecision(e *cdn.Explanation, q *query) {
 	if o != nil {
 		stored = o.Response
 	}
-	d := httpcache.Decide(s.now(), q.cacheRequest(), stored, q.policyOf(stored))
+	policy := q.policyOf(stored)
+	if o != nil {
+		policy.Expired = o.Softened
+	}
+	d := httpcache.Decide(s.now(), q.cacheRequest(), stored, policy)
 	e.Reason, e.Section = d.Reason, d.Section
 	e.Age, e.TTL = int64(d.Age/time.Second), int64(d.TTL/time.Second)
 	switch d.Verdict {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
+	"nearcast/edge/store/purge"
 )
 
 // head is what the readers of a fill learn before its body.
@@ -46,6 +48,8 @@ type head struct {
 	storing bool                        // it will be stored if it arrives whole
 	shared  bool                        // those who waited may have it
 	reason  string
+
+	tooManyTags bool // to keep them all
 }
 
 // partial reports whether the body is known to be less than the whole content.
@@ -73,6 +77,22 @@ type errand struct {
 	// stored, lest what has been purged comes back.
 	gone    bool
 	ifRange string // the visitor's condition on its range
+	// born is the newest purge that had been applied when the fill began.
+	born store.Epoch
+}
+
+// begin is the first thing that a fill does, so that nothing is asked for before born and nothing that has been purged by then
+// is validated.
+func (e *errand) begin(s *Server) {
+	e.born = s.purges.Begin()
+	if e.base == nil || s.purges.Judge(e.base) != purge.Gone {
+		return
+	}
+	if e.missing {
+		e.gone = true
+	} else {
+		e.base = nil
+	}
 }
 
 // fields returns what to send upstream, and whether it validates base.
@@ -106,13 +126,13 @@ func rangeField(s fill.Span) string {
 	return "bytes=" + strconv.FormatInt(s.Start, 10) + "-" + strconv.FormatInt(s.End-1, 10)
 }
 
-// fetch returns the run of a fill. It is called under the group's lock, so that the
-// revision is that of the moment in which the fill became visible to purges.
+// fetch returns the run of a fill.
 func (s *Server) fetch(e errand) fill.Run[*head] {
-	revision := s.applied.load()
 	return func(ctx context.Context, f *fill.Fill[*head]) {
+		e.begin(s)
+		defer s.purges.End(e.born)
 		defer s.finish(f)
-		s.fetchFrom(ctx, &e, revision, f)
+		s.fetchFrom(ctx, &e, f)
 	}
 }
 
@@ -126,7 +146,7 @@ func (s *Server) finish(f *fill.Fill[*head]) {
 	}
 }
 
-func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision, f *fill.Fill[*head]) {
+func (s *Server) fetchFrom(ctx context.Context, e *errand, f *fill.Fill[*head]) {
 	fields, conditional := e.fields(s)
 	sent := s.now()
 	hinting := withInterim(ctx, func(status int, h http.Header) { f.Hint(&head{interim: status, header: h}) })
@@ -147,7 +167,7 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 			s.store.Delete(e.key)
 		}
 		resp.Body.Close() //nolint:errcheck // a short text that nobody reads
-		s.fetchFrom(ctx, &errand{query: e.query, span: fill.Whole()}, revision, f)
+		s.fetchFrom(ctx, &errand{query: e.query, span: fill.Whole(), born: e.born}, f)
 	case resp.StatusCode == http.StatusNotModified, resp.StatusCode == http.StatusPartialContent && e.span == fill.Whole():
 		// Nobody asked for that (RFC 9110 sections 15.3.7 and 15.4.5): what it is about is anybody's guess.
 		f.Fail(&head{upstream: upstream, err: statusError(resp.StatusCode), suspect: true, shared: true})
@@ -157,7 +177,7 @@ func (s *Server) fetchFrom(ctx context.Context, e *errand, revision cdn.Revision
 		a := &arrival{s: s, errand: e, resp: resp, sent: sent, arrived: arrived, head: &head{
 			upstream: upstream, status: resp.StatusCode, header: header, length: resp.ContentLength,
 		}}
-		a.take(ctx, revision, f)
+		a.take(ctx, f)
 	}
 }
 
@@ -196,12 +216,18 @@ func receive(resp *http.Response, now time.Time) http.Header {
 // if the response must not be stored any more, the stored one goes.
 func (s *Server) renew(e *errand, f *fill.Fill[*head], upstream string, r *httpcache.Response) {
 	object := *e.base
-	object.Response = r
+	object.Response, object.Born, object.Softened, object.Memo = r, e.born, time.Time{}, new(store.Memo)
 	verdict := httpcache.Assess(s.now(), e.cacheRequest(), r, e.policyOf(r))
+	tags, more := store.TagsOf(r.Header)
+	object.Tags = tags
 	f.Commit(func() {
 		switch {
+		case verdict.Store && more:
+			s.store.Delete(e.key)
+		case verdict.Store && !slices.Equal(tags, e.base.Tags):
+			s.store.Put(&object, e.header)
 		case verdict.Store:
-			s.store.Refresh(e.base, r)
+			s.store.Refresh(e.base, r, e.born)
 		case !verdict.Personal:
 			s.store.Delete(e.key)
 		}

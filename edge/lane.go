@@ -124,7 +124,9 @@ func (h *hand) answered() bool {
 		v.late() // the exchange, too, has changed the fields by now
 	}
 	answered, index := v.rules.ResponseTo(&ask, &brief, o.Response.Status)
-	d := httpcache.Decide(h.now, h.cacheRequest(), o.Response, policyFor(v.rule, answered, o.Response.Status, v.tables.standalone))
+	policy := policyFor(v.rule, answered, o.Response.Status, v.tables.standalone)
+	policy.Expired = o.Softened
+	d := httpcache.Decide(h.now, h.cacheRequest(), o.Response, policy)
 	if d.Verdict != httpcache.Fresh {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/edge/store/purge"
 	"nearcast/edge/tlscert"
 )
 
@@ -64,6 +65,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.coded, m.bombs,
 			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped)
 		registry.MustRegister(gauges(s)...)
+		registry.MustRegister(purgeGauges(s)...)
 		registry.MustRegister(tlsGauges(s)...)
 	}
 	return m
@@ -87,6 +89,29 @@ func gauges(s *Server) []prometheus.Collector {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_purge_revision", Help: "Newest purge applied."},
 			func() float64 { return float64(s.applied.load()) }),
 	}
+}
+
+// purgeGauges are of what has been purged.
+func purgeGauges(s *Server) []prometheus.Collector {
+	var all []prometheus.Collector
+	for _, scope := range [...]string{"url", "dir", "tag", "regex", "site", "all"} {
+		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "nearcast_edge_purges_total", Help: "What has been purged since the start, by kind of scope.", ConstLabels: prometheus.Labels{"scope": scope},
+		}, func() float64 { return float64(s.purges.Stats().Applied[scope]) }))
+	}
+	counters := func(name, help string, value func(purge.Stats) uint64) {
+		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "nearcast_edge_" + name, Help: help},
+			func() float64 { return float64(value(s.purges.Stats())) }))
+	}
+	counters("purges_soft_total", "How many of the purges were soft.", func(p purge.Stats) uint64 { return p.Soft })
+	counters("purges_folded_total", "Purges that became purges of their whole sites because there were too many.", func(p purge.Stats) uint64 { return p.Folded })
+	counters("purge_log_failures_total", "Failures to write the purge log to disk.", func(p purge.Stats) uint64 { return p.Failures })
+	counters("purge_logs_damaged_total", "Purge logs that could not be used, so that everything stored was given up.", func(p purge.Stats) uint64 { return p.Damaged })
+	return append(all,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_purge_entries", Help: "Purges that are remembered singly."},
+			func() float64 { return float64(s.purges.Stats().Entries) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_purge_log_bytes", Help: "Octets of the purge log."},
+			func() float64 { return float64(s.purges.Stats().JournalBytes) }))
 }
 
 // tlsGauges are of TLS; there are none without.

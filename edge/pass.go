@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,7 +67,8 @@ func (x *exchange) forwardHead() {
 
 func (x *exchange) passWith(fwd string, fields http.Header) {
 	c := cacheStatus{fwd: fwd}
-	revision, forgets := x.s.applied.load(), x.s.forgets.Load()
+	born, forgets := x.s.purges.Begin(), x.s.forgets.Load()
+	defer x.s.purges.End(born)
 	sent := x.s.now()
 	resp, err := x.askFor(fields)
 	if err != nil {
@@ -77,7 +79,7 @@ func (x *exchange) passWith(fwd string, fields http.Header) {
 	arrived := x.s.now()
 	h := receive(resp, arrived)
 	forgets += x.invalidate(resp.StatusCode, h)
-	if x.updateFromHead(resp, h, sent, arrived) {
+	if x.updateFromHead(resp, h, born, sent, arrived) {
 		return
 	}
 	r := httpcache.NewResponse(x.cacheRequest(), resp.StatusCode, h, sent, arrived)
@@ -95,9 +97,14 @@ func (x *exchange) passWith(fwd string, fields http.Header) {
 		}
 	}
 	x.relay(resp, h, c, keep, func(body store.Body) {
-		o := &store.Object{ID: x.s.newID(), Key: x.key, Variant: x.plan.Variant, Born: store.Epoch(revision), Response: r, Body: body, Length: body.Len()}
+		o := x.newObject(x.s.newID(), r, born, body.Len())
+		o.Body = body
+		var more bool
+		if o.Tags, more = store.TagsOf(h); more {
+			return
+		}
 		x.s.fills.Detach(x.key, func() {
-			if x.s.forgets.Load() == forgets {
+			if x.s.forgets.Load() == forgets && !x.s.outdated(x.query, o) {
 				x.s.store.Put(o, x.header)
 			}
 		})
@@ -246,7 +253,7 @@ func (x *exchange) invalidate(status int, h http.Header) (n uint64) {
 // updateFromHead lets the answer to a HEAD freshen what is stored, or drops that if it is of another
 // content (RFC 9111 section 4.3.5). It reports whether it has answered the request from what is stored, because
 // that has been validated.
-func (x *exchange) updateFromHead(resp *http.Response, h http.Header, sent, arrived time.Time) bool {
+func (x *exchange) updateFromHead(resp *http.Response, h http.Header, born store.Epoch, sent, arrived time.Time) bool {
 	if x.method != http.MethodHead || x.stored == nil || x.decision.Verdict != httpcache.Revalidate {
 		return false
 	}
@@ -264,12 +271,12 @@ func (x *exchange) updateFromHead(resp *http.Response, h http.Header, sent, arri
 		return false
 	}
 	storage := httpcache.Assess(arrived, x.cacheRequest(), fresh, x.policyOf(fresh))
-	if storage.Store {
-		x.s.store.Refresh(x.stored, fresh)
+	if tags, _ := store.TagsOf(fresh.Header); storage.Store && slices.Equal(tags, x.stored.Tags) { // else it stays stale
+		x.s.store.Refresh(x.stored, fresh, born)
 	}
 	if validated {
 		renewed := *x.stored
-		renewed.Response = fresh
+		renewed.Response, renewed.Born, renewed.Softened, renewed.Memo = fresh, born, time.Time{}, new(store.Memo)
 		x.sendStored(&renewed, wordRevalidated, cacheStatus{fwd: "stale", fwdStatus: resp.StatusCode, stored: storage.Store})
 	}
 	return validated

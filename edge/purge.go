@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"nearcast/cdn"
+	"nearcast/edge/store"
+	"nearcast/edge/store/purge"
 )
 
 // revision is the newest purge that is applied; it only grows.
@@ -54,83 +56,95 @@ func (r *revision) wait(ctx context.Context, want cdn.Revision) bool {
 	}
 }
 
-// maxRemembered bounds the targets of purges that are remembered for the next configuration.
-const maxRemembered = 1 << 16
-
-// purges are the targets that have been purged. What is stored of a target under the rules of one configuration
-// is not found by those of another, so each new configuration purges them again.
-type purges struct {
-	mu      sync.Mutex // guards the following
-	targets []cdn.Target
-	more    bool // there have been too many
+// reset is raise, but for a log that has begun anew: then the newest purge may have a lower number.
+func (r *revision) reset(to cdn.Revision) {
+	r.raise(to)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.value = to
 }
 
-func (p *purges) add(targets []cdn.Target) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.targets)+len(targets) > maxRemembered {
-		p.targets, p.more = nil, true
-	}
-	if !p.more {
-		p.targets = append(p.targets, targets...)
-	}
-}
-
-// all returns the targets; ok is false if there have been too many to know them.
-func (p *purges) all() (targets []cdn.Target, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.targets, !p.more
-}
-
-// Purge removes what is stored of the purge's targets. No request that starts after it
-// has returned is answered with content from before. Targets of domains that are
-// not configured here are ignored: nothing can be stored of them. A purge without targets
+// Purge puts a purge into force. No request that starts after it
+// has returned is answered with content from before, or only as stale content if the purge is soft. Targets of domains that are
+// not configured here are remembered until they are. A purge that covers nothing
 // only says which revision the node is at.
 func (s *Server) Purge(p cdn.Purge) {
 	// Raised first: from now on no other node may answer with what it has from before.
 	s.begun.raise(p.Revision)
-	s.purges.add(p.Targets)
-	s.forgetTargets(p.Targets)
+	if p.At.IsZero() {
+		p.At = s.now()
+	}
+	epoch, err := s.purges.Apply(p)
+	if err != nil { // it is in force
+		s.log.Error("a purge is not safe on disk", "revision", p.Revision, "error", err)
+	}
+	s.detach(&p, epoch)
 	// Raised last: whoever waits for the revision must find the content gone.
 	s.applied.raise(p.Revision)
 }
 
-func (s *Server) forgetTargets(targets []cdn.Target) {
-	t := s.tables.Load()
-	if t == nil {
-		return
-	}
-	for _, target := range targets {
-		keys, _ := t.keys(target)
-		for _, key := range keys {
-			s.forget(key)
+// detach keeps newcomers from the fills under way that a purge covers, and frees what is easily found.
+func (s *Server) detach(p *cdn.Purge, epoch store.Epoch) {
+	if t := s.tables.Load(); t != nil {
+		for _, target := range p.Targets {
+			keys, _ := t.keys(target)
+			for _, key := range keys {
+				s.fills.Detach(key, func() {
+					if !p.Soft {
+						s.store.Delete(key)
+					}
+				})
+			}
 		}
 	}
-}
-
-// purgeAgain applies to a new configuration's keys what has been purged under older ones.
-func (s *Server) purgeAgain() {
-	targets, ok := s.purges.all()
-	if !ok {
-		s.PurgeAll(0)
+	if len(p.Scopes) == 0 {
 		return
 	}
-	s.forgetTargets(targets)
+	s.fills.DetachIf(func(key cdn.CacheKey, h *head) bool {
+		o := &store.Object{Key: key, Born: epoch - 1}
+		switch {
+		case h == nil:
+		case h.renewed != nil:
+			o = h.renewed
+		case h.object != nil:
+			o = h.object
+		}
+		return s.purges.Judge(o) != purge.Good
+	})
 }
 
 // PurgeAll removes everything that is stored, in the sense of [Server.Purge]. It makes good for all purges up to
-// the revision.
+// the revision; zero says nothing about that.
 func (s *Server) PurgeAll(revision cdn.Revision) {
-	s.begun.raise(revision)
+	if revision != 0 {
+		s.begun.reset(revision)
+	}
+	if _, err := s.purges.ApplyAll(revision); err != nil { // it is in force
+		s.log.Error("a purge of everything is not safe on disk", "revision", revision, "error", err)
+	}
 	s.forgets.Add(1)
 	s.fills.DetachAll(s.store.Clear)
-	s.applied.raise(revision)
+	if revision != 0 {
+		s.applied.reset(revision)
+	}
 }
 
-// forget removes what is stored of a key. It is counted first, so that what came before is not
-// stored afterwards by those who hold no fill.
+// forget removes what is stored of a key because something at this node has made it untrue. It is counted first, so that what
+// came before is not stored afterwards by those who hold no fill.
 func (s *Server) forget(key cdn.CacheKey) {
 	s.forgets.Add(1)
 	s.fills.Detach(key, func() { s.store.Delete(key) })
+}
+
+// outdated reports whether an object that has just come is not to be stored: it was purged on its way, or softly, and something newer
+// is stored by now.
+func (s *Server) outdated(q *query, o *store.Object) bool {
+	switch s.purges.Judge(o) {
+	case purge.Gone:
+		return true
+	case purge.Stale:
+		stored := s.store.Peek(q.lookup())
+		return stored != nil && stored.Born > o.Born
+	}
+	return false
 }

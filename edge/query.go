@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"nearcast/cdn"
@@ -79,7 +80,18 @@ func (q *query) policyOf(r *httpcache.Response) httpcache.Policy {
 
 // standsIn reports whether what is stored may be used although upstream has failed.
 func (q *query) standsIn(now time.Time, o *store.Object, disconnected bool) bool {
-	return httpcache.AfterErrorFor(now, q.cacheRequest(), o.Response, q.policyOf(o.Response), disconnected)
+	policy := q.policyOf(o.Response)
+	policy.Expired = o.Softened
+	return httpcache.AfterErrorFor(now, q.cacheRequest(), o.Response, policy, disconnected)
+}
+
+// newObject makes an object of what came for the query, but for its body and tags.
+func (q *query) newObject(id store.ID, r *httpcache.Response, born store.Epoch, length int64) *store.Object {
+	url := string(q.target.Domain) + q.target.RequestURI()
+	if strings.HasSuffix(string(q.key), url) {
+		url = string(q.key)[len(q.key)-len(url):] // it takes no room of its own
+	}
+	return &store.Object{ID: id, Key: q.key, Variant: q.plan.Variant, Born: born, URL: url, Response: r, Length: length}
 }
 
 // outgoing returns the fields to send upstream, to be changed freely.

@@ -10,6 +10,7 @@ import (
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
+	"nearcast/edge/store/purge"
 )
 
 // maxJoins bounds how often a request tries to share somebody else's fill before it
@@ -68,6 +69,15 @@ func (x *exchange) look() {
 		stored = x.stored.Response
 	}
 	x.decision = httpcache.Decide(x.s.now(), x.cacheRequest(), stored, x.policyOf(stored))
+}
+
+// policyOf is [query.policyOf], and knows of a soft purge of what is stored.
+func (x *exchange) policyOf(r *httpcache.Response) httpcache.Policy {
+	p := x.query.policyOf(r)
+	if x.stored != nil && r == x.stored.Response {
+		p.Expired = x.stored.Softened
+	}
+	return p
 }
 
 // passReason is the fwd parameter for a reason to pass (RFC 9211 section 2.2).
@@ -181,6 +191,9 @@ func (x *exchange) wantsWhole() bool { return x.header["Range"] == nil || x.meth
 // usable reports whether a response that came for another request may answer this one: what
 // would not be used from the store is not used on its way there either.
 func (x *exchange) usable(o *store.Object) bool {
+	if x.s.purges.Judge(o) != purge.Good {
+		return false // it was on its way when it was purged
+	}
 	r := o.Response
 	switch httpcache.Decide(x.s.now(), x.cacheRequest(), r, x.policyOf(r)).Verdict {
 	case httpcache.Fresh, httpcache.Stale, httpcache.Revalidate:

@@ -11,6 +11,7 @@ import (
 	"nearcast/edge/coding"
 	"nearcast/edge/route"
 	"nearcast/edge/rules"
+	"nearcast/edge/store/purge"
 	"nearcast/internal/ring"
 )
 
@@ -58,9 +59,7 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	for _, parent := range fleet.Parents(pop) {
 		t.addParent(fleet, parent, s.cfg.Node)
 	}
-	if old := s.tables.Swap(t); old != nil && !old.sameKeys(t) {
-		s.purgeAgain()
-	}
+	s.putInForce(t)
 	s.metrics.generation.Set(float64(snapshot.Generation))
 	return nil
 }
@@ -93,8 +92,62 @@ func (s *Server) ApplyStandalone(o *cdn.Origin, routes ...cdn.Route) error {
 	if err := t.addSite(site); err != nil {
 		return err
 	}
-	s.tables.Store(t)
+	s.putInForce(t)
 	return nil
+}
+
+// putInForce replaces the tables. What has been purged under the rules of old ones is purged under those of the new ones before.
+func (s *Server) putInForce(t *tables) {
+	if old := s.tables.Load(); old == nil || !old.sameKeys(t) {
+		if err := s.purges.Follow(understanding{old, t}); err != nil {
+			s.log.Error("purges are not safe on disk", "error", err)
+		}
+	}
+	s.tables.Store(t)
+	s.purges.Settle(understanding{t})
+}
+
+// understanding is what some tables together make of a purge; it implements [purge.Rules].
+type understanding []*tables
+
+// Keys implements [purge.Rules].
+func (u understanding) Keys(target cdn.Target) (keys []cdn.CacheKey) {
+	for _, t := range u {
+		if t != nil {
+			more, _ := t.keys(target)
+			keys = append(keys, more...)
+		}
+	}
+	return keys
+}
+
+// Site implements [purge.Rules].
+func (u understanding) Site(domain cdn.Domain) (cdn.SiteName, bool) {
+	for i := len(u) - 1; i >= 0; i-- {
+		if u[i] != nil {
+			if site, _, ok := u[i].routes.Match(domain); ok {
+				return site.Name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// Loose implements [purge.Rules].
+func (u understanding) Loose(name cdn.SiteName) (l purge.Loose) {
+	for _, t := range u {
+		if t == nil {
+			continue
+		}
+		for site := range t.rules {
+			for i := range site.Routes {
+				if rule := &site.Routes[i].CacheKey; site.Name == name {
+					l.Domain, l.Case = l.Domain || rule.ShareDomains, l.Case || rule.IgnoreCase
+				}
+			}
+		}
+	}
+	return l
 }
 
 func (t *tables) addSite(site *cdn.Site) (err error) {

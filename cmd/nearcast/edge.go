@@ -62,7 +62,7 @@ front of one origin that obeys the origin's headers and adds no rule of its own;
 	registerLimits(cmd, &f.limits)
 	flags.StringVar(&f.origin, "origin", "", "stand alone in front of the origin at `URL`")
 	flags.BoolVar(&f.obey, "obey-request-cache-control", false, "stand alone and let visitors' Cache-Control force validation; it lets any of them send load to the origin")
-	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored bodies may fill, as a `SIZE`")
+	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored objects, and fetches on their way, may fill, as a `SIZE`")
 	flags.StringVar(&f.accessLog, "access-log", "", "`FILE` that gets a line of JSON for each request; none if empty")
 	flags.StringVar(&f.gossip, "gossip", "", "`ADDR` of this node in the gossip pool, IP:port")
 	flags.StringVar(&f.join, "join", "", "`ADDRS` of members of the gossip pool, comma-separated")
@@ -131,7 +131,7 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 	if err != nil {
 		return err
 	}
-	defer gctune.Start()()
+	defer gctune.Start(edge.MemoryTarget(ram))()
 	cfg := edge.Config{
 		Node: r.node, Addr: f.listen, TLSAddr: f.tlsListen, Limits: f.limits, RAM: ram, AccessLog: f.accessLog,
 		Log: r.log, Registry: r.registry, Version: Version,
@@ -179,7 +179,7 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 		return err
 	}
 	cfg.Usable = func(n cdn.NodeName) bool { return pool.State(n).Usable() }
-	cfg.Secret = r.derive(forHop)
+	cfg.Secret, cfg.Dir = r.derive(forHop), f.dir
 	server, err := edge.New(cfg)
 	if err != nil {
 		return err

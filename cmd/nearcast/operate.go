@@ -10,49 +10,6 @@ import (
 	"nearcast/control/wire"
 )
 
-func newPurge() *cobra.Command {
-	cmd := &cobra.Command{Use: "purge", Short: "Throw content out of every cache"}
-	cmd.AddCommand(newPurgeURL())
-	return cmd
-}
-
-func newPurgeURL() *cobra.Command {
-	var f operatorFlags
-	var wait bool
-	cmd := &cobra.Command{
-		Use:   "url URL...",
-		Short: "Throw the content of URLs out of every cache",
-		Long: `Throw the content of URLs, with all its variants, out of every cache. When the
-command returns, the purge is on disk and no restart can lose it; with --wait it has
-also been applied by every node that answers.`,
-		Example: "  nearcast purge url http://www.shop.example/price.json",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := f.connect()
-			if err != nil {
-				return err
-			}
-			result, err := api.Purge(cmd.Context(), wire.PurgeRequest{URLs: args, Wait: wait})
-			if err != nil {
-				return err
-			}
-			err = f.print(cmd.OutOrStdout(), result, func() [][]string {
-				return [][]string{
-					{"ID", "REVISION", "APPLIED", "MISSING"},
-					{result.ID, fmt.Sprint(result.Revision), nodeList(result.Applied), nodeList(result.Missing)},
-				}
-			})
-			if err == nil && len(result.Missing) > 0 {
-				return cdn.Errorf(cdn.Unavailable, "", "%d nodes have not applied the purge yet: %s", len(result.Missing), nodeList(result.Missing))
-			}
-			return err
-		},
-	}
-	f.register(cmd)
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every node has applied it, 5 s at most")
-	return cmd
-}
-
 func nodeList(names []cdn.NodeName) string {
 	if len(names) == 0 {
 		return "-"

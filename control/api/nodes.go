@@ -2,80 +2,12 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"nearcast/cdn"
-	"nearcast/control/compile"
 	"nearcast/control/wire"
-	"nearcast/internal/httpjson"
 )
-
-// maxPurgeURLs bounds one request; a purge of more is several.
-const maxPurgeURLs = 1000
-
-func (s *server) purge(r *http.Request) (result wire.PurgeResult, err error) {
-	var req wire.PurgeRequest
-	if err := httpjson.Read(r, &req); err != nil {
-		return result, err
-	}
-	snap, err := s.current(r.Context())
-	if err != nil {
-		return result, err
-	}
-	targets, err := purgeTargets(snap, req.URLs)
-	if err != nil {
-		return result, err
-	}
-	p := cdn.Purge{ID: rand.Text(), Targets: targets, At: s.Now().UTC(), By: actor(r)}
-	if result.Revision, err = s.Store.AppendPurge(r.Context(), p); err != nil {
-		return result, err
-	}
-	result.ID = p.ID
-	s.Log.InfoContext(r.Context(), "audit", "what", r.Method+" "+r.URL.Path, "by", p.By, "id", p.ID, "revision", result.Revision, "urls", len(req.URLs))
-	if req.Wait {
-		ctx, cancel := context.WithTimeout(r.Context(), purgeWait)
-		defer cancel()
-		result.Applied, result.Missing = s.Feed.Applied(ctx, result.Revision, cacheNodes(&snap.Fleet))
-	}
-	return result, nil
-}
-
-// purgeTargets parses the URLs and checks that each belongs to a site. A page is
-// the same page by http and by https, so each URL is two targets.
-func purgeTargets(snap *cdn.Snapshot, urls []string) ([]cdn.Target, error) {
-	if n := len(urls); n == 0 || n > maxPurgeURLs {
-		return nil, cdn.Errorf(cdn.Invalid, "", "a purge has 1 to %d URLs, not %d", maxPurgeURLs, n)
-	}
-	owned := make(map[cdn.Domain]bool)
-	for i := range snap.Sites {
-		for _, d := range snap.Sites[i].Domains {
-			owned[d] = true
-		}
-	}
-	var targets []cdn.Target
-	var mistakes compile.Mistakes
-	seen := make(map[cdn.Target]bool)
-	for i, raw := range urls {
-		t, err := cdn.ParseTarget(raw)
-		if err == nil && !owned[t.Domain] {
-			err = fmt.Errorf("no site has the domain %s", t.Domain)
-		}
-		if err != nil {
-			mistakes = append(mistakes, compile.Mistake{Field: fmt.Sprintf("urls[%d]", i), Message: err.Error()})
-			continue
-		}
-		for _, scheme := range []string{"http", "https"} {
-			if t.Scheme = scheme; !seen[t] {
-				seen[t] = true
-				targets = append(targets, t)
-			}
-		}
-	}
-	return targets, mistakes.Err()
-}
 
 func (s *server) nodes(r *http.Request) ([]wire.Node, error) {
 	snap, err := s.current(r.Context())

@@ -80,7 +80,7 @@ func (c *Client) Rollback(ctx context.Context, req wire.RollbackRequest) (wire.A
 	return ask[wire.ApplyResult](ctx, c, http.MethodPost, "/v1/rollback", req)
 }
 
-// Purge makes every cache forget the URLs. When it returns, the purge is on disk.
+// Purge makes every cache forget content, or hold it for stale. When it returns, the purge is on disk.
 func (c *Client) Purge(ctx context.Context, req wire.PurgeRequest) (wire.PurgeResult, error) {
 	return ask[wire.PurgeResult](ctx, c, http.MethodPost, "/v1/purge", req)
 }

@@ -73,7 +73,7 @@ func (s *Store) AppendPurge(ctx context.Context, p cdn.Purge) (cdn.Revision, err
 		return 0, unavailable("encoding a purge", err)
 	}
 	if len(data) > maxPurge {
-		return 0, cdn.Errorf(cdn.Invalid, "", "the purge has %d octets, at most %d are possible; send fewer URLs at a time", len(data), maxPurge)
+		return 0, cdn.Errorf(cdn.Invalid, "", "the purge has %d octets, at most %d are possible; send less at a time", len(data), maxPurge)
 	}
 	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: protocol.Purge, Data: data}, jetstream.WithMsgID(p.ID))
 	if err != nil {

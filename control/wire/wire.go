@@ -83,9 +83,25 @@ type RollbackRequest struct {
 	Force      bool           `json:"force,omitempty"` // see [ApplyRequest]
 }
 
-// PurgeRequest asks for URLs to be forgotten by every cache.
+// PurgeRequest asks for content to be forgotten by every cache, or to be held for stale. What it covers may be of several
+// kinds; something must be there.
 type PurgeRequest struct {
-	URLs []string `json:"urls"`
+	// URLs are absolute; each is purged by http and by https.
+	URLs []string `json:"urls,omitempty"`
+	// Directories are absolute URLs that end in "/".
+	Directories []string `json:"directories,omitempty"`
+	// Tags are as the origin writes them in Surrogate-Key or Cache-Tag. They need Site.
+	Tags []string `json:"tags,omitempty"`
+	// Regexps are searched in path and query. They need Site or Domain.
+	Regexps []string `json:"regexps,omitempty"`
+	// WholeSite purges everything of Site.
+	WholeSite bool `json:"whole_site,omitempty"`
+	// Site is the site that Tags, Regexps and WholeSite are about: its name, or one of its domains.
+	Site string `json:"site,omitempty"`
+	// Domain restricts Regexps to one of the site's domains; Site may be left out then.
+	Domain string `json:"domain,omitempty"`
+	// Soft makes the content stale instead of throwing it away.
+	Soft bool `json:"soft,omitempty"`
 	// Wait holds the answer back until the nodes have applied it, for 5 s at most.
 	Wait bool `json:"wait,omitempty"`
 }

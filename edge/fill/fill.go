@@ -276,14 +276,38 @@ func (g *Group[H]) DetachAll(forget func()) {
 	forget()
 }
 
+// DetachIf is Detach for the fills that are covered, by their key and, once that is known, their head; before it
+// is the zero value. covered runs under the group's lock.
+func (g *Group[H]) DetachIf(covered func(key cdn.CacheKey, head H) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, fills := range g.running {
+		for f := range fills {
+			var head H
+			if f.headKnown() {
+				head = f.head
+			}
+			if covered(key, head) {
+				f.detach()
+				g.forgetLocked(f)
+			}
+		}
+	}
+}
+
 func (g *Group[H]) detachLocked(key cdn.CacheKey) {
 	for f := range g.running[key] {
-		f.commit.Lock()
-		f.detached = true
-		f.commit.Unlock()
-		f.joinable = false
+		f.detach()
 	}
 	delete(g.running, key)
+}
+
+// detach is to be called under the group's lock.
+func (f *Fill[H]) detach() {
+	f.commit.Lock()
+	f.detached = true
+	f.commit.Unlock()
+	f.joinable = false
 }
 
 // Running returns the number of fills.

@@ -1,11 +1,15 @@
 package hit
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/net/http2/hpack"
+
+	"nearcast/internal/heapsize"
 )
 
 // Answer is a response whose content is all in memory, or in a file. It is used again and again; its zero value is ready.
@@ -125,11 +129,14 @@ func NewBlock(status int, fields []Field) *Block {
 		b.http1 = append(b.http1, f.Name+": "+f.Value+"\r\n"...)
 		b.hpack = append(b.hpack, encode(f)...)
 	}
+	b.http1, b.hpack = bytes.Clone(b.http1), bytes.Clone(b.hpack) // there are as many of them as objects: without room to grow
 	return b
 }
 
 // Size is the memory of the block in bytes.
-func (b *Block) Size() int { return cap(b.http1) + cap(b.hpack) + 64 }
+func (b *Block) Size() int64 {
+	return heapsize.Of(int(unsafe.Sizeof(*b))) + heapsize.Of(cap(b.http1)) + heapsize.Of(cap(b.hpack))
+}
 
 // encode writes a field for HTTP/2 without the dynamic table.
 func encode(f Field) []byte {

@@ -100,8 +100,7 @@ func decide(now time.Time, req Request, stored *Response, p Policy, advice *Requ
 		// origin that answers by Authorization without saying so is too common.
 		return Decision{Verdict: Pass, Reason: "authorization", Section: "RFC 9111 section 3.5"}
 	}
-	d := Decision{Age: stored.Age(now)}
-	d.TTL = stored.Lifetime(p) - d.Age
+	d := Decision{Age: stored.Age(now), TTL: stored.TTL(now, p)}
 	switch {
 	case stored.noCache(p):
 		d.Verdict, d.Reason, d.Section = Revalidate, "no-cache", "RFC 9111 section 5.2.2.4"

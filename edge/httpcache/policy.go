@@ -18,6 +18,9 @@ type Policy struct {
 	// StaleIfError is how long after expiry a response may be served when the
 	// origin fails (RFC 5861 section 4). The longer one of it and the origin's counts.
 	StaleIfError time.Duration
+	// Expired is when the operator has declared the stored response stale, zero if never: it has been so since then, if not
+	// for longer.
+	Expired time.Time
 	// ForceCache disregards no-store, no-cache and private of the origin. It does not make
 	// a lifetime: give a TTL with it. It never applies to a response with Set-Cookie or
 	// to a request with Authorization, whose answers are somebody's own, nor to a status

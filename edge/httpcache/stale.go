@@ -19,6 +19,15 @@ func (r *Response) mustRevalidate() bool {
 // without that nobody could give a CDN both.
 func (r *Response) forbidsStale() bool { return r.mustRevalidate() || r.directives.SMaxAge.Present }
 
+// TTL is how long the response stays fresh; negative once it is stale (section 4.2).
+func (r *Response) TTL(now time.Time, p Policy) time.Duration {
+	ttl := r.Lifetime(p) - r.Age(now)
+	if !p.Expired.IsZero() {
+		ttl = min(ttl, p.Expired.Sub(now), 0)
+	}
+	return ttl
+}
+
 func (r *Response) staleWhileRevalidate(p Policy) time.Duration {
 	return max(p.StaleWhileRevalidate, r.directives.StaleWhileRevalidate.Value)
 }
@@ -49,7 +58,7 @@ func AfterErrorFor(now time.Time, req Request, r *Response, p Policy, disconnect
 	if !r.forbidsStale() {
 		window = max(window, advice.StaleIfError.Value)
 	}
-	staleness := r.Age(now) - r.Lifetime(p)
+	staleness := -r.TTL(now, p)
 	if staleness < 0 || staleness < window {
 		return true
 	}

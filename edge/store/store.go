@@ -8,7 +8,7 @@ package store
 import (
 	"net/http"
 	"strconv"
-	"sync/atomic"
+	"time"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
@@ -33,8 +33,11 @@ type Object struct {
 	// Variant tells apart what is stored of the key by other things than fields that Vary names;
 	// empty for most.
 	Variant string
-	// Born is the newest purge that the node had applied when the fill that brought the object began.
+	// Born is the newest purge that the node had applied when the fill that brought the object, or validated it last, began.
 	Born Epoch
+	// Softened is when a soft purge has made the object stale, in what is handed out by a store that knows of purges; zero if
+	// none has. It is not stored.
+	Softened time.Time
 	// URL is the normal form of what was asked for, for purges that go by it: domain, path and query. Slices and
 	// what has been made of another object have none: they are found through that object only.
 	URL string
@@ -57,11 +60,6 @@ type Object struct {
 	// where its octets ended, good for parts before that and not for the whole.
 	Doubtful bool
 }
-
-// Memo holds what its users have worked out about a stored object, until the object is replaced. Its zero value is
-// empty. The memory of what it holds is estimated in [Object.Size]: it must be no more than a few times
-// the head.
-type Memo struct{ atomic.Value }
 
 // SliceSize is how much of a content one slice holds at most, in octets. Slice n begins
 // at n times SliceSize.
@@ -88,18 +86,6 @@ func AppendCodedKey(dst []byte, id ID, coding string) []byte {
 func (o *Object) Same(p *Object) bool {
 	return o.ID == p.ID && o.Response == p.Response && o.Start == p.Start && o.Body.same(p.Body)
 }
-
-// Size is the memory that the object takes, in bytes. A body in a file takes none.
-func (o *Object) Size() int64 {
-	head := int64(3*o.Response.Size()+len(o.Key)+len(o.URL)+8*len(o.Tags)) + overhead
-	if !o.Body.InMemory() {
-		return head
-	}
-	return o.Body.Len() + head
-}
-
-// overhead is an object's share of indexes, lists and counters, in bytes: an estimate.
-const overhead = 512
 
 // Lookup says which object is looked for.
 type Lookup struct {
@@ -142,9 +128,9 @@ type Store interface { //nolint:interfacebloat // a cache of variants needs each
 	// that brought it, select. It may refuse, and reports whether it did not. When
 	// Put has returned true, Get finds the object.
 	Put(o *Object, fields http.Header) bool
-	// Refresh gives the object old a new head with the same body and reports whether
-	// old was still stored.
-	Refresh(old *Object, head *httpcache.Response) bool
+	// Refresh gives the object old a new head with the same body, makes it born at an epoch, that in which the validation
+	// began, and reports whether old was still stored.
+	Refresh(old *Object, head *httpcache.Response, born Epoch) bool
 	// Delete removes all objects of the key.
 	Delete(key cdn.CacheKey)
 	// Clear removes all objects.

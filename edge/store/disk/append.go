@@ -30,30 +30,54 @@ type lane struct {
 // entry says where a record is, as the index has it.
 type entry = index.Entry
 
-// append writes a record at the end of a lane, and has place put it into the index before anybody can take its segment away. mayReserve:
-// the last empty segment may be used, which is kept for those who make room.
-func (v *volume) append(c class, d *record.Draft, body store.Body, mayReserve bool, place func(e entry)) error {
+// append writes a record at the end of a lane, and has place put it into the index before anybody can take its segment away. It may wait for
+// an empty segment, so its caller must hold nothing that those need who make room: no stripe.
+func (v *volume) append(c class, d *record.Draft, body store.Body, place func(e entry)) error {
+	return v.patiently(func(deadline *time.Timer) (chan struct{}, error) {
+		return v.appendNow(c, d, body, false, deadline, place)
+	})
+}
+
+// patiently tries something that may need an empty segment until there is one, for as long as patience goes.
+func (v *volume) patiently(try func(deadline *time.Timer) (stocked chan struct{}, err error)) error {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	if err := v.await(v.ready, deadline); err != nil {
 		return err
 	}
+	for {
+		stocked, err := try(deadline)
+		if !errors.Is(err, errFull) {
+			return err
+		}
+		poke(v.kick)
+		if err := v.await(stocked, deadline); err != nil {
+			return err
+		}
+	}
+}
+
+// appendNow is append, but returns errFull and what to wait for if it takes an empty segment and there is none. mayReserve: it may take the last
+// one, which is kept for those who make room. volume.ready must be closed.
+func (v *volume) appendNow(
+	c class, d *record.Draft, body store.Body, mayReserve bool, deadline *time.Timer, place func(e entry),
+) (stocked chan struct{}, err error) {
 	l := &v.lanes[c]
 	select {
 	case l.turn <- struct{}{}:
 	case <-deadline.C:
-		return errBusy
+		return nil, errBusy
 	}
 	defer func() { <-l.turn }()
 	if v.dead() {
-		return errFailed
+		return nil, errFailed
 	}
-	if err := v.advance(l, c, d, mayReserve, deadline); err != nil {
-		return err
+	if stocked, err := v.advance(l, c, d, mayReserve, deadline); err != nil {
+		return stocked, err
 	}
 	spare, back, err := v.spares(l.writer, d.Size(), deadline)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer back()
 	h, err := l.writer.add(d, body, v.store.seq.Add(1), spare)
@@ -62,11 +86,11 @@ func (v *volume) append(c class, d *record.Draft, body store.Body, mayReserve bo
 		l.writer = nil
 		w.finish()
 		v.lost(w, err)
-		return err
+		return nil, err
 	}
 	poke(v.dirty)
 	place(v.entryOf(l.writer.segment, h))
-	return nil
+	return nil, nil
 }
 
 // entryOf is what the index has of a record.
@@ -106,24 +130,26 @@ func (v *volume) await(c chan struct{}, deadline *time.Timer) error {
 }
 
 // advance sees to it that the lane has a segment which the record fits in. Its turn must be held.
-func (v *volume) advance(l *lane, c class, d *record.Draft, mayReserve bool, deadline *time.Timer) error {
+func (v *volume) advance(
+	l *lane, c class, d *record.Draft, mayReserve bool, deadline *time.Timer,
+) (stocked chan struct{}, err error) {
 	size, entries := d.Size(), max(1, len(d.Targets))
 	if size > v.segSize-record.SegmentHeaderSize-record.FooterSize(entries) {
-		return errLarge
+		return nil, errLarge
 	}
 	if l.writer != nil && l.writer.fits(size, entries) {
-		return nil
+		return nil, nil
 	}
-	g, err := v.take(mayReserve, deadline)
-	if err != nil {
-		return err
+	g, stocked := v.take(mayReserve)
+	if g == nil {
+		return stocked, errFull
 	}
 	if l.writer != nil {
 		select {
 		case v.sealing <- struct{}{}:
 		case <-deadline.C:
 			v.giveBack(g)
-			return errBusy
+			return nil, errBusy
 		}
 		old := l.writer
 		l.writer = nil
@@ -132,7 +158,7 @@ func (v *volume) advance(l *lane, c class, d *record.Draft, mayReserve bool, dea
 			v.seal(old)
 		})
 	}
-	return v.begin(l, c, g, deadline)
+	return nil, v.begin(l, c, g, deadline)
 }
 
 // begin starts a segment.

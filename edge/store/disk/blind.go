@@ -3,7 +3,6 @@ package disk
 import (
 	"sync"
 
-	"nearcast/cdn"
 	"nearcast/edge/store/disk/index"
 )
 
@@ -35,8 +34,6 @@ func (b *blindness) forget() {
 	defer b.mu.Unlock()
 	b.veils = nil
 }
-
-func cacheKey(b []byte) cdn.CacheKey { return cdn.CacheKey(b) }
 
 func location(g *segment, unit uint32) index.Location {
 	return index.Location{Segment: g.slot, Offset: unit}

@@ -243,7 +243,8 @@ func (s *Store) isClosed() bool {
 	}
 }
 
-func (s *Store) hash(key, variant string) uint64 { return s.config.Hash(key, variant, s.seed) }
+// hash is the index's hash: all variants of a key have the same.
+func (s *Store) hash(key, _ string) uint64 { return s.config.Hash(key, "", s.seed) }
 
 func (s *Store) stripe(hash uint64) *sync.Mutex { return &s.stripes[mix(hash)%numStripes] }
 

@@ -24,8 +24,9 @@ type extent struct {
 	hash     uint64
 	entry    entry
 	offset   int64        // in the file
-	verified atomic.Int64 // when, in Unix nanoseconds
-	strange  int64        // the segment's then
+	end      int64        // likewise
+	verified atomic.Int64 // when, in Unix nanoseconds; zero for never
+	strange  atomic.Int64 // the segment's then
 }
 
 // Use implements [store.Extent].
@@ -35,7 +36,7 @@ func (x *extent) Use(f func(fd int, offset int64)) bool {
 	}
 	defer x.segment.leave()
 	file, err := x.segment.handle()
-	if err != nil || file.Fd() < 0 {
+	if err != nil || file.Fd() < 0 || !x.inFile() {
 		return false
 	}
 	f(file.Fd(), x.offset)
@@ -44,8 +45,8 @@ func (x *extent) Use(f func(fd int, offset int64)) bool {
 
 // extent returns where the body is, or nil if it is not in the file yet. The segment's door must be held.
 func (f *found) extent(hash uint64) *extent {
-	offset := int64(f.entry.Offset)*record.Unit + f.Header.BodyOffset()
-	if w := f.segment.writer.Load(); w != nil && !w.inFile(offset+f.Header.Body) {
+	x := f.extentAt(hash)
+	if !x.inFile() {
 		return nil
 	}
 	file, err := f.segment.handle()
@@ -53,9 +54,52 @@ func (f *found) extent(hash uint64) *extent {
 		return nil
 	}
 	f.segment.foreign(file)
-	return &extent{
-		volume: f.volume, segment: f.segment, hash: hash, entry: f.entry, offset: offset, strange: f.segment.strange.Load(),
+	x.strange.Store(f.segment.strange.Load())
+	return x
+}
+
+// extentAt returns where the body is, or will be once it is in the file.
+func (f *found) extentAt(hash uint64) *extent {
+	offset := int64(f.entry.Offset)*record.Unit + f.Header.BodyOffset()
+	return &extent{volume: f.volume, segment: f.segment, hash: hash, entry: f.entry, offset: offset, end: offset + f.Header.Body}
+}
+
+// inFile reports whether the body has been written to the file.
+func (x *extent) inFile() bool {
+	w := x.segment.writer.Load()
+	return w == nil || w.inFile(x.end)
+}
+
+// Renew compares the checksums of a body in a file again, so that [Store.Fresh] is true, and reports whether they are right.
+func (s *Store) Renew(o *store.Object) bool {
+	e, _ := o.Body.Extent()
+	x, ok := e.(*extent)
+	if !ok || s.isClosed() || x.volume.dead() || !x.segment.enter() {
+		return false
 	}
+	defer x.segment.leave()
+	if !x.inFile() {
+		return false
+	}
+	file, err := x.segment.handle()
+	if err != nil || file.Fd() < 0 {
+		return false
+	}
+	x.segment.foreign(file)
+	strange := x.segment.strange.Load()
+	f, err := x.volume.look(x.segment, x.entry)
+	if err == nil && !f.Is(o.Key, o.Variant) {
+		err = record.ErrDamaged
+	}
+	if err == nil {
+		err = x.verify(f)
+	}
+	if err != nil {
+		x.volume.spoiled(x.hash, x.entry, err)
+		return false
+	}
+	x.strange.Store(strange)
+	return true
 }
 
 // inFile reports whether everything before an offset has been written to the file.
@@ -108,7 +152,7 @@ func (s *Store) Fresh(o *store.Object) bool {
 	}
 	defer x.segment.leave()
 	file, err := x.segment.handle()
-	return err == nil && !x.segment.foreign(file) && x.segment.strange.Load() == x.strange
+	return err == nil && !x.segment.foreign(file) && x.segment.strange.Load() == x.strange.Load()
 }
 
 // Load returns an object that came from Get or All with its body in memory, every octet of it checked; nil if it is gone or damaged.

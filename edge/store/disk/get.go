@@ -2,6 +2,7 @@ package disk
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"nearcast/cdn"
@@ -37,47 +38,62 @@ func (s *Store) Has(l store.Lookup) bool {
 }
 
 func (s *Store) find(l store.Lookup, count bool) (o *store.Object, known bool) {
-	if s.isClosed() {
-		return nil, false
-	}
 	hash := s.hash(string(l.Key), l.Variant)
-	list, _ := s.stored(hash, l.Key, l.Variant)
+	for range patienceGone {
+		o, known, gone := s.findOnce(l, hash, count)
+		if o != nil || !gone {
+			return o, known
+		}
+	}
+	return nil, false
+}
+
+// patienceGone is how often something is looked for that has moved in between.
+const patienceGone = 4
+
+// findOnce looks for an object. gone says that a record has moved or vanished between the index and the disk.
+func (s *Store) findOnce(l store.Lookup, hash uint64, count bool) (o *store.Object, known, gone bool) {
+	if s.isClosed() {
+		return nil, false, false
+	}
+	list, unread := s.stored(hash, l.Key, l.Variant)
+	for _, f := range unread {
+		gone = gone || errors.Is(f.err, errGone)
+	}
 	for len(list) > 0 {
 		i, heads := choose(l, list)
 		if i < 0 {
-			return nil, true
+			return nil, true, gone
 		}
 		f := list[i]
-		if o := f.object(hash, heads[i], l.File); o != nil {
+		o, err := f.object(hash, heads[i], l.File)
+		if o != nil {
 			if count {
 				f.volume.index.Touch(hash, f.entry.Location)
 				f.volume.counts.hits.Add(1)
 			}
-			return o, true
+			return o, true, false
 		}
+		gone = gone || errors.Is(err, errGone)
 		list = slices.Delete(list, i, i+1)
 	}
-	return nil, false
+	return nil, false, gone
 }
 
 // stored returns the heads of all that is stored of a key and variant, the newest first. Of some it could not be read what they are: unread.
 func (s *Store) stored(hash uint64, key cdn.CacheKey, variant string) (list, unread []*found) {
 	var room [8]entry
-	now := s.now()
 	for _, v := range s.volumes {
 		if v.dead() {
 			continue
 		}
 		for _, e := range v.index.Find(hash, room[:0]) {
-			if e.Expiry.Passed(now) {
-				continue
-			}
 			f, err := v.lookAt(e)
 			switch {
 			case err != nil:
 				v.spoiled(hash, e, err)
-				unread = append(unread, &found{volume: v, segment: v.at(e.Segment), entry: e})
-			case f.Header.Kind == record.Object && f.Is(key, variant) && !expired(f.Header.Expiry, now):
+				unread = append(unread, &found{volume: v, segment: v.at(e.Segment), entry: e, err: err})
+			case f.Header.Kind == record.Object && f.Is(key, variant):
 				list = append(list, f)
 			}
 		}
@@ -120,27 +136,27 @@ func choose(l store.Lookup, list []*found) (int, []*httpcache.Response) {
 // unreadable stands for a head in a form that this program does not know; it is chosen last, and then found to be damaged.
 func unreadable() *httpcache.Response { return &httpcache.Response{} }
 
-// object makes the object of a record, or returns nil if it must not be served.
-func (f *found) object(hash uint64, head *httpcache.Response, file bool) *store.Object {
+// object makes the object of a record, or returns nil, and perhaps why, if it cannot or must not be served.
+func (f *found) object(hash uint64, head *httpcache.Response, file bool) (*store.Object, error) {
 	v := f.volume
 	if head.Status == 0 {
 		v.spoiled(hash, f.entry, record.ErrDamaged)
-		return nil
+		return nil, record.ErrDamaged
 	}
 	o := f.Object(head, store.Body{})
 	if !v.store.config.Alive(o) {
 		if v.index.Remove(hash, f.entry.Location) {
 			v.counts.purged.Add(1)
 		}
-		return nil
+		return nil, nil
 	}
 	body, err := f.content(hash, file)
 	if err != nil {
 		v.spoiled(hash, f.entry, err)
-		return nil
+		return nil, err
 	}
 	o.Body = body
-	return o
+	return o, nil
 }
 
 // content returns the body, checked.

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"time"
@@ -28,47 +29,64 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	if v == nil {
 		return false
 	}
-	ok := s.put(v, o, hash, fields)
-	if !ok {
+	if err := s.put(v, o, hash, fields); err != nil {
 		v.counts.refused.Add(1)
+		return false
 	}
-	return ok
+	return true
 }
 
-func (s *Store) put(v *volume, o *store.Object, hash uint64, fields http.Header) bool {
+var errUseless = errors.New("disk: the object has no response")
+
+func (s *Store) put(v *volume, o *store.Object, hash uint64, fields http.Header) error {
 	expiry, c := s.classify(o)
 	d, err := record.NewDraft(o, hash, expiry)
-	if err != nil || expired(expiry, s.now()) || o.Response.Status == 0 {
-		return false
+	if err != nil {
+		return err
 	}
-	mu := s.stripe(hash)
-	mu.Lock()
-	defer mu.Unlock()
-	if s.warming() {
-		d.Header.Flags |= record.Blind
-		s.blind.add(hash, veil{seq: math.MaxUint64, key: o.Key, variant: o.Variant, head: o.Response})
+	if o.Response.Status == 0 {
+		return errUseless
 	}
 	l := store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}
-	replaced, unread := s.replaced(hash, l)
-	replaced = append(replaced, unread...)
-	for _, other := range s.volumes {
-		if other != v && s.bury(other, l, hash, replaced) != nil {
-			return false
-		}
-	}
-	d.Targets = placesOn(v, replaced)
-	err = v.append(c, d, o.Body, false, func(e entry) {
-		if len(d.Targets) != 1 || !v.index.Replace(hash, onlyOn(v, replaced).entry.Location, e) {
-			v.index.Insert(hash, e)
-		}
-		v.forget(hash, replaced)
+	var replaced []*found
+	err = v.patiently(func(deadline *time.Timer) (stocked chan struct{}, err error) {
+		replaced, stocked, err = s.putNow(v, c, d, o, l, deadline)
+		return stocked, err
 	})
 	if err != nil {
-		return false
+		return err
 	}
 	v.counts.puts.Add(1)
 	v.counts.written.Add(d.Size())
-	return true
+	s.bury(v, l, hash, replaced)
+	return nil
+}
+
+// putNow writes a record, unless it takes an empty segment and there is none.
+func (s *Store) putNow(
+	v *volume, c class, d *record.Draft, o *store.Object, l store.Lookup, deadline *time.Timer,
+) (replaced []*found, stocked chan struct{}, err error) {
+	hash := d.Header.Hash
+	mu := s.stripe(hash)
+	mu.Lock()
+	defer mu.Unlock()
+	d.Header.Flags &^= record.Blind
+	if s.warming() {
+		d.Header.Flags |= record.Blind
+		s.blind.add(hash, veil{seq: math.MaxUint64, key: l.Key, variant: l.Variant, head: o.Response})
+	}
+	replaced, unread := s.replaced(hash, l)
+	replaced = append(replaced, unread...)
+	d.Targets = placesOn(v, replaced)
+	stocked, err = v.appendNow(c, d, o.Body, false, deadline, func(e entry) {
+		if len(d.Targets) != 1 || !v.index.Replace(hash, onlyOn(v, replaced).entry.Location, e) {
+			v.index.Insert(hash, e)
+		}
+		for _, f := range replaced {
+			f.volume.index.Remove(hash, f.entry.Location)
+		}
+	})
+	return replaced, stocked, err
 }
 
 // replaced returns what something new of a lookup takes the place of; unread is what might be.
@@ -105,30 +123,13 @@ func onlyOn(v *volume, list []*found) *found {
 	return nil
 }
 
-// forget takes those records that are on a disk out of the index.
-func (v *volume) forget(hash uint64, list []*found) {
-	for _, f := range list {
-		if f.volume == v {
-			v.index.Remove(hash, f.entry.Location)
+// bury makes durable that those records which are on other disks than v (nil: on any) are no more. No stripe must be held.
+func (s *Store) bury(v *volume, l store.Lookup, hash uint64, list []*found) {
+	for _, other := range s.volumes {
+		if places := placesOn(other, list); other != v && len(places) > 0 && !other.dead() {
+			other.insist(record.NewTombstone(l.Key, l.Variant, hash, places...))
 		}
 	}
-}
-
-// bury removes those records that are on a disk, durably.
-func (s *Store) bury(v *volume, l store.Lookup, hash uint64, list []*found) error {
-	places := placesOn(v, list)
-	if len(places) == 0 {
-		return nil
-	}
-	return v.bury(record.NewTombstone(l.Key, l.Variant, hash, places...), func() { v.forget(hash, list) })
-}
-
-func (v *volume) bury(d *record.Draft, done func()) error {
-	err := v.append(long, d, store.Body{}, false, func(entry) { done() })
-	if err == nil {
-		v.counts.written.Add(d.Size())
-	}
-	return err
 }
 
 // Forget removes what Get would return. It comes back neither in this process nor after a restart, if the disk could be
@@ -140,24 +141,27 @@ func (s *Store) Forget(l store.Lookup) {
 		return
 	}
 	hash := s.hash(string(l.Key), l.Variant)
-	mu := s.stripe(hash)
-	mu.Lock()
-	defer mu.Unlock()
 	if s.warming() {
 		s.forgetBlindly(hash, l.Key, l.Variant)
 	}
+	s.bury(nil, l, hash, s.dropNow(hash, l))
+}
+
+// dropNow takes out of the index what Get would return, and what may be that.
+func (s *Store) dropNow(hash uint64, l store.Lookup) []*found {
+	mu := s.stripe(hash)
+	mu.Lock()
+	defer mu.Unlock()
 	list, gone := s.stored(hash, l.Key, l.Variant)
 	if len(list) > 0 {
 		if i, _ := choose(l, list); i >= 0 {
 			gone = append(gone, list[i])
 		}
 	}
-	for _, v := range s.volumes {
-		if places := placesOn(v, gone); len(places) > 0 && !v.dead() {
-			v.forget(hash, gone)
-			v.insist(record.NewTombstone(l.Key, l.Variant, hash, places...))
-		}
+	for _, f := range gone {
+		f.volume.index.Remove(hash, f.entry.Location)
 	}
+	return gone
 }
 
 // forgetBlindly removes all of a key and variant that is not known yet.
@@ -172,11 +176,16 @@ func (s *Store) forgetBlindly(hash uint64, key cdn.CacheKey, variant string) {
 	}
 }
 
-// insist writes a tombstone, and tries again for a second if the disk is busy.
+// insist writes a tombstone, and tries again for a second if the disk is busy. No stripe must be held.
 func (v *volume) insist(d *record.Draft) {
 	for range int(time.Second / patience) {
-		if v.bury(d, func() {}) == nil {
+		err := v.append(long, d, store.Body{}, func(entry) {})
+		if err == nil {
+			v.counts.written.Add(d.Size())
 			return
+		}
+		if !errors.Is(err, errBusy) {
+			break
 		}
 	}
 	v.counts.lostTombstones.Add(1)

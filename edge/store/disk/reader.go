@@ -21,6 +21,7 @@ type found struct {
 	segment *segment
 	entry   entry
 	raw     []byte // the record's octets, as far as they were read with the head
+	err     error  // why the head could not be read
 }
 
 // look reads the head of a record, and its body if it is small. The segment's door must be held.

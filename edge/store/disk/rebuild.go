@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"nearcast/cdn"
+	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
 )
 
@@ -16,9 +18,12 @@ func (v *volume) rebuild() {
 	if err != nil {
 		v.fail(fmt.Errorf("reading what is on it: %w", err))
 	}
+	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool), tails: make(map[uint64][]record.Entry)}
+	for _, w := range tails {
+		b.tails[w.segment.number] = w.entries
+	}
 	rest := v.resume(tails)
 	close(v.ready)
-	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool)}
 	for _, g := range v.all() {
 		if v.dead() || v.store.isClosed() {
 			return
@@ -174,6 +179,7 @@ func (v *volume) complete(w *writer) {
 type rebuilding struct {
 	volume   *volume
 	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be read
+	tails    map[uint64][]record.Entry  // what was in those that were not sealed; what has been added since is in the index
 }
 
 // learn puts what is in a segment into the index.
@@ -186,9 +192,12 @@ func (b *rebuilding) learn(g *segment) {
 		return
 	}
 	defer g.leave()
-	entries, err := v.entries(g)
-	if err != nil {
-		v.misread(err)
+	entries, tail := b.tails[g.number]
+	if !tail {
+		var err error
+		if entries, err = v.entries(g); err != nil {
+			v.misread(err)
+		}
 	}
 	dead := b.replaced[g.number]
 	delete(b.replaced, g.number)
@@ -236,20 +245,32 @@ func (v *volume) discover(g *segment, e *record.Entry) {
 	at := v.indexEntry(g, e.Unit, int64(e.Units)*record.Unit, e.Flags, e.Expiry)
 	mu := v.store.stripe(e.Hash)
 	mu.Lock()
-	defer mu.Unlock()
-	if veils := v.store.blind.of(e.Hash); len(veils) > 0 {
-		if f, err := v.look(g, at); err == nil {
-			for i := range veils {
-				if veils[i].covers(f) {
-					v.insist(record.NewTombstone(veils[i].key, veils[i].variant, e.Hash, record.Place{Segment: g.number, Unit: e.Unit}))
-					return
-				}
-			}
-		}
-	}
-	if !v.index.Insert(e.Hash, at) {
+	l := v.veiled(g, e, at)
+	if l == nil && !v.index.Insert(e.Hash, at) {
 		v.counts.unindexed.Add(1)
 	}
+	mu.Unlock()
+	if l != nil {
+		v.insist(record.NewTombstone(l.key, l.variant, e.Hash, record.Place{Segment: g.number, Unit: e.Unit}))
+	}
+}
+
+// veiled returns what takes the place of a record, if there is such.
+func (v *volume) veiled(g *segment, e *record.Entry, at entry) *veil {
+	veils := v.store.blind.of(e.Hash)
+	if len(veils) == 0 {
+		return nil
+	}
+	f, err := v.look(g, at)
+	if err != nil {
+		return nil
+	}
+	for i := range veils {
+		if veils[i].covers(f) {
+			return &veils[i]
+		}
+	}
+	return nil
 }
 
 // unveil has a record that was written before all was known, in an earlier run, take the place of those that are older.
@@ -258,21 +279,26 @@ func (v *volume) unveil(g *segment, e *record.Entry) {
 	if err != nil {
 		return
 	}
-	l := veil{seq: e.Seq, key: cacheKey(f.Key), variant: string(f.Variant)}
+	l := veil{seq: e.Seq, key: cdn.CacheKey(f.Key), variant: string(f.Variant)}
 	if e.Kind == record.Object {
 		if l.head, err = f.Response(); err != nil {
 			return
 		}
 	}
-	mu := v.store.stripe(e.Hash)
+	v.store.bury(nil, store.Lookup{Key: l.key, Variant: l.variant}, e.Hash, v.store.veil(e.Hash, l))
+}
+
+// veil remembers what takes the place of what is older, and takes that out of the index as far as it is known.
+func (s *Store) veil(hash uint64, l veil) (gone []*found) {
+	mu := s.stripe(hash)
 	mu.Lock()
 	defer mu.Unlock()
-	v.store.blind.add(e.Hash, l)
-	list, _ := v.store.stored(e.Hash, l.key, l.variant)
+	s.blind.add(hash, l)
+	list, _ := s.stored(hash, l.key, l.variant)
 	for _, old := range list {
-		if l.covers(old) && old.volume.index.Remove(e.Hash, old.entry.Location) {
-			place := record.Place{Segment: old.segment.number, Unit: old.entry.Offset}
-			old.volume.insist(record.NewTombstone(l.key, l.variant, e.Hash, place))
+		if l.covers(old) && old.volume.index.Remove(hash, old.entry.Location) {
+			gone = append(gone, old)
 		}
 	}
+	return gone
 }

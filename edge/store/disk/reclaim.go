@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"time"
 
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
 )
 
-// reinsertShare is the part of a segment that may be written again when it goes, one in so many octets, footers counted.
+// reinsertShare is the part of a segment that may be written again when it goes, one in so many octets, footers counted. What is not made
+// use of may be later, up to a segment's size: few large records do not fit in the share of one segment.
 const reinsertShare = 5
 
 // reclaimOne gives up the segment that is worth least, and keeps on what has been asked for. It reports false if there is none to give up,
@@ -113,15 +115,15 @@ func (v *volume) keep(g *segment, entries []record.Entry) map[uint32]bool {
 	}
 	slices.SortStableFunc(list, func(a, b wanted) int { return cmp.Compare(b.frequency, a.frequency) })
 	kept := make(map[uint32]bool)
-	left := g.size/reinsertShare - record.FooterSize(len(entries))
+	v.credit = min(v.credit+g.size/reinsertShare-record.FooterSize(len(entries)), g.size)
 	for _, w := range list {
 		size := int64(w.entry.Units)*record.Unit + record.EntrySize
-		if size > left || v.dead() || v.store.isClosed() {
+		if size > v.credit || v.dead() || v.store.isClosed() {
 			continue
 		}
 		if v.reinsert(g, w.entry) {
 			kept[w.entry.Unit] = true
-			left -= size
+			v.credit -= size
 		}
 	}
 	return kept
@@ -155,7 +157,7 @@ func (v *volume) reinsert(g *segment, e *record.Entry) bool {
 		return false
 	}
 	moved := false
-	err = v.append(c, d, body, true, func(to entry) {
+	err = v.appendReserved(c, d, body, func(to entry) {
 		moved = v.index.Move(e.Hash, at.Location, to.Location, to.Class)
 	})
 	if err != nil {
@@ -164,6 +166,14 @@ func (v *volume) reinsert(g *segment, e *record.Entry) bool {
 	v.counts.reinserted.Add(1)
 	v.counts.rewritten.Add(d.Size())
 	return moved
+}
+
+// appendReserved is append for those who make room, who wait for none.
+func (v *volume) appendReserved(c class, d *record.Draft, body store.Body, place func(e entry)) error {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	_, err := v.appendNow(c, d, body, true, deadline, place)
+	return err
 }
 
 // standing returns those places that are in segments which are still there, but for g.
@@ -186,7 +196,7 @@ func (v *volume) carry(g *segment, entries []record.Entry, kept map[uint32]bool)
 			return
 		}
 		d := record.NewTombstone("", "", hash, targets...)
-		err = v.append(long, d, store.Body{}, true, func(entry) {})
+		err = v.appendReserved(long, d, store.Body{}, func(entry) {})
 		v.counts.rewritten.Add(d.Size())
 		targets, carried = nil, true
 	}

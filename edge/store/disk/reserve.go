@@ -8,31 +8,17 @@ import (
 // reserve is how many empty segments are kept: one for what comes next, and one for those who make room.
 const reserve = 2
 
-// take returns an empty segment, as soon as there is one. The last one is for those who make room, who do not wait.
-func (v *volume) take(mayReserve bool, deadline *time.Timer) (*segment, error) {
+// take returns an empty segment, or nil and what is closed when there is one more. The last one is for those who make room.
+func (v *volume) take(mayReserve bool) (g *segment, stocked chan struct{}) {
 	defer poke(v.kick)
-	for {
-		v.mu.Lock()
-		if n := len(v.free); n >= reserve || n > 0 && mayReserve {
-			g := v.free[0]
-			v.free = v.free[1:]
-			v.mu.Unlock()
-			return g, nil
-		}
-		stocked := v.stocked
-		v.mu.Unlock()
-		if mayReserve {
-			return nil, errFull
-		}
-		poke(v.kick)
-		select {
-		case <-stocked:
-		case <-v.store.done:
-			return nil, errClosed
-		case <-deadline.C:
-			return nil, errFull
-		}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n := len(v.free); n < reserve && !(n > 0 && mayReserve) {
+		return nil, v.stocked
 	}
+	g = v.free[0]
+	v.free = v.free[1:]
+	return g, nil
 }
 
 // giveBack puts an empty segment back.
@@ -40,6 +26,8 @@ func (v *volume) giveBack(g *segment) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.free = append([]*segment{g}, v.free...)
+	close(v.stocked)
+	v.stocked = make(chan struct{})
 }
 
 // stock makes empty segments as long as there is room, and reports whether that is enough of them.

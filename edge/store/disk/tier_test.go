@@ -19,7 +19,7 @@ type whole struct {
 	*disk.Store
 }
 
-func (w whole) Refresh(old *store.Object, head *httpcache.Response) bool {
+func (w whole) Refresh(old *store.Object, head *httpcache.Response, born store.Epoch) bool {
 	fields := http.Header{}
 	if a := old.Response.Header.Get("Accept-Encoding"); a != "" {
 		fields.Set("Accept-Encoding", a)
@@ -30,7 +30,7 @@ func (w whole) Refresh(old *store.Object, head *httpcache.Response) bool {
 		return false
 	}
 	fresh := *old
-	fresh.Response = head
+	fresh.Response, fresh.Born = head, born
 	return w.Put(&fresh, fields)
 }
 

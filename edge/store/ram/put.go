@@ -31,7 +31,7 @@ func (s *Store) put(o *store.Object, fields http.Header) (c change, ok bool) {
 		return change{}, false
 	}
 	kept := *o
-	kept.Memo = new(store.Memo)
+	kept.Memo = store.NewMemo(s)
 	id, ok := s.bodies.put(&kept)
 	if !ok {
 		return change{}, false

@@ -6,10 +6,10 @@ import (
 )
 
 // Refresh implements [store.Store].
-func (s *Store) Refresh(old *store.Object, head *httpcache.Response) bool {
+func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.Epoch) bool {
 	return s.replace(old, sameContent, func(o *store.Object) *store.Object {
 		fresh := *o
-		fresh.Response, fresh.Memo = head, new(store.Memo)
+		fresh.Response, fresh.Born, fresh.Memo = head, born, store.NewMemo(s)
 		return &fresh
 	})
 }
@@ -25,10 +25,27 @@ func (s *Store) Swap(old, fresh *store.Object) bool {
 		kept := *fresh
 		kept.Key, kept.Variant, kept.Memo = o.Key, o.Variant, o.Memo // the index has these strings
 		if fresh.Response != o.Response {
-			kept.Memo = new(store.Memo)
+			kept.Memo = store.NewMemo(s)
 		}
 		return &kept
 	})
+}
+
+// Resize implements [store.Keeper].
+func (s *Store) Resize(o *store.Object) { s.tell(s.resize(o)) }
+
+func (s *Store) resize(o *store.Object) change {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	e, _, id := s.entryOf(o, (*store.Object).Same)
+	if e == nil {
+		return change{}
+	}
+	m, ok := s.exchange(e, id, id, o)
+	if !ok {
+		return change{}
+	}
+	return s.settle(m)
 }
 
 // Drop removes exactly this object, see [store.Object.Same], and nothing that has taken its place, such as the same with another

@@ -208,7 +208,7 @@ func TestSwap(t *testing.T) {
 	if !s.Swap(got, whole) || get(s, "k").Body.Len() != 100<<10 || s.Stats().Bytes != before {
 		t.Errorf("the body did not come back: %+v", s.Stats())
 	}
-	s.Refresh(get(s, "k"), object("k", 0).Response)
+	s.Refresh(get(s, "k"), object("k", 0).Response, 0)
 	if s.Swap(whole, head) {
 		t.Error("Swap of an object that has a new head meanwhile reported true")
 	}

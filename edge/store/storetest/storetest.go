@@ -154,18 +154,18 @@ func testRefresh(t *testing.T, s store.Store) {
 	old := get(s, store.Lookup{Key: "k"})
 	later := old.Response.ResponseTime.Add(time.Hour)
 	head := old.Response.Refresh(http.Header{"X-New": {"1"}}, later, later)
-	if !s.Refresh(old, head) {
+	if !s.Refresh(old, head, 7) {
 		t.Fatal("Refresh of a stored object reported false")
 	}
 	got := get(s, store.Lookup{Key: "k"})
-	if got.Response.Header.Get("X-New") != "1" || text(got) != "body" {
-		t.Errorf("after Refresh: %v %q", got.Response.Header, text(got))
+	if got.Response.Header.Get("X-New") != "1" || text(got) != "body" || got.Born != 7 {
+		t.Errorf("after Refresh: %v %q, born at %d", got.Response.Header, text(got), got.Born)
 	}
-	if s.Refresh(old, head) {
+	if s.Refresh(old, head, 7) {
 		t.Error("Refresh of an object that is no longer stored reported true")
 	}
 	s.Delete("k")
-	if s.Refresh(got, head) {
+	if s.Refresh(got, head, 8) {
 		t.Error("Refresh brought a deleted object back")
 	}
 	want(t, s, "k", "", "<nothing>")
@@ -180,7 +180,7 @@ func testRefreshGrows(t *testing.T, s store.Store, budget int64) {
 		put(t, s, key, "", "body")
 		old := get(s, store.Lookup{Key: key})
 		later := old.Response.ResponseTime.Add(time.Hour)
-		s.Refresh(old, old.Response.Refresh(http.Header{"X-New": {large}}, later, later))
+		s.Refresh(old, old.Response.Refresh(http.Header{"X-New": {large}}, later, later), 0)
 		if got := s.Stats(); got.Bytes > budget {
 			t.Fatalf("%d bytes are stored after %d heads have grown, the budget is %d", got.Bytes, i+1, budget)
 		}
