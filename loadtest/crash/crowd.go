@@ -190,18 +190,3 @@ func (c *crowd) pause(f func() error) error {
 	defer c.quiet.Unlock()
 	return f()
 }
-
-// sample asks for some of what must be stored, and returns how many it asked for and how many were hits.
-func sample(ctx context.Context, j *judge, addr string, spots []spot, most int) (asked, hits int) {
-	client := newClient()
-	defer client.CloseIdleConnections()
-	rand.Shuffle(len(spots), func(i, k int) { spots[i], spots[k] = spots[k], spots[i] })
-	for _, s := range spots[:min(most, len(spots))] {
-		v := j.try(ctx, client, "http://"+addr, ask{method: http.MethodGet, path: s.path, kind: s.kind}, nil)
-		asked++
-		if v.hit {
-			hits++
-		}
-	}
-	return asked, hits
-}

@@ -41,9 +41,15 @@ type judge struct {
 	mu         sync.Mutex // guards the following
 	tally      tally
 	complaints []string           // the first ones
-	floors     map[string]int64   // the least version that may be served, by path
+	floors     map[string]floor   // what may be served, by path
 	posts      map[string]int     // beginnings and ends of POSTs
 	stored     map[spot]time.Time // what must be in the cache, and since when it has been
+}
+
+// floor is the least version that may be served, since when.
+type floor struct {
+	version int64
+	since   time.Time
 }
 
 // spot is where a stored response is: a path and what selects the variant.
@@ -53,7 +59,7 @@ type spot struct {
 }
 
 func newJudge(o *webOrigin) *judge {
-	return &judge{origin: o, floors: make(map[string]int64), posts: make(map[string]int), stored: make(map[spot]time.Time)}
+	return &judge{origin: o, floors: make(map[string]floor), posts: make(map[string]int), stored: make(map[spot]time.Time)}
 }
 
 const maxComplaints = 20
@@ -80,14 +86,14 @@ func (j *judge) forget() {
 	clear(j.stored)
 }
 
-// known returns what has been stored since before t.
-func (j *judge) known(t time.Time) []spot {
+// known returns what has been stored since before t, and since when.
+func (j *judge) known(t time.Time) map[spot]time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var spots []spot
+	spots := make(map[spot]time.Time)
 	for s, since := range j.stored {
 		if since.Before(t) {
-			spots = append(spots, s)
+			spots[s] = since
 		}
 	}
 	return spots
@@ -95,7 +101,7 @@ func (j *judge) known(t time.Time) []spot {
 
 // terms are what holds for a request from its beginning.
 type terms struct {
-	floor int64
+	floor floor
 	posts int
 }
 
@@ -133,7 +139,9 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 		j.complain("%s: %v", a, err)
 	case a.method == http.MethodPost:
 		j.posts[a.path]++
-		j.floors[a.path] = max(j.floors[a.path], v.version)
+		if v.version > j.floors[a.path].version {
+			j.floors[a.path] = floor{v.version, time.Now()}
+		}
 	case v.whole && j.posts[a.path] == t.posts:
 		s := spot{a.path, a.kind}
 		if _, known := j.stored[s]; !known {
@@ -145,6 +153,7 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 // view is what was learnt from a response.
 type view struct {
 	hit     bool
+	status  string // Cache-Status
 	whole   bool // a steady content came from its beginning to its end
 	version int64
 	tag     string
@@ -171,7 +180,7 @@ func (j *judge) exchange(ctx context.Context, client *http.Client, base string, 
 		return view{}, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	v := view{hit: resp.Header.Get("X-Cache") == "HIT"}
+	v := view{hit: resp.Header.Get("X-Cache") == "HIT", status: resp.Header.Get("Cache-Status")}
 	if a.method == http.MethodPost {
 		return j.changed(a, resp, v)
 	}
@@ -231,9 +240,9 @@ func (j *judge) head(a ask, t terms, resp *http.Response) (content, error) {
 		return wrong("the entity tag is %s", tag)
 	case resp.StatusCode == http.StatusNotModified && a.tag != f.tag():
 		return wrong("304 for one who has %s", a.tag)
-	case f.version < t.floor:
-		return f, fmt.Errorf("%w: it is version %d, version %d was acknowledged (%s, Age %s)",
-			errUndone, f.version, t.floor, resp.Header.Get("X-Cache"), resp.Header.Get("Age"))
+	case f.version < t.floor.version:
+		return f, fmt.Errorf("%w: it is version %d, version %d was acknowledged %s ago (%s, Age %s)", errUndone, f.version, t.floor.version,
+			time.Since(t.floor.since).Round(time.Millisecond), resp.Header.Get("X-Cache"), resp.Header.Get("Age"))
 	}
 	made, err := strconv.ParseInt(resp.Header.Get(madeField), 10, 64)
 	if err != nil {
@@ -279,7 +288,7 @@ func (j *judge) body(a ask, f content, resp *http.Response) error {
 // outside judges the answer that a range is of nothing: one of the versions that may be served must be that short.
 func (j *judge) outside(a ask, t terms, resp *http.Response) error {
 	said := resp.Header.Get("Content-Range")
-	for version := max(1, t.floor); version <= j.origin.version(a.path); version++ {
+	for version := max(1, t.floor.version); version <= j.origin.version(a.path); version++ {
 		f, err := newContent(a.path, a.kind, version)
 		if err != nil {
 			return err
