@@ -79,6 +79,13 @@ func (j *judge) take() (tally, []string) {
 	return t, c
 }
 
+// wronged reports whether there was a wrong answer.
+func (j *judge) wronged() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tally.Wrong+j.tally.Undone > 0
+}
+
 // forget drops what must be stored: the disk is another.
 func (j *judge) forget() {
 	j.mu.Lock()
@@ -154,7 +161,7 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 type view struct {
 	hit     bool
 	status  string // Cache-Status
-	whole   bool // a steady content came from its beginning to its end
+	whole   bool   // a steady content came from its beginning to its end
 	version int64
 	tag     string
 }

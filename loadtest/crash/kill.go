@@ -35,7 +35,7 @@ func playKill(ctx context.Context, s *stage) error {
 		n.kill()
 		crash = time.Now()
 		c.dismiss()
-		if err != nil {
+		if err != nil || s.o.keep && s.judge.wronged() {
 			return err
 		}
 		if s.origin.octets.Load()-sent > 2*gibi && round < s.out.Rounds-1 {
@@ -79,7 +79,7 @@ func playKillFull(ctx context.Context, s *stage) error {
 		crash := time.Now()
 		c.dismiss()
 		s.bulk = <-end
-		if err != nil {
+		if err != nil || s.o.keep && s.judge.wronged() {
 			return err
 		}
 		if err := n.start(ctx); err != nil {

@@ -50,6 +50,7 @@ type options struct {
 	patience    time.Duration
 	dir         string
 	json        string
+	keep        bool
 }
 
 func parseFlags(args []string, errs io.Writer) (options, error) {
@@ -68,6 +69,7 @@ func parseFlags(args []string, errs io.Writer) (options, error) {
 	flags.DurationVar(&o.patience, "patience", 10*time.Second, "longest time until an alarm is raised, or room is used again")
 	flags.StringVar(&o.dir, "dir", "", "`DIR` for the disks, of which some are 4 GiB; one for temporary files if empty")
 	flags.StringVar(&o.json, "json", "", "`FILE` that gets the results as JSON")
+	flags.BoolVar(&o.keep, "keep", false, "stop the scenarios kill and kill-full at the first wrong answer, and keep the disks of a scenario that has failed")
 	flags.Usage = func() {
 		fmt.Fprint(errs, "Crash an edge on this machine in many ways, and judge each of its answers.\n\n  go run ./loadtest/crash [flags]\n\n")
 		flags.PrintDefaults()
@@ -141,7 +143,11 @@ func playAll(ctx context.Context, o options, chosen []scenario, errs io.Writer) 
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // disks and logs
+	defer func() {
+		if !o.keep {
+			os.RemoveAll(dir) //nolint:errcheck // disks and logs
+		}
+	}()
 	cert, err := rig.NewCertificate(dir)
 	if err != nil {
 		return nil, err
@@ -157,6 +163,10 @@ func playAll(ctx context.Context, o options, chosen []scenario, errs io.Writer) 
 		}
 		outcomes = append(outcomes, got)
 		fmt.Fprintf(errs, "%s: %s\n", sc.name, got.summary())
+		if o.keep && len(got.Faults) > 0 {
+			fmt.Fprintf(errs, "%s: %s/%s is kept\n", sc.name, dir, sc.name)
+			continue
+		}
 		if err := os.RemoveAll(fmt.Sprintf("%s/%s", dir, sc.name)); err != nil {
 			return outcomes, err
 		}
