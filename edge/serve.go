@@ -61,6 +61,22 @@ func (x *exchange) caughtUp() bool {
 // look takes what is stored and decides about it.
 func (x *exchange) look() {
 	x.stored, x.known = x.s.store.Get(x.lookup())
+	x.decide()
+}
+
+// lookAgain is look for those who hold a lock, and have looked before: what has been stored since then is in memory.
+func (x *exchange) lookAgain() {
+	l := x.lookup()
+	l.Quick = true
+	if o, known := x.s.store.Get(l); o != nil {
+		x.stored, x.known = o, known
+	} else if x.stored != nil {
+		x.stored = x.s.purges.Look(x.stored)
+	}
+	x.decide()
+}
+
+func (x *exchange) decide() {
 	if x.stored != nil && x.stored.Doubtful && x.wantsWhole() {
 		x.stored = nil // nobody knows the whole of it
 	}
@@ -129,7 +145,7 @@ func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool, err error
 	}
 	return x.s.fills.Join(x.key, ask, func() fill.Run[*head] {
 		if !x.anew {
-			x.look()
+			x.lookAgain()
 		}
 		if x.decision.Verdict == httpcache.Fresh {
 			return nil
@@ -252,7 +268,7 @@ func (x *exchange) refresh() {
 	}
 	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: fill.Whole(), Shared: true, Background: true, Accept: x.accepts}
 	reader, _, err := x.s.fills.Join(q.key, ask, func() fill.Run[*head] {
-		x.look()
+		x.lookAgain()
 		if x.decision.Verdict == httpcache.Fresh {
 			return nil
 		}

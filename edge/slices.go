@@ -88,9 +88,9 @@ func (s *Server) sliceAt(o *store.Object, pos int64, file bool) (store.Body, boo
 // maxGap bounds what one fill asks for to complete a content, in slices.
 const maxGap = 256
 
-// part returns what is stored of a content's slice n, or nil.
+// part returns what is stored of a content's slice n, perhaps without the octets, or nil.
 func (s *Server) part(o *store.Object, n int64) *store.Object {
-	return s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, n)})
+	return s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, n), Head: true})
 }
 
 // missing returns what to ask upstream for to get the first octets between two offsets of a content that

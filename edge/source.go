@@ -184,6 +184,8 @@ func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, ow
 
 func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func(*head) (int64, bool)) (*fill.Reader[*head], bool, error) {
 	o := src.object
+	current := src.s.store.Peek(src.q.headLookup())
+	gone := current == nil || current.ID != o.ID
 	ask := fill.Ask[*head]{Variant: src.q.plan.Variant, Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true, Client: shareOf(src.q.client)}
 	if ask.Span.End == o.Length {
 		ask.Span.End = math.MaxInt64
@@ -195,11 +197,11 @@ func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func
 		}
 	}
 	return src.s.fills.Join(src.q.key, ask, func() fill.Run[*head] {
-		if _, _, missing := src.s.missing(o, pos, pos+1, true); !missing {
-			return nil
+		part := src.s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize), Quick: true})
+		if part != nil && pos >= part.Start && pos < part.Start+part.Body.Len() {
+			return nil // it has just been stored
 		}
-		current := src.s.store.Peek(src.q.lookup())
-		gone := current == nil || current.ID != o.ID
+		gone = gone || src.s.purges.Look(o) == nil
 		return src.s.fetch(errand{query: src.q, base: o, span: ask.Span, missing: true, gone: gone})
 	})
 }

@@ -163,7 +163,7 @@ func (o *output) file(from hit.File, offset, length int64) (n int64, err error) 
 			break
 		}
 		waiting := int64(len(o.buf))
-		sent, err := o.files.SendFile(o.buf, from, offset, min(length, maxPiece))
+		sent, err := o.files.SendFile(o.buf, from, offset, min(length, maxFile))
 		o.sent()
 		sent = max(0, sent-waiting)
 		n, offset, length = n+sent, offset+sent, length-sent

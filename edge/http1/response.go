@@ -12,6 +12,9 @@ import (
 // maxPiece is how much is sent under one deadline.
 const maxPiece = 256 << 10
 
+// maxFile is maxPiece for what is in a file.
+const maxFile = 1 << 20
+
 var errReturned = errors.New("http1: writing a response after the handler has returned")
 
 // framing is how the end of a response's content is shown.

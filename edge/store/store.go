@@ -96,6 +96,8 @@ type Lookup struct {
 	Late func() http.Header
 	// File says that a body may come as an [Extent] alone.
 	File bool
+	// Head says that the body is not wanted, only its length: it may come as an extent that nobody has checked.
+	Head bool
 	// Quick says that what is not in memory is not worth waiting for: somebody holds a lock.
 	Quick bool
 }

@@ -66,7 +66,7 @@ func (s *Store) findOnce(l store.Lookup, hash uint64, count bool) (o *store.Obje
 			return nil, true, gone
 		}
 		f := list[i]
-		o, err := f.object(hash, heads[i], l.File)
+		o, err := f.object(hash, heads[i], l)
 		if o != nil {
 			if count {
 				f.volume.index.Touch(hash, f.entry.Location)
@@ -137,7 +137,7 @@ func choose(l store.Lookup, list []*found) (int, []*httpcache.Response) {
 func unreadable() *httpcache.Response { return &httpcache.Response{} }
 
 // object makes the object of a record, or returns nil, and perhaps why, if it cannot or must not be served.
-func (f *found) object(hash uint64, head *httpcache.Response, file bool) (*store.Object, error) {
+func (f *found) object(hash uint64, head *httpcache.Response, l store.Lookup) (*store.Object, error) {
 	v := f.volume
 	if head.Status == 0 {
 		v.spoiled(hash, f.entry, record.ErrDamaged)
@@ -150,7 +150,11 @@ func (f *found) object(hash uint64, head *httpcache.Response, file bool) (*store
 		}
 		return nil, nil
 	}
-	body, err := f.content(hash, file)
+	if l.Head {
+		o.Body = store.NewExtentBody(f.extentAt(hash), f.Header.Body)
+		return o, nil
+	}
+	body, err := f.content(hash, l.File)
 	if err != nil {
 		v.spoiled(hash, f.entry, err)
 		return nil, err

@@ -85,11 +85,11 @@ func (s *Store) change(key cdn.CacheKey) (done func()) {
 // Get implements [store.Store].
 func (s *Store) Get(l store.Lookup) (o *store.Object, known bool) {
 	if o, known = s.ram.Get(l); o != nil {
-		if o = s.whole(o, l.File); o != nil && s.suitsBest(o, l) {
+		if o = s.whole(o, l); o != nil && s.suitsBest(o, l) {
 			return o, true
 		}
 	}
-	if s.disk == nil {
+	if s.disk == nil || l.Quick {
 		return o, known
 	}
 	before := s.stripe(l.Key).version.Load()
@@ -111,11 +111,11 @@ func (s *Store) suitsBest(o *store.Object, l store.Lookup) bool {
 // Peek implements [store.Store].
 func (s *Store) Peek(l store.Lookup) *store.Object {
 	if o := s.ram.Peek(l); o != nil {
-		if o = s.whole(o, l.File); o != nil {
+		if o = s.whole(o, l); o != nil {
 			return o
 		}
 	}
-	if s.disk == nil {
+	if s.disk == nil || l.Quick {
 		return nil
 	}
 	return s.disk.Peek(l)
@@ -123,21 +123,21 @@ func (s *Store) Peek(l store.Lookup) *store.Object {
 
 // whole returns what is in memory in a form in which it can be sent: with its body, or for those who can send a file with an
 // extent that is known to be right. It returns nil if there is none.
-func (s *Store) whole(o *store.Object, file bool) *store.Object {
+func (s *Store) whole(o *store.Object, l store.Lookup) *store.Object {
 	extent, _ := o.Body.Extent()
-	switch {
-	case extent == nil, !file && o.Body.InMemory():
-		return o
-	case file && s.disk.Fresh(o):
+	if extent == nil || l.Head || !l.File && o.Body.InMemory() {
 		return o
 	}
-	if file && s.disk.Renew(o) {
+	if l.File && (s.disk.Fresh(o) || !l.Quick && s.disk.Renew(o)) {
 		return o
 	}
 	if o.Body.InMemory() {
 		plain := *o
 		plain.Body = o.Body.WithExtent(nil)
 		return &plain
+	}
+	if l.Quick {
+		return nil
 	}
 	loaded := s.disk.Load(o)
 	if loaded == nil {
@@ -149,6 +149,9 @@ func (s *Store) whole(o *store.Object, file bool) *store.Object {
 // promote puts into memory what was found on disk, unless something of the key has changed since, and returns it as it is
 // there.
 func (s *Store) promote(l store.Lookup, o *store.Object, before uint64) *store.Object {
+	if l.Head {
+		return o
+	}
 	kept := o
 	if o.Body.InMemory() && o.Body.Len() > s.largest.Load() {
 		if extent, _ := o.Body.Extent(); extent == nil {
