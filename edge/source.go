@@ -184,6 +184,7 @@ func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, ow
 
 func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func(*head) (int64, bool)) (*fill.Reader[*head], bool, error) {
 	o := src.object
+	forgets := src.s.forgets.Load() // before the look: what is forgotten after it shows in the number
 	current := src.s.store.Peek(src.q.headLookup())
 	gone := current == nil || current.ID != o.ID
 	ask := fill.Ask[*head]{Variant: src.q.plan.Variant, Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true, Client: shareOf(src.q.client)}
@@ -201,7 +202,7 @@ func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func
 		if part != nil && pos >= part.Start && pos < part.Start+part.Body.Len() {
 			return nil // it has just been stored
 		}
-		gone = gone || src.s.purges.Look(o) == nil
+		gone = gone || src.s.purges.Look(o) == nil || src.s.forgets.Load() != forgets
 		return src.s.fetch(errand{query: src.q, base: o, span: ask.Span, missing: true, gone: gone})
 	})
 }

@@ -296,17 +296,22 @@ const flushAfter = 500 * time.Millisecond
 
 // flush writes what is buffered in all lanes.
 func (v *volume) flush() {
-	for i := range v.lanes {
-		l := &v.lanes[i]
-		l.turn <- struct{}{}
-		w := l.writer
-		<-l.turn
-		if w == nil || v.dead() {
-			continue
-		}
-		if err := w.flush(true); err != nil {
-			v.abandon(l, w, err)
-		}
+	for c := range class(len(v.lanes)) {
+		v.flushLane(c)
+	}
+}
+
+// flushLane writes what is buffered in a lane.
+func (v *volume) flushLane(c class) {
+	l := &v.lanes[c]
+	l.turn <- struct{}{}
+	w := l.writer
+	<-l.turn
+	if w == nil || v.dead() {
+		return
+	}
+	if err := w.flush(true); err != nil {
+		v.abandon(l, w, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"net/http"
+	"slices"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
@@ -47,7 +48,7 @@ func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.
 	return ok
 }
 
-// Delete removes everything of a key, in the sense of [Store.Forget].
+// Delete removes everything of a key, in the sense of [Store.Forget]. Nor does it come back when the process is killed.
 func (s *Store) Delete(key cdn.CacheKey) {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
@@ -55,35 +56,36 @@ func (s *Store) Delete(key cdn.CacheKey) {
 		return
 	}
 	hash := s.hash(string(key), "")
-	mu := s.stripe(hash)
-	mu.Lock()
-	defer mu.Unlock()
-	if s.warming() {
+	blindly := s.warming()
+	if blindly {
 		s.forgetBlindly(hash, key, "")
 	}
 	for _, v := range s.volumes {
 		if v.dead() {
 			continue
 		}
-		var room [8]entry
-		for list := v.index.Find(hash, room[:0]); len(list) > 0; {
-			n := min(len(list), record.MaxTargets)
-			v.removeAll(hash, key, list[:n])
-			list = list[n:]
+		places := v.removeAll(hash)
+		for some := range slices.Chunk(places, record.MaxTargets) {
+			v.insist(record.NewTombstone(key, "", hash, some...))
+		}
+		if blindly || len(places) > 0 {
+			v.flushLane(long) // where tombstones are
 		}
 	}
 }
 
-// removeAll removes records of a hash: all those of the key, and with them what another key with the same hash has.
-func (v *volume) removeAll(hash uint64, key cdn.CacheKey, list []entry) {
-	var places []record.Place
-	for _, e := range list {
+// removeAll takes all records of a hash out of the index, those of the key and with them what another key with the same hash has, and
+// returns where they are.
+func (v *volume) removeAll(hash uint64) (places []record.Place) {
+	mu := v.store.stripe(hash)
+	mu.Lock()
+	defer mu.Unlock()
+	var room [8]entry
+	for _, e := range v.index.Find(hash, room[:0]) {
 		if g := v.at(e.Segment); g != nil {
 			places = append(places, record.Place{Segment: g.number, Unit: e.Offset})
 		}
 		v.index.Remove(hash, e.Location)
 	}
-	if len(places) > 0 {
-		v.insist(record.NewTombstone(key, "", hash, places...))
-	}
+	return places
 }

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"nearcast/cdn"
@@ -11,22 +12,31 @@ import (
 )
 
 // rebuild learns what is on the disk. It reads the ends of all segments first, to find those that are to be filled further; then the entries of
-// each, newest first, since what is new is asked for most. In which order they come makes no difference to what is found: each record names those
-// that it has taken the place of.
+// each, newest first, since what is new is asked for most. Each record names those that it has taken the place of. None of these is
+// found even for a moment, since it would be served, and written again from memory: before a segment is learnt, all those are gathered that may name
+// its records.
 func (v *volume) rebuild() {
 	tails, err := v.survey()
 	if err != nil {
 		v.fail(fmt.Errorf("reading what is on it: %w", err))
 	}
-	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool), tails: make(map[uint64][]record.Entry)}
+	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool), gathered: make(map[uint64][]record.Entry)}
 	for _, w := range tails {
-		b.tails[w.segment.number] = w.entries
+		b.gathered[w.segment.number] = w.entries
 	}
 	rest := v.resume(tails)
 	close(v.ready)
-	for _, g := range v.all() {
+	for _, w := range tails {
+		b.note(w.segment, w.entries)
+	}
+	all := v.all()
+	for i, g := range all {
 		if v.dead() || v.store.isClosed() {
 			return
+		}
+		b.gather(g)
+		for _, before := range v.overlapping(all[i+1:]) {
+			b.gather(before)
 		}
 		b.learn(g)
 	}
@@ -68,7 +78,7 @@ func (v *volume) surveyOne(number uint64) (*writer, error) {
 	switch {
 	case err == nil && t.Sealed:
 		v.mu.Lock()
-		g.sealed, g.expiry, g.tail = true, t.Expiry, t.Tail
+		g.sealed, g.class, g.expiry, g.tail = true, class(t.Class), t.Expiry, t.Tail
 		v.mu.Unlock()
 		return nil, nil
 	case err == nil:
@@ -137,6 +147,9 @@ func (v *volume) unsealed(g *segment, c class, tail int64, entries []record.Entr
 	if c >= classes {
 		c = long
 	}
+	v.mu.Lock()
+	g.class = c
+	v.mu.Unlock()
 	w := &writer{segment: g, class: c, tail: tail, flushed: tail, base: tail, entries: entries}
 	for i := range entries {
 		w.age(entries[i].Kind, entries[i].Expiry)
@@ -178,40 +191,78 @@ func (v *volume) complete(w *writer) {
 // rebuilding is one reading of a disk.
 type rebuilding struct {
 	volume   *volume
-	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be read
-	tails    map[uint64][]record.Entry  // what was in those that were not sealed; what has been added since is in the index
+	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be learnt
+	gathered map[uint64][]record.Entry  // what is in segments that are still to be learnt; what has been added since the start is in the index
 }
 
-// learn puts what is in a segment into the index.
-func (b *rebuilding) learn(g *segment) {
-	v := b.volume
+// overlapping returns those of older segments, the newest first, that may have taken records when the one after them was begun. Of each class
+// that is the last. The one before it is there for two that were begun in the other order than they were made.
+func (v *volume) overlapping(older []*segment) (list []*segment) {
 	v.mu.Lock()
-	known := g.known
-	v.mu.Unlock()
-	if known || !g.enter() {
+	defer v.mu.Unlock()
+	var seen [classes]int
+	for _, g := range older {
+		c := min(g.class, classes-1)
+		if seen[c]++; seen[c] <= 2 {
+			list = append(list, g)
+		}
+		if slices.Min(seen[:]) >= 2 {
+			break
+		}
+	}
+	return list
+}
+
+// knows reports whether what is in a segment is in the index.
+func (v *volume) knows(g *segment) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return g.known
+}
+
+// gather reads what is in a segment, unless that has been done.
+func (b *rebuilding) gather(g *segment) {
+	v := b.volume
+	if _, done := b.gathered[g.number]; done || v.knows(g) || !g.enter() {
 		return
 	}
 	defer g.leave()
-	entries, tail := b.tails[g.number]
-	if !tail {
-		var err error
-		if entries, err = v.entries(g); err != nil {
-			v.misread(err)
+	entries, err := v.entries(g)
+	if err != nil {
+		v.misread(err)
+	}
+	b.gathered[g.number] = entries
+	b.note(g, entries)
+}
+
+// note has what is in a segment take the place of others.
+func (b *rebuilding) note(g *segment, entries []record.Entry) {
+	for i := range entries {
+		e := &entries[i]
+		if e.Target.Segment != 0 {
+			b.replace(e)
+		}
+		if e.Flags&record.Blind != 0 && e.Kind != record.Also {
+			b.volume.unveil(g, e)
 		}
 	}
-	dead := b.replaced[g.number]
+}
+
+// learn puts what was gathered of a segment into the index.
+func (b *rebuilding) learn(g *segment) {
+	v := b.volume
+	if v.knows(g) || !g.enter() {
+		return
+	}
+	defer g.leave()
+	entries, dead := b.gathered[g.number], b.replaced[g.number]
+	delete(b.gathered, g.number)
 	delete(b.replaced, g.number)
 	now := v.store.now()
 	for i := range entries {
 		e := &entries[i]
-		if e.Target.Segment != 0 {
-			b.replace(g, e)
-		}
 		if e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
 			v.discover(g, e)
-		}
-		if e.Flags&record.Blind != 0 && e.Kind != record.Also {
-			v.unveil(g, e)
 		}
 	}
 	v.mu.Lock()
@@ -220,11 +271,11 @@ func (b *rebuilding) learn(g *segment) {
 }
 
 // replace takes out the record whose place another one has taken.
-func (b *rebuilding) replace(g *segment, e *record.Entry) {
+func (b *rebuilding) replace(e *record.Entry) {
 	v := b.volume
 	v.mu.Lock()
 	target := v.segments[e.Target.Segment]
-	read := target != nil && (target == g || target.known)
+	read := target != nil && target.known
 	v.mu.Unlock()
 	switch {
 	case target == nil:

@@ -40,6 +40,7 @@ type segment struct {
 	// Guarded by volume.mu.
 	known  bool   // what is in it is in the index
 	sealed bool   // it takes no more records
+	class  class  // of its records, if it was there at the start
 	expiry uint32 // when all that is in it is of no use any more; 0: never
 	tail   int64  // where its records end
 }
