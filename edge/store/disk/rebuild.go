@@ -3,6 +3,9 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"nearcast/cdn"
@@ -199,18 +202,9 @@ func (b *rebuilding) learn(g *segment) {
 			v.misread(err)
 		}
 	}
-	dead := b.replaced[g.number]
-	delete(b.replaced, g.number)
-	now := v.store.now()
+	b.discover(g, entries, b.replace(g, entries))
 	for i := range entries {
-		e := &entries[i]
-		if e.Target.Segment != 0 {
-			b.replace(g, e)
-		}
-		if e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
-			v.discover(g, e)
-		}
-		if e.Flags&record.Blind != 0 && e.Kind != record.Also {
+		if e := &entries[i]; e.Flags&record.Blind != 0 && e.Kind != record.Also {
 			v.unveil(g, e)
 		}
 	}
@@ -219,25 +213,50 @@ func (b *rebuilding) learn(g *segment) {
 	v.mu.Unlock()
 }
 
-// replace takes out the record whose place another one has taken.
-func (b *rebuilding) replace(g *segment, e *record.Entry) {
-	v := b.volume
-	v.mu.Lock()
-	target := v.segments[e.Target.Segment]
-	read := target != nil && (target == g || target.known)
-	v.mu.Unlock()
-	switch {
-	case target == nil:
-	case read:
-		v.index.Remove(e.Hash, entry{Location: location(target, e.Target.Unit)}.Location)
-	default:
-		units := b.replaced[target.number]
-		if units == nil {
-			units = make(map[uint32]bool)
-			b.replaced[target.number] = units
-		}
-		units[e.Target.Unit] = true
+// discover puts the records of a segment into the index, but for those whose place others have taken, with all processors at once.
+func (b *rebuilding) discover(g *segment, entries []record.Entry, dead map[uint32]bool) {
+	now := b.volume.store.now()
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(entries, len(entries)/runtime.GOMAXPROCS(0)+1) {
+		wg.Go(func() {
+			for i := range part {
+				if e := &part[i]; e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
+					b.volume.discover(g, e)
+				}
+			}
+		})
 	}
+	wg.Wait()
+}
+
+// replace takes out the records whose place those of a segment have taken, and returns which of its own records are such.
+func (b *rebuilding) replace(g *segment, entries []record.Entry) (dead map[uint32]bool) {
+	v := b.volume
+	for i := range entries {
+		e := &entries[i]
+		if e.Target.Segment == 0 {
+			continue
+		}
+		v.mu.Lock()
+		target := v.segments[e.Target.Segment]
+		read := target != nil && target.known
+		v.mu.Unlock()
+		switch {
+		case target == nil:
+		case read:
+			v.index.Remove(e.Hash, location(target, e.Target.Unit))
+		default:
+			units := b.replaced[target.number]
+			if units == nil {
+				units = make(map[uint32]bool)
+				b.replaced[target.number] = units
+			}
+			units[e.Target.Unit] = true
+		}
+	}
+	dead = b.replaced[g.number]
+	delete(b.replaced, g.number)
+	return dead
 }
 
 // discover puts a record into the index, unless something that was written while it was not known takes its place.
