@@ -18,7 +18,7 @@ const shards = 64
 // those are the same to it. Any number of entries may have the same hash.
 //
 // All methods may be called by any number of goroutines, also during and after Close, which leaves an index that stays empty. A search
-// waits for nobody but a writer in the midst of a change to the same 64th of the index, and that for less than a microsecond; never for
+// waits for nobody but a writer in the midst of a change to the same 64th of the index, and that briefly; never for
 // growth. Memory is at most 20 octets an entry once there are 100 000, also while it grows, if the hashes are good.
 type Index struct {
 	shards     [shards]shard

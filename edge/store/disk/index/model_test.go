@@ -94,16 +94,16 @@ func (m model) check(t *rapid.T, x *Index) {
 
 // hashes are of several kinds: the good, and those that an index of good ones never sees.
 var hashes = map[string]func(n uint64) uint64{
-	"good":            func(n uint64) uint64 { return Hash([16]byte{}, string(binary(n)), "") &^ 0xffffffc0 },
-	"of one shard":    func(n uint64) uint64 { return Hash([16]byte{}, string(binary(n)), "") &^ 0xffffffff },
-	"few":             func(n uint64) uint64 { return Hash([16]byte{}, string(binary(n%7)), "") &^ 0xffffffff },
+	"good":            func(n uint64) uint64 { return Hash([16]byte{}, string(little(n)), "") &^ 0xffffffc0 },
+	"of one shard":    func(n uint64) uint64 { return Hash([16]byte{}, string(little(n)), "") &^ 0xffffffff },
+	"few":             func(n uint64) uint64 { return Hash([16]byte{}, string(little(n%7)), "") &^ 0xffffffff },
 	"one, the first":  func(uint64) uint64 { return 0 },
 	"one, the last":   func(uint64) uint64 { return 1<<64 - 1<<32 },
 	"all at the end":  func(n uint64) uint64 { return (1<<32 - 1 - n%1000) << 32 },
 	"all at one home": func(n uint64) uint64 { return (1<<31 + n%1000) << 32 },
 }
 
-func binary(n uint64) []byte { return []byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)} }
+func little(n uint64) []byte { return []byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)} }
 
 func TestModel(t *testing.T) {
 	for name, hash := range hashes {

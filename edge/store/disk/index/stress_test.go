@@ -14,7 +14,7 @@ func TestStress(t *testing.T) {
 	for name, mem := range map[string]memory{"heap": heap{}, "mapped": mapped{}} {
 		t.Run(name, func(t *testing.T) {
 			for _, one := range []bool{false, true} {
-				s := &stress{x: &Index{memory: mem}, oneShard: one, rounds: 4}
+				s := &stress{x: &Index{memory: mem}, oneShard: one, rounds: 2}
 				if testing.Short() {
 					s.rounds = 1
 				}
@@ -34,12 +34,12 @@ type stress struct {
 }
 
 const (
-	stays  = 500   // entries, in segment 0
-	passes = 20000 // of each writer, in a segment of its own
+	stays  = 500  // entries, in segment 0
+	passes = 8000 // of each writer, in a segment of its own
 )
 
 func (s *stress) hash(segment, n uint32) uint64 {
-	h := Hash([16]byte{}, string(binary(uint64(segment))), string(binary(uint64(n))))
+	h := Hash([16]byte{}, string(little(uint64(segment))), string(little(uint64(n))))
 	if s.oneShard {
 		h &^= shards - 1
 	}

@@ -76,17 +76,17 @@ func (t *table) find(tag uint32, dst []Entry) []Entry {
 		return dst
 	}
 	for i := t.home(tag); i < len(t.buckets); i++ {
-		b, more := &t.buckets[i], true
+		// Branches that depend on tags are guessed wrong half of the time, so there are few: the sign bit of last says that an entry had
+		// a larger tag or was none.
+		b, last := &t.buckets[i], uint64(0)
 		for j := range slots {
 			name, place := b.load(j)
-			switch {
-			case place == 0 || tagOf(name) > tag:
-				more = false
-			case tagOf(name) == tag:
+			last |= uint64(tag) - name>>tagAt | ^place
+			if tagOf(name) == tag && place != 0 {
 				dst = append(dst, unpack(name, place))
 			}
 		}
-		if !more {
+		if last>>usedAt != 0 {
 			break
 		}
 	}

@@ -27,7 +27,7 @@ func (x *Index) All() iter.Seq2[uint64, Entry] {
 	}
 }
 
-// RemoveFunc removes the entries for which drop reports true, and returns their number. It reads the whole index, some 10 ns an entry: of a
+// RemoveFunc removes the entries for which drop reports true, and returns their number. It reads the whole index: of a
 // segment whose hashes are known, Remove is cheaper. drop may be called several times for an entry; it must be quick, and must not call the
 // index. While memory is short, entries may stay.
 func (x *Index) RemoveFunc(drop func(hash uint64, e Entry) bool) int {
