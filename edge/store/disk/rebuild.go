@@ -3,7 +3,9 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"nearcast/cdn"
@@ -258,16 +260,25 @@ func (b *rebuilding) learn(g *segment) {
 	entries, dead := b.gathered[g.number], b.replaced[g.number]
 	delete(b.gathered, g.number)
 	delete(b.replaced, g.number)
-	now := v.store.now()
-	for i := range entries {
-		e := &entries[i]
-		if e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
-			v.discover(g, e)
-		}
-	}
+	b.discover(g, entries, dead)
 	v.mu.Lock()
 	g.known = true
 	v.mu.Unlock()
+}
+
+// discover puts the records of a segment into the index, but for those whose place others have taken, with all processors at once.
+func (b *rebuilding) discover(g *segment, entries []record.Entry, dead map[uint32]bool) {
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(entries, len(entries)/runtime.GOMAXPROCS(0)+1) {
+		wg.Go(func() {
+			for i := range part {
+				if e := &part[i]; e.Kind == record.Object && !dead[e.Unit] {
+					b.volume.discover(g, e)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // replace takes out the record whose place another one has taken.

@@ -27,7 +27,8 @@ type segment struct {
 
 	writer  atomic.Pointer[writer] // while it has records that are not in the file
 	changed atomic.Int64           // when the file was last written to by us, as the file system says, in Unix nanoseconds
-	strange atomic.Int64           // how often somebody else wrote to it
+	strange atomic.Int64           // how often somebody else wrote to it, as far as that was noticed
+	writing atomic.Bool            // we are writing to it: nobody can tell who changed it
 
 	// door is held for reading by whoever reads from the file. Whoever takes the segment away waits until all are out, and
 	// nobody waits to get in: the segment is as good as gone then.
@@ -115,6 +116,8 @@ func (g *segment) write(p []byte, off int64) error {
 		return err
 	}
 	g.foreign(f)
+	g.writing.Store(true)
+	defer g.writing.Store(false)
 	n, err := f.WriteAt(p, off)
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
@@ -128,13 +131,16 @@ func (g *segment) write(p []byte, off int64) error {
 	return nil
 }
 
-// foreign reports whether somebody else has written to the file since we last did, and notes it.
+// foreign reports whether somebody else may have written to the file since we last did, and notes it.
 func (g *segment) foreign(f fsys.File) bool {
+	before := g.changed.Load()
 	t, err := f.Changed()
-	if err == nil && t.UnixNano() == g.changed.Load() {
+	switch {
+	case err == nil && t.UnixNano() == before:
 		return false
+	case err == nil && !g.writing.Load() && g.changed.CompareAndSwap(before, t.UnixNano()):
+		g.strange.Add(1)
 	}
-	g.strange.Add(1)
 	return true
 }
 
