@@ -46,8 +46,8 @@ check-fmt:
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
 
 # Debian's names of what the tests call: a C compiler for the race detector, dig and
-# curl for the tour of the README, wrk for the smoke test of the benchmark, Python and
-# Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
+# curl for the tour of the README, wrk for the smoke test of the benchmark, strace for system
+# calls that fail, Python and Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
 # browser does, and a test that mostly skips is none. Where it cannot be had (Ubuntu has
 # a snap only) the test says so and skips.
 .PHONY: test-deps
@@ -57,6 +57,7 @@ test-deps:
 	command -v dig  >/dev/null || missing="$$missing bind9-dnsutils"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v wrk  >/dev/null || missing="$$missing wrk"; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
 	if [ -d "$$NEARCAST_SHARED/suites" ]; then \
 		command -v python3 >/dev/null || missing="$$missing python3"; \
 		command -v npm >/dev/null || missing="$$missing nodejs npm"; \
@@ -95,6 +96,12 @@ FLOOD_FLAGS ?=
 .PHONY: test-flood
 test-flood: build ## attack an edge for 20 s in each way that is known and check what visitors notice; a quarter of an hour
 	$(GO) run ./loadtest/flood $(FLOOD_FLAGS)
+
+# How an edge is ended, and what must hold when it is there again: go doc ./loadtest/crash
+CRASH_FLAGS ?=
+.PHONY: test-crash
+test-crash: test-deps build ## end an edge by kill -9, power cuts, failing system calls and damaged files, and judge each answer; half an hour, as root
+	$(GO) run ./loadtest/crash $(CRASH_FLAGS)
 
 FUZZTIME ?= 30s
 .PHONY: fuzz

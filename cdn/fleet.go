@@ -75,6 +75,8 @@ type Capacity struct {
 	EgressMbps int `json:"egress_mbps,omitempty"`
 	// RAM is the memory that the node's cache may fill with bodies.
 	RAM Size `json:"ram,omitempty"`
+	// Disks are those that it may fill; without any it is in memory only.
+	Disks []Disk `json:"disks,omitempty"`
 }
 
 // ClientPrefix says where the visitors of an address prefix are.

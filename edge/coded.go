@@ -108,12 +108,18 @@ func (x *exchange) sendVariant(src *source, v variant, shared bool, word string,
 		ask.Accept = func(*head) (int64, bool) { return 0, true }
 	}
 	reader, _, err := x.s.fills.Join(key, ask, func() fill.Run[*head] {
+		if o, _ := x.s.store.Get(store.Lookup{Key: key, Quick: true}); o != nil && maker.store {
+			return nil // it has just been made
+		}
 		maker.source = src.fork(x.s.closing)
 		return maker.run
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		x.sendRefused(err)
 		return true
+	case reader == nil:
+		return x.sendVariant(src, v, shared, word, c)
 	}
 	defer reader.Close()
 	answer := x.from(coded)

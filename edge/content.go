@@ -59,8 +59,8 @@ func (sel *selection) bounds(o *store.Object) (start, end int64) {
 }
 
 // wantedSpan is what to ask upstream for when nothing is known of a content and the visitor
-// sends this Range field. Of several ranges it is the first: the answer tells how long the content is, and
-// then the others can be judged.
+// sends this Range field. Of several ranges it is one of those that exist if any does: the one from the end, or the first. The
+// answer tells how long the content is, and then the others can be judged.
 func wantedSpan(field string) fill.Span {
 	const unknown = math.MaxInt64 - 1
 	ranges, verdict := httpcache.ParseRanges(field, unknown)
@@ -71,12 +71,12 @@ func wantedSpan(field string) fill.Span {
 	default:
 		return fill.Whole()
 	}
-	first := ranges[0]
-	switch {
+	first, last := ranges[0], ranges[len(ranges)-1]
+	switch field = strings.NewReplacer(" ", "", "\t", "").Replace(field); {
+	case strings.Contains(field, "=-") || strings.Contains(field, ",-"):
+		return fill.Span{Start: -last.Length}
 	case first.Start+first.Length < unknown:
 		return fill.Span{Start: first.Start, End: first.Start + first.Length}
-	case strings.Contains(field, "=-") || strings.Contains(field, ",-"):
-		return fill.Span{Start: -first.Length}
 	}
 	return fill.Span{Start: first.Start, End: math.MaxInt64}
 }

@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"nearcast/edge/grammar"
+	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
+	"nearcast/internal/rawtcp"
 )
 
 // errInterimFlood is that an upstream says much and answers nothing.
@@ -109,6 +111,10 @@ func (x *exchange) sendSpan(src *source, start, end int64) {
 		x.flush() // it may be a stream of events, the first of which is far away
 	}
 	for pos := start; end < 0 || pos < end; {
+		if n := x.sendFile(src, pos, end); n > 0 {
+			pos += n
+			continue
+		}
 		p, err := src.at(pos, end)
 		if errors.Is(err, io.EOF) && end < 0 {
 			return
@@ -125,6 +131,34 @@ func (x *exchange) sendSpan(src *source, start, end int64) {
 			x.flush()
 		}
 	}
+}
+
+// filer is a writer that sends what is in a file without a copy of it.
+type filer interface {
+	CanSendFile() bool
+	SendFile(from hit.File, offset, length int64) (int64, error)
+}
+
+// sendFile sends octets of a slice that is in a file, if they are at hand there and the connection can do that. It returns how
+// many went.
+func (x *exchange) sendFile(src *source, pos, end int64) int64 {
+	w, ok := x.w.(filer)
+	if !ok || src.reader != nil || !src.object.Sliced || end < 0 || !w.CanSendFile() {
+		return 0
+	}
+	body, _ := x.s.sliceAt(src.object, pos, true)
+	file, at := body.Extent()
+	if file == nil {
+		src.held, src.heldAt = body, pos // it is in memory
+		return 0
+	}
+	x.extendWrite()
+	n, err := w.SendFile(file, at, min(body.Len(), end-pos))
+	x.rec.sent += n
+	if err != nil && !errors.Is(err, rawtcp.ErrGone) {
+		x.abort(err)
+	}
+	return n
 }
 
 // head sends the status line and the fields set so far.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -19,7 +20,7 @@ import (
 	"nearcast/edge/front"
 	"nearcast/edge/store"
 	"nearcast/edge/store/purge"
-	"nearcast/edge/store/ram"
+	"nearcast/edge/store/tier"
 	"nearcast/edge/tlscert"
 	"nearcast/internal/lograte"
 )
@@ -60,12 +61,14 @@ type Config struct {
 	Certificates []tlscert.Pair
 	// Limits bound what visitors can hold. Zero fields mean defaults.
 	Limits Limits
-	// RAM is the budget for stored objects; fills on their way may take half as
-	// much again. Zero means 512 MiB. The largest object stored is an eighth of it.
+	// RAM is the budget for stored objects and fills on their way, which have an eighth of it; see [MemoryTarget] for what
+	// the process takes in all. Zero means 512 MiB. The largest object stored is an eighth of it.
 	RAM cdn.Size
 	// Dir is the directory for what must survive a restart: the purges that have been applied. It is made if it is not there.
-	// Empty keeps them in memory.
+	// Empty keeps them on the first disk, or in memory if there is none.
 	Dir string
+	// Disks are what objects may fill besides the RAM. A disk without a path is a directory in Dir.
+	Disks []cdn.Disk
 	// Origin reaches origins. Required.
 	Origin Origin
 	// Usable reports whether another node looks healthy. Nil means that all do.
@@ -92,7 +95,8 @@ type Server struct {
 	loopID     string // in CDN-Loop
 	log        *slog.Logger
 	now        func() time.Time
-	store      store.Store
+	store      store.Store // of tiers what is not purged
+	tiers      *tier.Store
 	fills      *fill.Group[*head]
 	unshared   *fill.Memory
 	maxBody    int64 // largest object stored
@@ -131,28 +135,21 @@ func New(cfg Config) (*Server, error) {
 	if budget == 0 {
 		budget = defaultRAM
 	}
-	purges, err := purge.Open(purge.Config{Dir: cfg.Dir, Log: cfg.Log})
-	if err != nil {
-		return nil, fmt.Errorf("edge: %w", err)
-	}
-	objects, err := ram.New(budget)
-	if err != nil {
-		return nil, fmt.Errorf("edge: %w", err)
+	if err := cfg.checkDisks(); err != nil {
+		return nil, err
 	}
 	fills := cmp.Or(cfg.Limits.Fills, defaultFills)
 	perClient := cmp.Or(cfg.Limits.FillsPerClient, (fills+3)/4)
 	s := &Server{
 		cfg: cfg, name: string(cfg.Node), loopID: string(cfg.Node), log: cfg.Log, now: cfg.Now,
-		purges: purges, store: purge.Over(objects, purges), maxBody: budget / 8,
-		fills:    fill.NewGroup[*head](fill.Limits{Keep: budget / 8, Budget: max(budget/2, 1<<20), Window: fillWindow, Fills: fills, PerClient: perClient, Patience: fillPatience}),
+		maxBody: cfg.largestBody(budget),
+		fills: fill.NewGroup[*head](fill.Limits{
+			Keep: cfg.largestBody(budget), Budget: max(budget/fillShare, cfg.largestBody(budget), 1<<20), Window: fillWindow,
+			Fills: fills, PerClient: perClient, Patience: fillPatience,
+		}),
 		unshared: fill.NewMemory(hitForMiss, hitForMissKeys),
 		parents:  parentTransport(),
 	}
-	if cfg.Node != "" {
-		purges.Hold()
-	}
-	s.begun.raise(purges.Applied())
-	s.applied.raise(purges.Applied())
 	s.closing, s.close = context.WithCancel(context.Background())
 	if s.name == "" {
 		s.name, s.loopID = standaloneName, rand.Text() // two standalone nodes in a row are no loop
@@ -163,6 +160,15 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.lastID.Store(mathrand.Uint64()) // what is on disk has IDs of earlier processes
+	if err := s.openStorage(budget); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	if cfg.Node != "" {
+		s.purges.Hold()
+	}
+	s.begun.raise(s.purges.Applied())
+	s.applied.raise(s.purges.Applied())
 	s.hitStatus = cacheStatus{hit: true}.format(s.name) + "; ttl="
 	s.records = newRecorder(cfg.AccessLog, s.name)
 	if err := s.openFront(); err != nil {

@@ -49,7 +49,7 @@ func (s *Server) Explain(question cdn.Question) cdn.Explanation {
 }
 
 func (s *Server) explainDecision(e *cdn.Explanation, q *query) {
-	o := s.store.Peek(q.lookup())
+	o := s.store.Peek(q.headLookup())
 	var stored *httpcache.Response
 	if o != nil {
 		stored = o.Response

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/edge/hit"
+	"nearcast/edge/store"
 	"nearcast/edge/tlscert"
 )
 
@@ -39,3 +40,6 @@ func KeptFor(p *hit.Peer) (octets, fields int) {
 	}
 	return cap(v.key) + 16*cap(v.values) + len(v.accepted) + len(v.normal), fields + len(v.header)
 }
+
+// Stored is the fill level of the node's store.
+func (s *Server) Stored() store.Stats { return s.store.Stats() }

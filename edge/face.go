@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	"nearcast/cdn"
 	"nearcast/edge/coding"
@@ -14,6 +15,7 @@ import (
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 	"nearcast/edge/store"
+	"nearcast/internal/heapsize"
 )
 
 // view is from where visitors look at an object: the routes that rule their requests and its response.
@@ -54,12 +56,23 @@ func (s *Server) faceOf(o *store.Object, v view) *face {
 		header = coding.HeadIdentity(r.Header)
 	}
 	f.draw(s, v, header)
-	o.Memo.Store(f)
+	o.Remember(f, f.size())
 	return f
 }
 
 func (f *face) fits(v view, base *httpcache.Response) bool {
 	return f.tables == v.tables.number && f.askedIndex == v.askedIndex && f.answeredIndex == v.answeredIndex && f.base == base
+}
+
+// size is the memory of the face in bytes, without what the object has anyway.
+func (f *face) size() int64 {
+	n := heapsize.Pointers(int(unsafe.Sizeof(*f)))
+	for _, b := range [...]*hit.Block{f.whole, f.part, f.unchanged} {
+		if b != nil {
+			n += b.Size()
+		}
+	}
+	return n
 }
 
 // mayCode finds out whether a policy is about the object; see exchange.variantOf.
@@ -93,7 +106,7 @@ func (s *Server) codedFace(made, o *store.Object, v view, c coding.Coding) *face
 		base: o.Response, response: as(o.Response, header),
 	}
 	f.draw(s, v, maps.Clone(header))
-	made.Memo.Store(f)
+	made.Remember(f, f.size()+f.response.Size())
 	return f
 }
 

@@ -15,8 +15,8 @@ import (
 )
 
 // lane answers fresh hits out of memory, in the loop of the connection. It decides by the same functions as an
-// exchange, and leaves to that whatever needs more than memory: it allocates nothing, waits for
-// nothing, and its answers are those of the exchange but for the order of the fields.
+// exchange, and leaves to that whatever needs more than what is stored: of what is in memory it allocates nothing, and its
+// answers are those of the exchange but for the order of the fields.
 type lane struct{ *Server }
 
 // names are those of the fields that the lane writes itself.
@@ -115,7 +115,7 @@ func (h *hand) answered() bool {
 		return false
 	}
 	v.rule = brief.Rule
-	h.object, _ = v.server.store.Get(store.Lookup{Key: cdn.CacheKey(text(v.key)), Variant: brief.Variant, Late: v.late})
+	h.object, _ = v.server.store.Get(h.lookup(brief.Variant))
 	o := h.object
 	if o == nil || o.Sliced || o.Doubtful {
 		return false
@@ -140,6 +140,11 @@ func (h *hand) answered() bool {
 	}
 	h.describe(d)
 	return true
+}
+
+// lookup is that of the visit's key. A connection of HTTP/2 has other streams, which must not wait for a disk.
+func (h *hand) lookup(variant string) store.Lookup {
+	return store.Lookup{Key: cdn.CacheKey(text(h.visit.key)), Variant: variant, Late: h.visit.late, File: h.request.Files, Quick: h.request.Major == 2}
 }
 
 // cacheRequest is the request as httpcache sees it. The fields are there only if they matter.
@@ -172,7 +177,7 @@ func (h *hand) code() bool {
 	}
 	v := h.visit
 	v.key = store.AppendCodedKey(v.key[:0], h.object.ID, string(c))
-	made, _ := v.server.store.Get(store.Lookup{Key: cdn.CacheKey(text(v.key))})
+	made, _ := v.server.store.Get(h.lookup(""))
 	if made == nil {
 		return false
 	}
@@ -200,7 +205,7 @@ func (h *hand) choose() bool {
 	}
 	a.AddInt(&names.contentLength, "", o.Body.Len(), "")
 	if h.request.Method == http.MethodGet {
-		a.Content, a.Length = o.Body.AppendTo(a.Content, 0, o.Body.Len()), o.Body.Len()
+		h.fill(0, o.Body.Len())
 	}
 	return true
 }
@@ -216,8 +221,19 @@ func (h *hand) chooseRange(header http.Header) bool {
 	a.Status, a.Block = http.StatusPartialContent, h.face.part
 	a.AddInt(&names.contentLength, "", r.Length, "")
 	a.Add(&names.contentRange, r.ContentRange(size))
-	a.Content, a.Length = h.object.Body.AppendTo(a.Content, r.Start, r.Length), r.Length
+	h.fill(r.Start, r.Length)
 	return true
+}
+
+// fill gives the answer octets of the object's content.
+func (h *hand) fill(start, length int64) {
+	a, body := h.answer, &h.object.Body
+	a.Length = length
+	if file, at := body.Extent(); file != nil && h.request.Files {
+		a.File, a.Offset = file, at+start
+		return
+	}
+	a.Content = body.AppendTo(a.Content, start, length)
 }
 
 // describe adds the fields that depend on the time.

@@ -34,6 +34,13 @@ func (q *query) lookup() store.Lookup {
 	return store.Lookup{Key: q.key, Variant: q.plan.Variant, Fields: q.header}
 }
 
+// headLookup is lookup for those who do not want the body.
+func (q *query) headLookup() store.Lookup {
+	l := q.lookup()
+	l.Head = true
+	return l
+}
+
 // sharing names what requests like this one have in common, in what is remembered of sharing.
 func (q *query) sharing() cdn.CacheKey {
 	if q.plan.Variant == "" {

@@ -144,6 +144,22 @@ func TestSeveralRanges(t *testing.T) {
 	}
 }
 
+// TestFirstRangeIsOfNothing: of several ranges the first is beyond the end, which nobody can know before the content's
+// length is. The one from the end exists nevertheless.
+func TestFirstRangeIsOfNothing(t *testing.T) {
+	origin := &rangeOrigin{body: content(1000, 4), etag: `"v1"`}
+	r := newRig(t, origin.ServeHTTP)
+	_, addr := r.startAlone(t)
+	for i, field := range []string{"bytes=5000-6000,-10", "bytes=-10, 5000-", "bytes=5000-6000, -10,7000-7001"} {
+		for _, want := range []string{"MISS", "HIT"} {
+			a := r.get(t, addr, "/"+strconv.Itoa(i), "Range", field)
+			if a.StatusCode != http.StatusPartialContent || a.body != string(origin.body[990:]) || a.word() != want {
+				t.Errorf("%s: %s, %s, %d octets, want 206, %s and the last 10", field, a.Status, a.word(), len(a.body), want)
+			}
+		}
+	}
+}
+
 // TestLastRangeComesFirst: of ranges counted from both ends, that which is counted from the end begins before the
 // others, which nobody can know before the content's length is. None is left out.
 func TestLastRangeComesFirst(t *testing.T) {

@@ -29,6 +29,8 @@ type exchange struct {
 	accept   []string           // the visitor's Accept-Encoding, where the node chooses the coding
 	failures int                // of fills of others, see maxSuspects
 	whole    bool               // a part has come that does not answer: ask for all
+	version  uint64             // of what is stored, at the last look
+	looks    int                // how often that was not enough
 	anew     bool               // the parts that are stored are of no use: ask upstream whatever is stored
 }
 

@@ -17,6 +17,9 @@ import (
 // makes its own.
 const maxJoins = 4
 
+// maxLooks bounds how often a request looks again at what is stored because that has just changed.
+const maxLooks = 8
+
 // maxSuspects bounds how often a request tries again because the fill that it had joined failed in a way for which
 // the request that started it may be to blame.
 const maxSuspects = 2
@@ -60,7 +63,31 @@ func (x *exchange) caughtUp() bool {
 
 // look takes what is stored and decides about it.
 func (x *exchange) look() {
+	x.version = x.s.tiers.Version(x.key)
 	x.stored, x.known = x.s.store.Get(x.lookup())
+	x.decide()
+}
+
+// lookAgain is look for those who have looked before and hold a lock, with which nobody waits for a disk. It reports false if it
+// cannot tell what is stored by now.
+func (x *exchange) lookAgain() bool {
+	if x.s.tiers.Version(x.key) != x.version {
+		l := x.lookup()
+		l.Quick = true
+		o, known := x.s.store.Get(l)
+		if o == nil && x.s.tiers.OnDisk(x.key) && x.looks < maxLooks {
+			x.looks++
+			return false
+		}
+		x.stored, x.known = o, known
+	} else if x.stored != nil {
+		x.stored = x.s.purges.Look(x.stored)
+	}
+	x.decide()
+	return true
+}
+
+func (x *exchange) decide() {
 	if x.stored != nil && x.stored.Doubtful && x.wantsWhole() {
 		x.stored = nil // nobody knows the whole of it
 	}
@@ -107,9 +134,15 @@ func (x *exchange) forward() {
 		case err != nil:
 			x.sendRefused(err)
 			return
-		case reader == nil:
+		case reader == nil && x.decision.Verdict == httpcache.Fresh:
 			x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
 			return
+		case reader == nil:
+			if x.look(); x.decision.Verdict == httpcache.Fresh {
+				x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
+				return
+			}
+			continue
 		}
 		settled, answered := x.read(reader, own)
 		if answered {
@@ -121,15 +154,15 @@ func (x *exchange) forward() {
 
 // join finds or starts a fill. The last look under the group's lock closes the gap
 // between a fill that has just been stored and this request's first look. It returns
-// nil if that look found a response to serve.
+// nil if that look found a response to serve, or that another one is necessary.
 func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool, err error) {
 	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: x.errand().span, Shared: shared, Client: shareOf(x.client)}
 	if shared {
 		ask.Accept = x.accepts
 	}
 	return x.s.fills.Join(x.key, ask, func() fill.Run[*head] {
-		if !x.anew {
-			x.look()
+		if !x.anew && !x.lookAgain() {
+			return nil
 		}
 		if x.decision.Verdict == httpcache.Fresh {
 			return nil
@@ -252,8 +285,7 @@ func (x *exchange) refresh() {
 	}
 	ask := fill.Ask[*head]{Variant: x.plan.Variant, Span: fill.Whole(), Shared: true, Background: true, Accept: x.accepts}
 	reader, _, err := x.s.fills.Join(q.key, ask, func() fill.Run[*head] {
-		x.look()
-		if x.decision.Verdict == httpcache.Fresh {
+		if !x.lookAgain() || x.decision.Verdict == httpcache.Fresh {
 			return nil
 		}
 		return x.s.fetch(errand{query: q, base: x.stored, span: fill.Whole()})

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"net/http"
+
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
@@ -43,7 +45,7 @@ func (c *slicer) flush() {
 }
 
 // sliceHead is the head of a slice: it has none of its own.
-var sliceHead = new(httpcache.Response) //nolint:gochecknoglobals // immutable
+var sliceHead = &httpcache.Response{Status: http.StatusOK} //nolint:gochecknoglobals // immutable
 
 // putSlice stores octets of one slice, together with those that are there already if the two meet.
 func (s *Server) putSlice(o *store.Object, start int64, body store.Body) {
@@ -75,9 +77,10 @@ func joinParts(startA int64, a store.Body, startB int64, b store.Body) (int64, s
 	return startA, a.Append(b.Cut(endA-startB, b.Len()))
 }
 
-// sliceAt returns the stored octets of a content from an offset on, as far as one slice goes.
-func (s *Server) sliceAt(o *store.Object, pos int64) (store.Body, bool) {
-	part, _ := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize)})
+// sliceAt returns the stored octets of a content from an offset on, as far as one slice goes; file says that they may be
+// in one.
+func (s *Server) sliceAt(o *store.Object, pos int64, file bool) (store.Body, bool) {
+	part, _ := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize), File: file})
 	if part == nil || pos < part.Start || pos >= part.Start+part.Body.Len() {
 		return store.Body{}, false
 	}
@@ -87,9 +90,9 @@ func (s *Server) sliceAt(o *store.Object, pos int64) (store.Body, bool) {
 // maxGap bounds what one fill asks for to complete a content, in slices.
 const maxGap = 256
 
-// part returns what is stored of a content's slice n, or nil.
+// part returns what is stored of a content's slice n, perhaps without the octets, or nil.
 func (s *Server) part(o *store.Object, n int64) *store.Object {
-	return s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, n)})
+	return s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, n), Head: true})
 }
 
 // missing returns what to ask upstream for to get the first octets between two offsets of a content that

@@ -24,6 +24,9 @@ type source struct {
 	exact  bool            // upstream is to be asked for no more than what is missing
 	object *store.Object
 
+	held   store.Body // what was last got out of the store
+	heldAt int64      // where in the content it begins
+
 	reader *fill.Reader[*head] // nil if no fill is being read
 	from   int64               // where in the content the fill's body begins
 	empty  int                 // fills in a row that brought nothing
@@ -109,11 +112,13 @@ func (src *source) read(pos int64) ([]byte, error) {
 
 // stored returns octets that are in the store, nil if those at the offset are not.
 func (src *source) stored(pos int64) []byte {
-	body := src.object.Body.Cut(pos, src.object.Body.Len())
-	if src.object.Sliced {
-		body, _ = src.s.sliceAt(src.object, pos)
+	if !src.object.Sliced {
+		src.held, src.heldAt = src.object.Body, 0
+	} else if pos < src.heldAt || pos >= src.heldAt+src.held.Len() {
+		src.held, _ = src.s.sliceAt(src.object, pos, false)
+		src.heldAt = pos
 	}
-	for p := range body.Slice(0, body.Len()) {
+	for p := range src.held.Slice(pos-src.heldAt, src.held.Len()) {
 		return p
 	}
 	return nil
@@ -179,6 +184,9 @@ func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, ow
 
 func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func(*head) (int64, bool)) (*fill.Reader[*head], bool, error) {
 	o := src.object
+	forgets := src.s.forgets.Load() // before the look: what is forgotten after it shows in the number
+	current := src.s.store.Peek(src.q.headLookup())
+	gone := current == nil || current.ID != o.ID
 	ask := fill.Ask[*head]{Variant: src.q.plan.Variant, Span: fill.Span{Start: gap.Start, End: gap.Start + gap.Length}, Shared: true, Client: shareOf(src.q.client)}
 	if ask.Span.End == o.Length {
 		ask.Span.End = math.MaxInt64
@@ -190,11 +198,11 @@ func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func
 		}
 	}
 	return src.s.fills.Join(src.q.key, ask, func() fill.Run[*head] {
-		if _, _, missing := src.s.missing(o, pos, pos+1, true); !missing {
-			return nil
+		part := src.s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize), Quick: true})
+		if part != nil && pos >= part.Start && pos < part.Start+part.Body.Len() {
+			return nil // it has just been stored
 		}
-		current := src.s.store.Peek(src.q.lookup())
-		gone := current == nil || current.ID != o.ID
+		gone = gone || src.s.purges.Look(o) == nil || src.s.forgets.Load() != forgets
 		return src.s.fetch(errand{query: src.q, base: o, span: ask.Span, missing: true, gone: gone})
 	})
 }

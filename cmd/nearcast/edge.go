@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -26,6 +27,7 @@ type edgeFlags struct {
 	listen    string
 	origin    string
 	ram       string
+	disks     []string
 	accessLog string
 	gossip    string
 	join      string
@@ -62,7 +64,8 @@ front of one origin that obeys the origin's headers and adds no rule of its own;
 	registerLimits(cmd, &f.limits)
 	flags.StringVar(&f.origin, "origin", "", "stand alone in front of the origin at `URL`")
 	flags.BoolVar(&f.obey, "obey-request-cache-control", false, "stand alone and let visitors' Cache-Control force validation; it lets any of them send load to the origin")
-	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored bodies may fill, as a `SIZE`")
+	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored objects, and fetches on their way, may fill, as a `SIZE`")
+	flags.StringArrayVar(&f.disks, "disk", nil, "directory on a disk that stored objects may fill, and how much of it, as `PATH:SIZE`; a SIZE alone means DIR/cache. Give it once for each disk")
 	flags.StringVar(&f.accessLog, "access-log", "", "`FILE` that gets a line of JSON for each request; none if empty")
 	flags.StringVar(&f.gossip, "gossip", "", "`ADDR` of this node in the gossip pool, IP:port")
 	flags.StringVar(&f.join, "join", "", "`ADDRS` of members of the gossip pool, comma-separated")
@@ -105,6 +108,24 @@ func checkLimits(cmd *cobra.Command) error {
 	return nil
 }
 
+// parseDisks parses the values of --disk.
+func parseDisks(texts []string) (disks []cdn.Disk, err error) {
+	seen := make(map[string]bool)
+	for _, text := range texts {
+		d, err := cdn.ParseDisk(text)
+		if err != nil {
+			return nil, fmt.Errorf("--disk: %w", err)
+		}
+		path := filepath.Clean(cmp.Or(d.Path, "in the state directory"))
+		if seen[path] {
+			return nil, cdn.Errorf(cdn.Invalid, "", "--disk %q: the directory is given twice", text)
+		}
+		seen[path] = true
+		disks = append(disks, d)
+	}
+	return disks, nil
+}
+
 // certificates are the pairs of --cert and --key.
 func (f *edgeFlags) certificates() ([]tlscert.Pair, error) {
 	switch {
@@ -131,10 +152,13 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 	if err != nil {
 		return err
 	}
-	defer gctune.Start()()
+	defer gctune.Start(edge.MemoryTarget(ram))()
 	cfg := edge.Config{
 		Node: r.node, Addr: f.listen, TLSAddr: f.tlsListen, Limits: f.limits, RAM: ram, Dir: f.dir, AccessLog: f.accessLog,
 		Log: r.log, Registry: r.registry, Version: Version,
+	}
+	if cfg.Disks, err = parseDisks(f.disks); err != nil {
+		return err
 	}
 	if cfg.Certificates, err = f.certificates(); err != nil {
 		return err

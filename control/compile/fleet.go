@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -11,6 +12,7 @@ import (
 const (
 	maxPOPs      = 10_000
 	maxNodes     = 100_000
+	maxDisks     = 64 // of a node
 	maxClients   = 1_000_000
 	maxAddresses = 16
 )
@@ -108,8 +110,21 @@ func readCapacity(c cursor) (k cdn.Capacity) {
 	c.object("a capacity",
 		may("egress_mbps", whole(&k.EgressMbps, 1, 100_000_000)),
 		may("ram", parsed(parseRAM)(&k.RAM)),
+		may("disks", list(&k.Disks, maxDisks, parsed(cdn.ParseDisk))),
 	)
+	unique(c.in("disks"), paths(k.Disks), "directory")
 	return k
+}
+
+// paths are the directories of disks, empty for one that is a mistake already.
+func paths(disks []cdn.Disk) []string {
+	all := make([]string, len(disks))
+	for i, d := range disks {
+		if d.Size > 0 {
+			all[i] = cmp.Or(d.Path, "in the node's state")
+		}
+	}
+	return all
 }
 
 func readClient(c cursor) (p cdn.ClientPrefix) {

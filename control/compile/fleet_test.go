@@ -110,6 +110,9 @@ f:17:24: nodes[1].pop: there is no POP fra`},
 		{"role", "roles: [edge]", "roles: [edge, cache]", `f:15:19: nodes[0].roles[1]: "cache" is not one of edge, scheduler, routequality, control`},
 		{"homeless", "    pop: ams\n", "", `f:12:5: nodes[0]: a node with the role edge needs the key "pop"`},
 		{"ram", "ram: 512MiB", "ram: much", `f:16:41: nodes[0].capacity.ram: size "much": want a whole number of bytes with an optional unit, such as "512MiB" or "10GB"`},
+		{"disk", "ram: 512MiB", "disks: [/cache, 1MiB]", `f:16:44: nodes[0].capacity.disks[0]: disk "/cache": want PATH:SIZE, such as "/var/cache/nearcast:100GiB": size "/cache": want a whole number of bytes with an optional unit, such as "512MiB" or "10GB"
+f:16:52: nodes[0].capacity.disks[1]: disk "1MiB": want at least 1GiB`},
+		{"samedisk", "ram: 512MiB", "disks: ['/c:1GiB', '/c:2GiB']", `f:16:55: nodes[0].capacity.disks[1]: directory /c is already item [0] (remove one)`},
 		{"bits", "198.51.100.0/24", "198.51.100.1/24", "f:20:14: clients[0].prefix: prefix 198.51.100.1/24 has bits behind its length; write 198.51.100.0/24"},
 		{"prefix", "198.51.100.0/24", "198.51.100.0", `f:20:14: clients[0].prefix: prefix "198.51.100.0": want an address and a length, such as "192.0.2.0/24"`},
 	}

@@ -231,6 +231,9 @@ func (b *builder) addEdge(n *cdn.Node) {
 	if n.Capacity.RAM > 0 {
 		p.Args = append(p.Args, "--ram", n.Capacity.RAM.String())
 	}
+	for _, d := range n.Capacity.Disks {
+		p.Args = append(p.Args, "--disk", d.String())
+	}
 	b.processes = append(b.processes, *p)
 }
 

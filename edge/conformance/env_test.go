@@ -37,9 +37,10 @@ func (c *clock) now() time.Time { return c.base.Add(time.Duration(c.offset.Load(
 type protocol int
 
 const (
-	plain   protocol = iota // HTTP/1.1 in cleartext
-	overTLS                 // HTTP/1.1 over TLS
-	overH2                  // HTTP/2 over TLS
+	plain    protocol = iota // HTTP/1.1 in cleartext
+	overTLS                  // HTTP/1.1 over TLS
+	overH2                   // HTTP/2 over TLS
+	fromDisk                 // HTTP/1.1 in cleartext, to an edge with so little RAM that all it stores is on disk
 )
 
 // env is one edge, or several, before one scripted origin. The edge starts with the
@@ -77,11 +78,14 @@ func (e *env) fresh() *env { return newEnv(e.t, e.speaks) }
 
 // scheme is that of visitors' URLs.
 func (e *env) scheme() string {
-	if e.speaks == plain {
-		return "http"
+	if e.secure() {
+		return "https"
 	}
-	return "https"
+	return "http"
 }
+
+// secure reports whether visitors use TLS.
+func (e *env) secure() bool { return e.speaks == overTLS || e.speaks == overH2 }
 
 // version is what visitors speak, as Via has it.
 func (e *env) version() string {
@@ -112,7 +116,10 @@ func (e *env) run(cfg edge.Config, apply func(*edge.Server) error) *edge.Server 
 	e.t.Helper()
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 	cfg.RAM, cfg.Origin, cfg.Now, cfg.Log = 64<<20, fetcher{transport}, e.clock.now, slog.New(slog.DiscardHandler)
-	if e.speaks != plain {
+	if e.speaks == fromDisk {
+		cfg.RAM, cfg.Disks = 1, []cdn.Disk{{Path: e.t.TempDir(), Size: 64 << 20}}
+	}
+	if e.secure() {
 		cert, key := testcert.Write(e.t, domain)
 		cfg.TLSAddr, cfg.Certificates = "127.0.0.1:0", []tlscert.Pair{{Chain: cert, Key: key}}
 	}
@@ -152,10 +159,10 @@ func (e *env) alone() {
 
 // visitorsAddr is where visitors who speak what is to be spoken find an edge.
 func (e *env) visitorsAddr(s *edge.Server) string {
-	if e.speaks == plain {
-		return s.Addr().String()
+	if e.secure() {
+		return s.TLSAddr().String()
 	}
-	return s.TLSAddr().String()
+	return s.Addr().String()
 }
 
 // answer is a response that has been read to its end.
@@ -229,7 +236,7 @@ func (e *env) raw(request string) string {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	if e.speaks != plain { // HTTP/2 has no such octets, so that it is HTTP/1.1 then too
+	if e.secure() { // HTTP/2 has no such octets, so that it is HTTP/1.1 then too
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	}
 	defer c.Close()

@@ -67,9 +67,11 @@ func TestRequirement(t *testing.T) {
 	}
 }
 
-// TestRequirementOverTLS and TestRequirementOverHTTP2 run the same tables for visitors who speak something else.
+// TestRequirementOverTLS and TestRequirementOverHTTP2 run the same tables for visitors who speak something else, TestRequirementFromDisk
+// for an edge that has everything on disk.
 func TestRequirementOverTLS(t *testing.T)   { runRequirements(t, overTLS) }
 func TestRequirementOverHTTP2(t *testing.T) { runRequirements(t, overH2) }
+func TestRequirementFromDisk(t *testing.T)  { runRequirements(t, fromDisk) }
 
 func runRequirements(t *testing.T, speaks protocol) (results map[string]bool) {
 	t.Helper()

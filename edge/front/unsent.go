@@ -3,11 +3,11 @@ package front
 // What the kernel may hold for visitors that it cannot send, because they do not take it.
 //
 // Slow visitors of large contents are many and cheap, and what the kernel holds for all of them is one budget of the machine's
-// (tcp_mem): when that is used up, everybody's connections crawl. 128 KiB are enough for one visitor at 10 Gbit/s, since
-// what waits to be sent lasts for 100 µs, in which a writer has been woken up.
+// (tcp_mem): when that is used up, everybody's connections crawl. 1 MiB is a slice: with less, each is sent in several turns, which
+// costs a third more.
 const (
 	unsentBudget = 256 << 20 // octets, of all connections
-	mostUnsent   = 128 << 10 // of one
+	mostUnsent   = 1 << 20   // of one
 	leastUnsent  = 16 << 10  // of one, however many there are
 )
 

@@ -1,14 +1,18 @@
 package hit
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/net/http2/hpack"
+
+	"nearcast/internal/heapsize"
 )
 
-// Answer is a response whose content is all in memory. It is used again and again; its zero value is ready.
+// Answer is a response whose content is all in memory, or in a file. It is used again and again; its zero value is ready.
 type Answer struct {
 	// Status is the final status.
 	Status int
@@ -17,13 +21,25 @@ type Answer struct {
 	// Content is the octets to send after the head, in pieces that nobody changes. It is empty for a HEAD or a
 	// 304, whatever the fields say of its length.
 	Content [][]byte
-	// Length is the number of octets of Content.
+	// File has the content in place of Content if it is not nil, from Offset on. Only a request that says
+	// Files gets it.
+	File File
+	// Offset is where in File the content begins, in octets.
+	Offset int64
+	// Length is the number of octets of Content, or of File.
 	Length int64
 	// Memo belongs to the lane. Reset leaves it as it is.
 	Memo any
 
 	fields []field
 	text   []byte // the values of fields
+}
+
+// File is octets in a file that may be given up at any time.
+type File interface {
+	// Use calls f with the file's descriptor and the offset of the first octet in it, both good until f returns. It reports
+	// false, without a call, if the octets are not there any more.
+	Use(f func(fd int, offset int64)) bool
 }
 
 // field is a field that is this answer's own; its value is text[from:to].
@@ -113,11 +129,14 @@ func NewBlock(status int, fields []Field) *Block {
 		b.http1 = append(b.http1, f.Name+": "+f.Value+"\r\n"...)
 		b.hpack = append(b.hpack, encode(f)...)
 	}
+	b.http1, b.hpack = bytes.Clone(b.http1), bytes.Clone(b.hpack) // there are as many of them as objects: without room to grow
 	return b
 }
 
 // Size is the memory of the block in bytes.
-func (b *Block) Size() int { return cap(b.http1) + cap(b.hpack) + 64 }
+func (b *Block) Size() int64 {
+	return heapsize.Of(int(unsafe.Sizeof(*b))) + heapsize.Of(cap(b.http1)) + heapsize.Of(cap(b.hpack))
+}
 
 // encode writes a field for HTTP/2 without the dynamic table.
 func encode(f Field) []byte {

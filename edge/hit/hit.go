@@ -31,6 +31,7 @@ type Request struct {
 	Major  int       // of the protocol's version: 1 or 2
 	Minor  int       // 0 or 1
 	At     time.Time // when the head had come
+	Files  bool      // the loop can send an [Answer.File]
 }
 
 // Reset forgets the fields, and keeps their memory.
@@ -81,7 +82,8 @@ type Peer struct {
 // Lane answers requests out of memory. Its methods are called by one goroutine at a time for each Peer.
 type Lane interface {
 	// Hit puts the answer to r into a, which has been reset, and reports true; or false if the request
-	// has to go the general way. It never waits.
+	// has to go the general way. It may wait for a disk in HTTP/1, and for
+	// nothing in HTTP/2, where other streams would wait as well.
 	Hit(p *Peer, r *Request, a *Answer) bool
 	// Sent is called once for each answer, when nothing more of it will be sent. p, r and a are those
 	// of Hit, unchanged.

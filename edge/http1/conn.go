@@ -91,6 +91,9 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
 	c.out.parts, _ = nc.(partsWriter)
+	if state == nil {
+		c.out.files, _ = nc.(fileSender)
+	}
 	below := wire.Below(nc)
 	c.out.corker, _ = below.(wire.Corker)
 	c.waiter, _ = below.(wire.Waiter)

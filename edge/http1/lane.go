@@ -58,7 +58,7 @@ func (c *conn) answerHit(h *head, p []byte) (answered, again bool) {
 func (c *conn) qualify(h *head, p []byte, r *hit.Request) (keep, ok bool) {
 	r.Reset()
 	r.Method, r.Target, r.Major, r.Minor = view(h.method.of(p)), view(h.target.of(p)), 1, h.minor
-	r.At = c.clock
+	r.At, r.Files = c.clock, c.out.files != nil
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Target[0] != '/' {
 		return false, false
 	}
@@ -106,6 +106,11 @@ func (c *conn) knowsHost(host string) bool {
 
 // sendHit sends what waits and the content, or lets both wait for the answers to requests that have come already.
 func (c *conn) sendHit(a *hit.Answer, keep bool) (sent int64, err error) {
+	if a.File != nil {
+		sent, err = c.out.file(a.File, a.Offset, a.Length)
+		c.out.err = err // the head has promised it all
+		return sent, err
+	}
 	if a.Length > maxJoined || len(c.out.buf)+int(a.Length) > maxWaiting {
 		sent = c.out.content(a.Content)
 		return sent, c.out.err

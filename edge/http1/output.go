@@ -2,10 +2,13 @@ package http1
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"time"
 
+	"nearcast/edge/hit"
 	"nearcast/edge/wire"
+	"nearcast/internal/rawtcp"
 )
 
 // maxWaiting is how much may wait for the answers to further requests that are there already, in octets.
@@ -21,6 +24,7 @@ type output struct {
 	vec     [][]byte    // memory for all
 	all     net.Buffers // what is being sent; WriteTo eats it
 	parts   partsWriter // the connection, if it is one
+	files   fileSender  // the connection, if it is one and without TLS
 	corker  wire.Corker // under the connection's TLS, or nil
 	corked  bool
 }
@@ -28,6 +32,11 @@ type output struct {
 // partsWriter is a connection that writes several parts at a lower price than [net.Buffers].
 type partsWriter interface {
 	WriteParts(parts [][]byte) (int64, error)
+}
+
+// fileSender is a connection that sends what is in a file without a copy of it.
+type fileSender interface {
+	SendFile(head []byte, from rawtcp.Region, offset, length int64) (int64, error)
 }
 
 // write sends parts one after the other. Small ones wait for company.
@@ -144,6 +153,30 @@ func (o *output) content(pieces [][]byte) (n int64) {
 	}
 	o.sent()
 	return max(0, n-waiting)
+}
+
+// file sends what waits and then octets of a file, and returns how many of these went. If the file is given up on the way the
+// error is [rawtcp.ErrGone], and the connection is as good as before.
+func (o *output) file(from hit.File, offset, length int64) (n int64, err error) {
+	for o.err == nil && length > 0 {
+		if o.err = o.c.armWrite(); o.err != nil {
+			break
+		}
+		waiting := int64(len(o.buf))
+		sent, err := o.files.SendFile(o.buf, from, offset, min(length, maxFile))
+		o.sent()
+		sent = max(0, sent-waiting)
+		n, offset, length = n+sent, offset+sent, length-sent
+		o.c.clock = time.Time{} // it may have taken long
+		if errors.Is(err, rawtcp.ErrGone) {
+			return n, err
+		}
+		o.err = err
+	}
+	if o.err != nil {
+		o.c.lost(nil)
+	}
+	return n, o.err
 }
 
 // records is content over TLS. What waits goes in one record with as much of the content as fits: alone it would

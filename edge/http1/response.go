@@ -6,10 +6,14 @@ import (
 	"sync"
 
 	"nearcast/edge/grammar"
+	"nearcast/edge/hit"
 )
 
 // maxPiece is how much is sent under one deadline.
 const maxPiece = 256 << 10
+
+// maxFile is maxPiece for what is in a file.
+const maxFile = 1 << 20
 
 var errReturned = errors.New("http1: writing a response after the handler has returned")
 
@@ -169,6 +173,35 @@ func (w *response) Write(p []byte) (int, error) {
 		w.written += int64(len(piece))
 	}
 	return len(p), nil
+}
+
+// SendFile sends content out of a file, as Write does. It may be called only if CanSendFile is true, with a length that Content-Length
+// leaves room for. If the file is given up on the way the error is [rawtcp.ErrGone], and the rest may be written.
+func (w *response) SendFile(from hit.File, offset, length int64) (int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.usable(); err != nil {
+		return 0, err
+	}
+	if !w.sendsFiles() || length > w.declared-w.written {
+		return 0, http.ErrContentLength
+	}
+	w.commit(false)
+	w.sendWith(nil)
+	n, err := w.c.out.file(from, offset, length)
+	w.written += n
+	return n, err
+}
+
+// CanSendFile reports whether the response can take content out of a file: its head says how long it is, and the connection has no TLS.
+func (w *response) CanSendFile() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.usable() == nil && w.sendsFiles()
+}
+
+func (w *response) sendsFiles() bool {
+	return w.c.out.files != nil && w.status != 0 && grammar.BodyAllowed(w.status) && w.declared >= 0 && !w.isHead
 }
 
 // send sends some content, or holds it until there is more.

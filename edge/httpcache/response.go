@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unsafe"
+
+	"nearcast/internal/heapsize"
 )
 
 // Response is the head of a response that is stored, or about to be. It is
@@ -76,17 +79,26 @@ func (r *Response) Whole(size int64) *Response {
 	return whole.settle()
 }
 
-// Size estimates the memory that the head takes, in bytes.
-func (r *Response) Size() int {
-	n := 320
-	for name, values := range r.Header {
-		n += len(name) + 48
-		for _, v := range values {
-			n += len(v) + 16
-		}
-	}
+// Size is the memory that the head takes, in bytes.
+func (r *Response) Size() int64 {
+	n := heapsize.Pointers(int(unsafe.Sizeof(*r))) + heapsize.Pointers(cap(r.vary)*int(unsafe.Sizeof(varyField{}))) +
+		HeaderSize(r.Header)
 	for _, f := range r.vary {
-		n += len(f.name) + len(f.value) + len(f.raw) + 48
+		n += heapsize.Of(len(f.name)) + heapsize.Of(len(f.value)) + heapsize.Of(len(f.raw))
 	}
 	return n
+}
+
+// HeaderSize is the memory of a header in bytes, the octets of its fields included.
+func HeaderSize(h http.Header) int64 {
+	n := heapsize.Map(len(h), int(unsafe.Sizeof("")+unsafe.Sizeof(h[""])))
+	lines := 0
+	for name, values := range h {
+		n += heapsize.Of(len(name))
+		lines += len(values)
+		for _, v := range values {
+			n += heapsize.Of(len(v))
+		}
+	}
+	return n + heapsize.Pointers(lines*int(unsafe.Sizeof("")))
 }

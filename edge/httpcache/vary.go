@@ -70,6 +70,28 @@ func (r *Response) match(request http.Header) (ok, exact bool) {
 	return true, exact
 }
 
+// MatchesExactly reports whether a response that varies has been made for a request with just these fields, so that no other
+// that is stored suits it better (see [Select]).
+func (r *Response) MatchesExactly(request http.Header) bool {
+	ok, exact := r.match(request)
+	return ok && exact
+}
+
+// Selecting returns request fields that select the response: those of the request that it was made for, as far as the response
+// varies by them.
+func (r *Response) Selecting() http.Header {
+	h := make(http.Header, len(r.vary))
+	for _, f := range r.vary {
+		switch {
+		case f.raw != "":
+			h[f.name] = []string{f.raw}
+		case f.value != absent:
+			h[f.name] = []string{f.value}
+		}
+	}
+	return h
+}
+
 // Select returns the index of the stored response that answers a request with these fields,
 // or -1 (section 4.1). Of several the one made for such a request is preferred to one that
 // is only in the right language, then one with Vary to one without, which an origin sends
@@ -95,12 +117,15 @@ func Select(stored []*Response, request http.Header) int {
 	return best
 }
 
+// absent is the normal value of a field that is not there; no field value has it.
+const absent = "\x00"
+
 // normalValue brings the lines of a field into one form in the ways that section
 // 4.1 allows: lines combined, white space between members dropped, and what the field's
 // grammar says is of no meaning made equal. An absent field is told from an empty one.
 func normalValue(name string, lines []string) string {
 	if lines == nil {
-		return "\x00" // no field value has it
+		return absent
 	}
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":

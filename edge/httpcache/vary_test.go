@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"nearcast/edge/httpcache"
 )
@@ -175,4 +176,24 @@ func FuzzMatches(f *testing.F) {
 			t.Errorf("%s: %q and %q match in one direction", name, first, second)
 		}
 	})
+}
+
+// TestSelecting: what a response says about the request that it was made for selects it.
+func TestSelecting(t *testing.T) {
+	for _, request := range []http.Header{
+		{},
+		{"Accept-Language": {"de, en;q=0.5"}},
+		{"Accept-Language": {"de", "en;q=0.5"}, "Cookie": {"a=1, b", "c"}},
+		{"X-Empty": {""}, "Accept-Encoding": {"gzip, br;q=1"}},
+	} {
+		now := time.Unix(1e9, 0)
+		h := http.Header{"Vary": {"Accept-Language, Cookie, X-Empty, Accept-Encoding"}}
+		r := httpcache.NewResponse(httpcache.Request{Method: http.MethodGet, Header: request}, http.StatusOK, h, now, now)
+		if got := r.Selecting(); !r.Matches(got) || !r.MatchesExactly(got) || !r.MatchesExactly(request) {
+			t.Errorf("made for %q: %q does not select it", request, got)
+		}
+		if other := (http.Header{"Cookie": {"x"}}); r.Matches(other) {
+			t.Errorf("made for %q, and selected by %q", request, other)
+		}
+	}
 }

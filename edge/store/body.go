@@ -5,17 +5,17 @@ import (
 	"slices"
 )
 
-// Body is content in pieces, as it arrived, or an extent of a file. Its octets are immutable. The zero
+// Body is content in pieces, as it arrived, or an extent of a file, or both. Its octets are immutable. The zero
 // value is empty.
 type Body struct {
 	pieces [][]byte
 	size   int64
-	extent Extent // nil if the octets are in pieces
+	extent Extent // nil if the octets are in pieces only
 	offset int64  // in extent
 }
 
 // Extent is octets in a file of a disk tier, which have been found to be right a short while ago. Its methods may be called
-// from any goroutine.
+// from any goroutine. Extents are comparable, such as pointers.
 type Extent interface {
 	// Use calls f with the descriptor of the file and the offset of the first octet in it, both good until f returns, which
 	// must be soon. It reports false, without a call, if the room has been given to something else.
@@ -26,8 +26,17 @@ type Extent interface {
 // nothing of it. Only a [Lookup] that says File gets one.
 func NewExtentBody(e Extent, size int64) Body { return Body{extent: e, size: size} }
 
-// Extent returns the file that the octets are in, and where in the extent they begin; nil if they are in memory.
+// WithExtent returns the body as one that is in a file as well; nil means that it is not.
+func (b Body) WithExtent(e Extent) Body {
+	b.extent, b.offset = e, 0
+	return b
+}
+
+// Extent returns the file that the octets are in, and where in the extent they begin; nil if they are in memory only.
 func (b Body) Extent() (e Extent, offset int64) { return b.extent, b.offset }
+
+// InMemory reports whether Slice yields the octets.
+func (b Body) InMemory() bool { return b.extent == nil || b.pieces != nil || b.size == 0 }
 
 // NewBody makes a Body of pieces, which it keeps.
 func NewBody(pieces ...[]byte) Body {
@@ -38,12 +47,18 @@ func NewBody(pieces ...[]byte) Body {
 	return b
 }
 
+// same reports whether both are made of the same octets in the same place.
+func (b Body) same(other Body) bool {
+	return b.size == other.size && b.extent == other.extent && b.offset == other.offset &&
+		len(b.pieces) == len(other.pieces) && (len(b.pieces) == 0 || &b.pieces[0] == &other.pieces[0])
+}
+
 // Len returns the number of octets.
 func (b Body) Len() int64 { return b.size }
 
-// Append returns the body with the octets of other behind its own.
+// Append returns the body with the octets of other behind its own. Both must be in memory.
 func (b Body) Append(other Body) Body {
-	return Body{pieces: slices.Concat(b.pieces, other.pieces), size: b.size + other.size}
+	return NewBody(slices.Concat(b.pieces, other.pieces)...)
 }
 
 // maxPieces is how many pieces a body may have before [Body.Compact] makes one of them.
@@ -60,11 +75,11 @@ func (b Body) Compact() Body {
 
 // Cut returns the octets from offset start, length in number. What lies beyond the end is left out.
 func (b Body) Cut(start, length int64) Body {
-	if b.extent != nil {
-		start = min(start, b.size)
-		return Body{extent: b.extent, offset: b.offset + start, size: min(length, b.size-start)}
+	start = min(start, b.size)
+	return Body{
+		pieces: slices.Collect(b.Slice(start, length)), size: min(length, b.size-start),
+		extent: b.extent, offset: b.offset + start,
 	}
-	return NewBody(slices.Collect(b.Slice(start, length))...)
 }
 
 // AppendTo appends the pieces that [Body.Slice] yields.

@@ -8,7 +8,6 @@ package store
 import (
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"nearcast/cdn"
@@ -62,16 +61,6 @@ type Object struct {
 	Doubtful bool
 }
 
-// Memo holds what its users have worked out about a stored object, until the object is replaced. Its zero value is
-// empty. The memory of what it holds is estimated in [Object.Size]: it must be no more than a few times
-// the head.
-type Memo struct {
-	atomic.Value
-	// Checked and Softened are what package purge has last found out about the object, and in its hands.
-	Checked  atomic.Uint64
-	Softened atomic.Int64
-}
-
 // SliceSize is how much of a content one slice holds at most, in octets. Slice n begins
 // at n times SliceSize.
 const SliceSize = 1 << 20
@@ -93,17 +82,10 @@ func AppendCodedKey(dst []byte, id ID, coding string) []byte {
 	return append(append(dst, ' '), coding...)
 }
 
-// Size is the memory that the object takes, in bytes. A body in a file takes none.
-func (o *Object) Size() int64 {
-	head := int64(3*o.Response.Size()+len(o.Key)+len(o.URL)+8*len(o.Tags)) + overhead
-	if o.Body.extent != nil {
-		return head
-	}
-	return o.Body.Len() + head
+// Same reports whether o and p are one and the same: the content, its head, and the octets in the same place.
+func (o *Object) Same(p *Object) bool {
+	return o.ID == p.ID && o.Response == p.Response && o.Start == p.Start && o.Body.same(p.Body)
 }
-
-// overhead is an object's share of indexes, lists and counters, in bytes: an estimate.
-const overhead = 512
 
 // Lookup says which object is looked for.
 type Lookup struct {
@@ -112,12 +94,16 @@ type Lookup struct {
 	Fields  http.Header // the request's: they select by what the response's Vary names
 	// Late, if it is not nil, is called for the fields, in place of Fields, and only if it takes them to choose.
 	Late func() http.Header
-	// File says that a body may come as an [Extent].
+	// File says that a body may come as an [Extent] alone.
 	File bool
+	// Head says that the body is not wanted, only its length: it may come as an extent that nobody has checked.
+	Head bool
+	// Quick says that what is not in memory is not worth waiting for: somebody holds a lock.
+	Quick bool
 }
 
-// fields returns the request's fields.
-func (l Lookup) fields() http.Header {
+// Request returns the request's fields.
+func (l Lookup) Request() http.Header {
 	if l.Late != nil {
 		return l.Late()
 	}
@@ -125,12 +111,13 @@ func (l Lookup) fields() http.Header {
 }
 
 // Selects reports whether an object that is stored under the key is the one.
-func (l Lookup) Selects(o *Object) bool {
-	return o.Variant == l.Variant && (!o.Response.Varies() || o.Response.Matches(l.fields()))
-}
+func (l Lookup) Selects(o *Object) bool { return o.Variant == l.Variant && l.Takes(o.Response) }
+
+// Takes reports whether the object with a head, stored under the key and variant, is the one.
+func (l Lookup) Takes(r *httpcache.Response) bool { return !r.Varies() || r.Matches(l.Request()) }
 
 // Select returns the index of the head that the lookup prefers of several, all of its variant, or -1.
-func (l Lookup) Select(heads []*httpcache.Response) int { return httpcache.Select(heads, l.fields()) }
+func (l Lookup) Select(heads []*httpcache.Response) int { return httpcache.Select(heads, l.Request()) }
 
 // Store is a set of objects. All methods may be called at any time from any goroutine.
 type Store interface { //nolint:interfacebloat // a cache of variants needs each of the eight
@@ -161,4 +148,5 @@ type Stats struct {
 	Objects   int64  // objects stored
 	Bytes     int64  // their memory, see [Object.Size]
 	Evictions uint64 // objects given up for room since the start
+	Refused   uint64 // objects that Put did not take since the start
 }

@@ -88,6 +88,12 @@ func TestCrash(t *testing.T) {
 		{"a write", func(t *testing.T, s system) {
 			write(t, file(t, s, "a", "old"), "new", 0)
 		}, []string{"a=old", "a=new"}},
+		{"a write from a buffer that is used again", func(t *testing.T, s system) {
+			f, p := file(t, s, "a", "old"), []byte("new")
+			_, err := f.WriteAt(p, 0)
+			copy(p, "xxx")
+			must(t, err)
+		}, []string{"a=old", "a=new"}},
 		{"a write that appends", func(t *testing.T, s system) {
 			write(t, file(t, s, "a", "old"), "new", 3)
 		}, []string{"a=old", "a=old...", "a=oldnew"}},

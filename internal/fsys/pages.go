@@ -75,10 +75,6 @@ func (t *pages) writePage(i int64, p []byte, at int64) {
 		return
 	}
 	leaf := t.own(i)
-	if zero && len(p) == pageSize {
-		*leaf = nil
-		return
-	}
 	page := t.ownPage(leaf)
 	copy(page[at:], p)
 	if zero && *page == zeros {

@@ -16,6 +16,7 @@ type conn struct {
 	raw         syscall.RawConn
 	read, write call
 	parts       parts
+	file        sending
 }
 
 // parts is a write of several parts.
@@ -48,6 +49,7 @@ func Wrap(nc net.Conn) net.Conn {
 	}
 	c := &conn{TCPConn: tcp, raw: raw}
 	c.read.try, c.write.try, c.parts.try = c.tryRead, c.tryWrite, c.tryParts
+	c.file.try, c.file.step = c.file.trySend, c.file.sendStep
 	return c
 }
 

@@ -4,7 +4,7 @@ package rawtcp
 
 import "net"
 
-const _ = maxRaw + maxParts // limits of what is not done here
+const _ = maxRaw + maxParts + maxSendfile // limits of what is not done here
 
 // Wrap returns nc.
 func Wrap(nc net.Conn) net.Conn { return nc }

@@ -5,10 +5,25 @@
 // than it thinks right. For small reads and writes, which is what a server of small objects does all day, that is a
 // tenth of all its time.
 //
-// It is not for large writes, which copy for so long that the scheduler has to know, or for files: both go the usual way.
+// It is not for large writes, which copy for so long that the scheduler has to know: they go the usual way. Files are
+// sent with an explicit offset, which [os.File] and [net.TCPConn] have no way to say.
 package rawtcp
+
+import "errors"
 
 const (
 	maxRaw   = 64 << 10 // octets of the largest read or write that is made unannounced
 	maxParts = 8        // of a write
+
+	maxSendfile = 1 << 20 // octets of one call, in which a file stays open that somebody may want to give up
 )
+
+// ErrGone is that a [Region] is not there any more.
+var ErrGone = errors.New("the region of the file has been given up")
+
+// Region is octets in a file that may be given up at any time.
+type Region interface {
+	// Use calls f with the file's descriptor and the offset of the first octet, both good until f returns. It reports false, without
+	// a call, if the octets are not there any more.
+	Use(f func(fd int, offset int64)) bool
+}

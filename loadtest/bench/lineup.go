@@ -63,7 +63,7 @@ func lineup(ctx context.Context, s site, program string, only []string) (servers
 func newEdge(ctx context.Context, s site, program string) *server {
 	v := &server{name: edgeName, version: strings.TrimPrefix(firstLine(ctx, program, "--version"), "nearcast version ")}
 	v.start = func(ctx context.Context) (*rig.Process, error) {
-		e, err := rig.StartEdge(ctx, rig.EdgeConfig{Program: program, Dir: s.dir, Origin: s.origin, Certificate: s.cert, Core: s.core})
+		e, err := rig.StartEdge(ctx, rig.EdgeConfig{Program: program, Dir: s.dir, Origin: s.origin, Certificate: s.cert, Core: s.core, Args: []string{"--disk", filepath.Join(s.dir, "cache") + ":2GiB"}})
 		if err != nil {
 			return nil, err
 		}

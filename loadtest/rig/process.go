@@ -202,6 +202,21 @@ func (p *Process) Stop() {
 	}
 }
 
+// Kill ends the process and every descendant that was seen as a crash does: at once, with no word to them. It returns when
+// they are gone. It may be called again.
+func (p *Process) Kill() {
+	p.Tree()
+	p.kill()
+	<-p.ended
+	p.closeOutput()
+	if p.In != nil {
+		p.In.Close() //nolint:errcheck // nobody reads it
+	}
+	if p.Out != nil {
+		p.Out.Close() //nolint:errcheck // only read
+	}
+}
+
 // kill kills what is left of the tree and waits until it is gone.
 func (p *Process) kill() {
 	tick := time.NewTicker(time.Millisecond)

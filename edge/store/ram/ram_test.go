@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestStore(t *testing.T) {
 	const budget = 1 << 20
 	storetest.Run(t, budget, func(t *testing.T) store.Store {
-		s, err := ram.New(budget)
+		s, err := ram.New(ram.Config{Budget: budget})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 
 func TestNewRefusesNoRoom(t *testing.T) {
 	for _, budget := range []int64{0, -1} {
-		if _, err := ram.New(budget); err == nil {
+		if _, err := ram.New(ram.Config{Budget: budget}); err == nil {
 			t.Errorf("New(%d) made a store", budget)
 		}
 	}

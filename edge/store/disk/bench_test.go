@@ -1,0 +1,96 @@
+package disk_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/edge/store"
+	"nearcast/edge/store/disk"
+	"nearcast/internal/fsys"
+)
+
+// onOS is a configuration on the machine's file system.
+func onOS(tb testing.TB, size int64) disk.Config {
+	return disk.Config{Disks: []disk.Disk{{Path: tb.TempDir(), Size: size}}, FS: fsys.OS{}, Now: func() time.Time { return epoch }}
+}
+
+// BenchmarkPut is filling, in octets of bodies.
+func BenchmarkPut(b *testing.B) {
+	for _, size := range []int{1 << 10, 64 << 10, 1 << 20} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			s := open(b, onOS(b, 8<<30))
+			body := long("x", size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				o := *template(body)
+				o.Key = cdn.CacheKey(keyOf(i))
+				for !s.Put(&o, nil) {
+					time.Sleep(time.Millisecond) // a benchmark may
+				}
+			}
+		})
+	}
+}
+
+func template(body string) *store.Object { return thing("", body, "Cache-Control", "max-age=100000") }
+
+// BenchmarkGet is of what is in the page cache.
+func BenchmarkGet(b *testing.B) {
+	for _, tt := range []struct {
+		name string
+		size int
+		file bool
+	}{{"1KiB", 1 << 10, false}, {"64KiB", 64 << 10, false}, {"1MiB", 1 << 20, false}, {"1MiB file", 1 << 20, true}} {
+		b.Run(tt.name, func(b *testing.B) {
+			c := onOS(b, 4<<30)
+			s := open(b, c)
+			n := min(1000, (512<<20)/tt.size)
+			for i := range n {
+				put(b, s, thing(keyOf(i), long("x", tt.size)), "")
+			}
+			s.Flush()
+			keys := make([]cdn.CacheKey, n)
+			for i := range keys {
+				keys[i] = cdn.CacheKey(keyOf(i))
+			}
+			b.SetBytes(int64(tt.size))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if o, _ := s.Get(store.Lookup{Key: keys[i%n], File: tt.file}); o == nil {
+					b.Fatal("a miss")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpen is the time until a million objects of 1 KiB are known, after a clean end and after a kill.
+func BenchmarkOpen(b *testing.B) {
+	const objects = 1_000_000
+	c := onOS(b, 8<<30)
+	s := open(b, c)
+	for i := range objects {
+		o := *template(long("x", 1<<10))
+		o.Key = cdn.CacheKey(keyOf(i))
+		for !s.Put(&o, nil) {
+			time.Sleep(time.Millisecond) // a benchmark may
+		}
+	}
+	closed(b, s)
+	for b.Loop() {
+		s, err := disk.Open(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-s.Warm()
+		if got := s.Stats().Objects; got != objects {
+			b.Fatalf("%d objects", got)
+		}
+		b.StopTimer()
+		closed(b, s)
+		b.StartTimer()
+	}
+}

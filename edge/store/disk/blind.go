@@ -1,0 +1,40 @@
+package disk
+
+import (
+	"sync"
+
+	"nearcast/edge/store/disk/index"
+)
+
+// blindness remembers what was written before everything on the disks was known.
+type blindness struct {
+	mu    sync.Mutex
+	veils map[uint64][]veil // by hash
+}
+
+func (b *blindness) add(hash uint64, l veil) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.veils == nil {
+		b.veils = make(map[uint64][]veil)
+	}
+	b.veils[hash] = append(b.veils[hash], l)
+}
+
+// of returns what there is of a hash.
+func (b *blindness) of(hash uint64) []veil {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.veils[hash]
+}
+
+// forget forgets everything: all is known.
+func (b *blindness) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.veils = nil
+}
+
+func location(g *segment, unit uint32) index.Location {
+	return index.Location{Segment: g.slot, Offset: unit}
+}

@@ -1,0 +1,214 @@
+package index
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+const (
+	slots        = 4  // entries in a bucket
+	bucketOctets = 64 // a cache line
+	pageBuckets  = pageOctets / bucketOctets
+	leastTail    = 4 // buckets after the last home
+)
+
+// bucket is entries in no order. Only who holds the shard's lock stores to one, but for the uses in a place word, which anybody counts by
+// compare-and-swap; everybody else loads what may be half of a change, and finds that out by the shard's version.
+type bucket struct{ name, place [slots]uint64 }
+
+func (b *bucket) load(j int) (name, place uint64) {
+	return atomic.LoadUint64(&b.name[j]), atomic.LoadUint64(&b.place[j])
+}
+
+func (b *bucket) store(j int, name, place uint64) {
+	atomic.StoreUint64(&b.name[j], name)
+	atomic.StoreUint64(&b.place[j], place)
+}
+
+func (b *bucket) clear(j int) { atomic.StoreUint64(&b.place[j], 0) }
+
+// table is open addressing with linear probing over buckets, kept in the order of tags: an entry's home is in proportion to its tag; if its
+// home is full, the entry with the largest tag there goes on to the next bucket. So each entry of a bucket has a tag not larger than any in
+// the buckets after it, and an entry that is not at home has only full buckets between its home and itself. A search ends at the first bucket
+// with room or with a larger tag, which keeps it short, hit or miss, where 19 slots of 20 are taken (Robin Hood hashing; Celis 1986). And a
+// larger or smaller table is made by one pass in order.
+//
+// There is no way round from the end to the beginning: after the last home there are a few more buckets. When the last one
+// is full, another table is due before anything can be inserted.
+type table struct {
+	buckets []bucket
+	homes   uint64
+	region  *region // of buckets
+}
+
+// newTable returns an empty table of so many homes. m is asked for whole pages.
+func newTable(m memory, homes, tail int) (*table, error) {
+	pages := (homes + tail + pageBuckets - 1) / pageBuckets
+	r, err := m.take(pages * pageOctets)
+	if err != nil {
+		return nil, err
+	}
+	return &table{buckets: bucketsOf(r), homes: uint64(homes), region: r}, nil
+}
+
+func (t *table) home(tag uint32) int { return int(uint64(tag) * t.homes >> 32) }
+
+func (t *table) octets() int { return len(t.region.octets) }
+
+// room is how many entries it may hold before it must grow.
+func (t *table) room() int { return int(t.homes) * slots * 19 / 20 }
+
+// full reports whether an insertion may run over the end.
+func (t *table) full() bool {
+	last := &t.buckets[len(t.buckets)-1]
+	for j := range last.place {
+		if atomic.LoadUint64(&last.place[j]) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// find appends the entries with a tag. It may be called without a lock, and then what it returns is to be trusted only if the version did
+// not change.
+func (t *table) find(tag uint32, dst []Entry) []Entry {
+	if t == nil {
+		return dst
+	}
+	for i := t.home(tag); i < len(t.buckets); i++ {
+		// Branches that depend on tags are guessed wrong half of the time, so there are few: the sign bit of last says that an entry had
+		// a larger tag or was none.
+		b, last := &t.buckets[i], uint64(0)
+		for j := range slots {
+			name, place := b.load(j)
+			last |= uint64(tag) - name>>tagAt | ^place
+			if tagOf(name) == tag && place != 0 {
+				dst = append(dst, unpack(name, place))
+			}
+		}
+		if last>>usedAt != 0 {
+			break
+		}
+	}
+	runtime.KeepAlive(t) // and with it the region
+	return dst
+}
+
+// locate returns where the entry with a tag and location is. Without a lock it may fail to find it, or find where it just was.
+func (t *table) locate(tag uint32, location uint64) (i, j int, ok bool) {
+	if t == nil {
+		return 0, 0, false
+	}
+	for i = t.home(tag); i < len(t.buckets); i++ {
+		b, more := &t.buckets[i], true
+		for j = range slots {
+			name, place := b.load(j)
+			switch {
+			case place == 0 || tagOf(name) > tag:
+				more = false
+			case tagOf(name) == tag && place&locationMask == location:
+				return i, j, true
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	return 0, 0, false
+}
+
+// insert adds an entry. The table must not be full.
+func (t *table) insert(name, place uint64) {
+	for i := t.home(tagOf(name)); ; i++ {
+		b, largest, largestTag := &t.buckets[i], -1, tagOf(name)
+		for j := range slots {
+			n, p := b.load(j)
+			if p == 0 {
+				b.store(j, name, place)
+				return
+			}
+			if tagOf(n) > largestTag {
+				largest, largestTag = j, tagOf(n)
+			}
+		}
+		if largest >= 0 {
+			n, p := b.load(largest)
+			b.store(largest, name, place)
+			name, place = n, p
+		}
+	}
+}
+
+// remove empties a slot, and has those that went past it for want of room come back.
+func (t *table) remove(i, j int) {
+	for ; i+1 < len(t.buckets); i++ {
+		next := &t.buckets[i+1]
+		least := next.least()
+		if least < 0 {
+			break
+		}
+		name, place := next.load(least)
+		if t.home(tagOf(name)) > i {
+			break
+		}
+		t.buckets[i].store(j, name, place)
+		j = least
+	}
+	t.buckets[i].clear(j)
+}
+
+// least returns the slot with the smallest tag, or -1.
+func (b *bucket) least() int {
+	least, leastTag := -1, uint32(0)
+	for j := range slots {
+		if n, p := b.load(j); p != 0 && (least < 0 || tagOf(n) < leastTag) {
+			least, leastTag = j, tagOf(n)
+		}
+	}
+	return least
+}
+
+// fill puts into t, which is empty and nobody else's, what from has and keep (nil: everything) wants. It returns the number, and false if
+// there is too little room after the last home.
+func (t *table) fill(from *table, keep func(name, place uint64) bool) (count int, ok bool) {
+	i, used := 0, 0
+	for b := range from.buckets {
+		var sorted bucket
+		for j := range from.buckets[b].sorted(&sorted) {
+			name, place := sorted.name[j], sorted.place[j]
+			if keep != nil && !keep(name, place) {
+				continue
+			}
+			if home := t.home(tagOf(name)); home > i {
+				i, used = home, 0
+			} else if used == slots {
+				i, used = i+1, 0
+			}
+			if i == len(t.buckets) {
+				return count, false
+			}
+			t.buckets[i].name[used], t.buckets[i].place[used] = name, place
+			used++
+			count++
+		}
+	}
+	return count, i < len(t.buckets)-1 || used < slots
+}
+
+// sorted copies the entries to dst in the order of their tags, and returns their number.
+func (b *bucket) sorted(dst *bucket) int {
+	count := 0
+	for j := range slots {
+		name, place := b.load(j)
+		if place == 0 {
+			continue
+		}
+		k := count
+		for ; k > 0 && tagOf(dst.name[k-1]) > tagOf(name); k-- {
+			dst.name[k], dst.place[k] = dst.name[k-1], dst.place[k-1]
+		}
+		dst.name[k], dst.place[k] = name, place
+		count++
+	}
+	return count
+}

@@ -1,0 +1,355 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/edge/store"
+	"nearcast/edge/store/disk/record"
+)
+
+// rebuild learns what is on the disk. It reads the ends of all segments first, to find those that are to be filled further; then the entries of
+// each, newest first, since what is new is asked for most. Each record names those that it has taken the place of. None of these is
+// found even for a moment, since it would be served, and written again from memory: before a segment is learnt, all those are gathered that may name
+// its records.
+func (v *volume) rebuild() {
+	tails, err := v.survey()
+	if err != nil {
+		v.fail(fmt.Errorf("reading what is on it: %w", err))
+	}
+	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool), gathered: make(map[uint64][]record.Entry)}
+	for _, w := range tails {
+		b.gathered[w.segment.number] = w.entries
+	}
+	rest := v.resume(tails)
+	close(v.ready)
+	for _, w := range tails {
+		b.note(w.segment, w.entries)
+	}
+	all := v.all()
+	for i, g := range all {
+		if v.dead() || v.store.isClosed() {
+			return
+		}
+		b.gather(g)
+		for _, before := range v.overlapping(all[i+1:]) {
+			b.gather(before)
+		}
+		b.learn(g)
+	}
+	for _, w := range rest {
+		v.complete(w)
+	}
+	v.mu.Lock()
+	v.knowing = true
+	v.mu.Unlock()
+	poke(v.kick)
+}
+
+// survey opens all segments and returns those that have not been sealed, as writers without a buffer, the newest first.
+func (v *volume) survey() ([]*writer, error) {
+	numbers, err := v.list()
+	if err != nil {
+		return nil, err
+	}
+	var tails []*writer
+	for i := len(numbers) - 1; i >= 0 && !v.dead() && !v.store.isClosed(); i-- {
+		w, err := v.surveyOne(numbers[i])
+		if err != nil {
+			return nil, err
+		}
+		if w != nil {
+			tails = append(tails, w)
+		}
+	}
+	return tails, nil
+}
+
+// surveyOne opens a segment. One without anything in it is removed. Of one that has not been sealed it returns a writer.
+func (v *volume) surveyOne(number uint64) (*writer, error) {
+	g, err := v.adopt(number)
+	if g == nil || err != nil {
+		return nil, err
+	}
+	t, err := v.trailer(g)
+	switch {
+	case err == nil && t.Sealed:
+		v.mu.Lock()
+		g.sealed, g.class, g.expiry, g.tail = true, class(t.Class), t.Expiry, t.Tail
+		v.mu.Unlock()
+		return nil, nil
+	case err == nil:
+		var entries []record.Entry
+		if entries, err = v.footer(g, t); err == nil {
+			return v.unsealed(g, class(t.Class), t.Tail, entries), nil
+		}
+	case errors.Is(err, record.ErrNone):
+	case errors.Is(err, record.ErrDamaged):
+		v.counts.damaged.Add(1)
+		v.log.Error("a segment's footer is damaged: it is read record by record", "segment", number)
+	default:
+		v.misread(err)
+		return nil, nil
+	}
+	entries, tail, c, err := v.scan(g)
+	if err != nil || len(entries) == 0 {
+		if err != nil && !errors.Is(err, record.ErrNone) && !errors.Is(err, record.ErrDamaged) {
+			v.misread(err)
+			return nil, nil
+		}
+		return nil, v.remove(g)
+	}
+	return v.unsealed(g, c, tail, entries), nil
+}
+
+// adopt takes up a segment file. It waits for a descriptor, if it has to.
+func (v *volume) adopt(number uint64) (*segment, error) {
+	for {
+		size, err := v.sizeOf(number)
+		if err == nil {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			g, err := v.newSegmentLocked(number, size)
+			if err == nil {
+				v.segments[number] = g
+			}
+			return g, err
+		}
+		if !transient(err) {
+			v.misread(err)
+			return nil, nil
+		}
+		v.log.Warn("a segment cannot be opened now", "error", err)
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-timer.C:
+		case <-v.store.done:
+			timer.Stop()
+			return nil, nil
+		}
+	}
+}
+
+func (v *volume) sizeOf(number uint64) (int64, error) {
+	f, err := v.fs.Open(v.segmentName(number))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return f.Size()
+}
+
+// unsealed makes a writer that could go on filling a segment.
+func (v *volume) unsealed(g *segment, c class, tail int64, entries []record.Entry) *writer {
+	if c >= classes {
+		c = long
+	}
+	v.mu.Lock()
+	g.class = c
+	v.mu.Unlock()
+	w := &writer{segment: g, class: c, tail: tail, flushed: tail, base: tail, entries: entries}
+	for i := range entries {
+		w.age(entries[i].Kind, entries[i].Expiry)
+	}
+	return w
+}
+
+// resume has the lanes go on with the newest segments of their class, and returns the others, which are to be sealed.
+func (v *volume) resume(tails []*writer) (rest []*writer) {
+	for _, w := range tails {
+		l := &v.lanes[w.class]
+		if l.writer != nil || w.segment.size != v.segSize || !w.fits(record.Unit, 1) {
+			rest = append(rest, w)
+			continue
+		}
+		// The footer that Close wrote would hide what comes now.
+		if err := w.segment.write(make([]byte, record.TrailerSize), w.segment.size-record.TrailerSize); err != nil {
+			v.wrote(err)
+			rest = append(rest, w)
+			continue
+		}
+		w.buf = v.made(<-v.buffers)
+		w.segment.writer.Store(w)
+		l.writer = w
+	}
+	return rest
+}
+
+// complete seals a segment that is not filled further.
+func (v *volume) complete(w *writer) {
+	select {
+	case v.sealing <- struct{}{}:
+		defer func() { <-v.sealing }()
+		v.seal(w)
+	case <-v.store.done:
+	}
+}
+
+// rebuilding is one reading of a disk.
+type rebuilding struct {
+	volume   *volume
+	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be learnt
+	gathered map[uint64][]record.Entry  // what is in segments that are still to be learnt; what has been added since the start is in the index
+}
+
+// overlapping returns those of older segments, the newest first, that may have taken records when the one after them was begun. Of each class
+// that is the last. The one before it is there for two that were begun in the other order than they were made.
+func (v *volume) overlapping(older []*segment) (list []*segment) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var seen [classes]int
+	for _, g := range older {
+		c := min(g.class, classes-1)
+		if seen[c]++; seen[c] <= 2 {
+			list = append(list, g)
+		}
+		if slices.Min(seen[:]) >= 2 {
+			break
+		}
+	}
+	return list
+}
+
+// knows reports whether what is in a segment is in the index.
+func (v *volume) knows(g *segment) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return g.known
+}
+
+// gather reads what is in a segment, unless that has been done.
+func (b *rebuilding) gather(g *segment) {
+	v := b.volume
+	if _, done := b.gathered[g.number]; done || v.knows(g) || !g.enter() {
+		return
+	}
+	defer g.leave()
+	entries, err := v.entries(g)
+	if err != nil {
+		v.misread(err)
+	}
+	b.gathered[g.number] = entries
+	b.note(g, entries)
+}
+
+// note has what is in a segment take the place of others.
+func (b *rebuilding) note(g *segment, entries []record.Entry) {
+	for i := range entries {
+		e := &entries[i]
+		if e.Target.Segment != 0 {
+			b.replace(e)
+		}
+		if e.Flags&record.Blind != 0 && e.Kind != record.Also {
+			b.volume.unveil(g, e)
+		}
+	}
+}
+
+// learn puts what was gathered of a segment into the index.
+func (b *rebuilding) learn(g *segment) {
+	v := b.volume
+	if v.knows(g) || !g.enter() {
+		return
+	}
+	defer g.leave()
+	entries, dead := b.gathered[g.number], b.replaced[g.number]
+	delete(b.gathered, g.number)
+	delete(b.replaced, g.number)
+	now := v.store.now()
+	for i := range entries {
+		e := &entries[i]
+		if e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
+			v.discover(g, e)
+		}
+	}
+	v.mu.Lock()
+	g.known = true
+	v.mu.Unlock()
+}
+
+// replace takes out the record whose place another one has taken.
+func (b *rebuilding) replace(e *record.Entry) {
+	v := b.volume
+	v.mu.Lock()
+	target := v.segments[e.Target.Segment]
+	read := target != nil && target.known
+	v.mu.Unlock()
+	switch {
+	case target == nil:
+	case read:
+		v.index.Remove(e.Hash, entry{Location: location(target, e.Target.Unit)}.Location)
+	default:
+		units := b.replaced[target.number]
+		if units == nil {
+			units = make(map[uint32]bool)
+			b.replaced[target.number] = units
+		}
+		units[e.Target.Unit] = true
+	}
+}
+
+// discover puts a record into the index, unless something that was written while it was not known takes its place.
+func (v *volume) discover(g *segment, e *record.Entry) {
+	at := v.indexEntry(g, e.Unit, int64(e.Units)*record.Unit, e.Flags, e.Expiry)
+	mu := v.store.stripe(e.Hash)
+	mu.Lock()
+	l := v.veiled(g, e, at)
+	if l == nil && !v.index.Insert(e.Hash, at) {
+		v.counts.unindexed.Add(1)
+	}
+	mu.Unlock()
+	if l != nil {
+		v.insist(record.NewTombstone(l.key, l.variant, e.Hash, record.Place{Segment: g.number, Unit: e.Unit}))
+	}
+}
+
+// veiled returns what takes the place of a record, if there is such.
+func (v *volume) veiled(g *segment, e *record.Entry, at entry) *veil {
+	veils := v.store.blind.of(e.Hash)
+	if len(veils) == 0 {
+		return nil
+	}
+	f, err := v.look(g, at)
+	if err != nil {
+		return nil
+	}
+	for i := range veils {
+		if veils[i].covers(f) {
+			return &veils[i]
+		}
+	}
+	return nil
+}
+
+// unveil has a record that was written before all was known, in an earlier run, take the place of those that are older.
+func (v *volume) unveil(g *segment, e *record.Entry) {
+	f, err := v.look(g, v.indexEntry(g, e.Unit, int64(e.Units)*record.Unit, e.Flags, e.Expiry))
+	if err != nil {
+		return
+	}
+	l := veil{seq: e.Seq, key: cdn.CacheKey(f.Key), variant: string(f.Variant)}
+	if e.Kind == record.Object {
+		if l.head, err = f.Response(); err != nil {
+			return
+		}
+	}
+	v.store.bury(nil, store.Lookup{Key: l.key, Variant: l.variant}, e.Hash, v.store.veil(e.Hash, l))
+}
+
+// veil remembers what takes the place of what is older, and takes that out of the index as far as it is known.
+func (s *Store) veil(hash uint64, l veil) (gone []*found) {
+	mu := s.stripe(hash)
+	mu.Lock()
+	defer mu.Unlock()
+	s.blind.add(hash, l)
+	list, _ := s.stored(hash, l.key, l.variant)
+	for _, old := range list {
+		if l.covers(old) && old.volume.index.Remove(hash, old.entry.Location) {
+			gone = append(gone, old)
+		}
+	}
+	return gone
+}

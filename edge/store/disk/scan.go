@@ -1,0 +1,104 @@
+package disk
+
+import (
+	"errors"
+
+	"nearcast/edge/store/disk/record"
+)
+
+// trailer reads the end of a segment.
+func (v *volume) trailer(g *segment) (record.Trailer, error) {
+	if g.size < record.SegmentHeaderSize+record.TrailerSize {
+		return record.Trailer{}, record.ErrDamaged
+	}
+	b := make([]byte, record.TrailerSize)
+	if err := v.read(g, b, g.size-record.TrailerSize); err != nil {
+		return record.Trailer{}, err
+	}
+	return record.ParseTrailer(b, g.salt, g.size)
+}
+
+// footer reads the entries that a trailer speaks of.
+func (v *volume) footer(g *segment, t record.Trailer) ([]record.Entry, error) {
+	b := make([]byte, int64(t.Count)*record.EntrySize)
+	if err := v.read(g, b, g.size-record.FooterSize(int(t.Count))); err != nil {
+		return nil, err
+	}
+	return record.ParseEntries(nil, b, t, g.salt)
+}
+
+// entries returns what is in a segment, whether it is sealed or not.
+func (v *volume) entries(g *segment) ([]record.Entry, error) {
+	if w := g.writer.Load(); w != nil {
+		return w.list(), nil
+	}
+	t, err := v.trailer(g)
+	if err == nil {
+		var entries []record.Entry
+		if entries, err = v.footer(g, t); err == nil {
+			return entries, nil
+		}
+	}
+	if errors.Is(err, record.ErrNone) || errors.Is(err, record.ErrDamaged) {
+		entries, _, _, err := v.scan(g)
+		return entries, err
+	}
+	return nil, err
+}
+
+// scan reads a segment record by record, up to the first one that is not whole or not newer than the one before: behind the end there may be what
+// was there before a power cut.
+func (v *volume) scan(g *segment) (entries []record.Entry, tail int64, c class, err error) {
+	b := make([]byte, min(g.size, record.SegmentHeaderSize))
+	if err := v.read(g, b, 0); err != nil {
+		return nil, 0, 0, err
+	}
+	n, err := record.ParseSegmentHeader(b, v.super.Disk, g.number)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	tail = record.SegmentHeaderSize
+	last := uint64(0)
+	for {
+		h, targets, err := v.scanOne(g, tail)
+		if errors.Is(err, record.ErrNone) || errors.Is(err, record.ErrDamaged) || err == nil && h.Seq <= last {
+			return entries, tail, class(n), nil
+		}
+		if err != nil {
+			return entries, tail, class(n), err
+		}
+		entries = record.AppendEntries(entries, &h, targets)
+		last = h.Seq
+		tail += h.Size()
+	}
+}
+
+// scanOne reads the head of the record at an offset.
+func (v *volume) scanOne(g *segment, off int64) (record.Header, []record.Place, error) {
+	if g.size-off < record.HeaderSize {
+		return record.Header{}, nil, record.ErrNone
+	}
+	b := make([]byte, min(2048, g.size-off))
+	if err := v.read(g, b, off); err != nil {
+		return record.Header{}, nil, err
+	}
+	h, err := record.ParseHeader(b, g.salt, uint32(off/record.Unit)) //nolint:gosec // within a segment
+	if err != nil {
+		return h, nil, err
+	}
+	if off+h.Size() > g.size-record.TrailerSize {
+		return h, nil, record.ErrDamaged
+	}
+	if need := h.BodyOffset(); need > int64(len(b)) {
+		have := len(b)
+		b = append(b, make([]byte, int(need)-have)...)
+		if err := v.read(g, b[have:], off+int64(have)); err != nil {
+			return h, nil, err
+		}
+	}
+	view, err := record.ParseMeta(h, b[record.HeaderSize:], g.salt)
+	if err != nil {
+		return h, nil, err
+	}
+	return h, view.Targets(), nil
+}

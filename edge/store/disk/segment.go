@@ -1,0 +1,194 @@
+package disk
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nearcast/edge/store/disk/record"
+	"nearcast/internal/fsys"
+)
+
+// errGone says that the room of a record has been given up.
+var errGone = errors.New("disk: the segment is gone")
+
+// segment is one file of the log.
+type segment struct {
+	volume *volume
+	number uint64
+	slot   uint32
+	size   int64 // of the file
+	salt   record.Salt
+
+	writer  atomic.Pointer[writer] // while it has records that are not in the file
+	changed atomic.Int64           // when the file was last written to by us, as the file system says, in Unix nanoseconds
+	strange atomic.Int64           // how often somebody else wrote to it
+
+	// door is held for reading by whoever reads from the file. Whoever takes the segment away waits until all are out, and
+	// nobody waits to get in: the segment is as good as gone then.
+	door sync.RWMutex
+	gone bool // guarded by door
+
+	mu   sync.Mutex // guards the following
+	file fsys.File  // nil while it is not open
+
+	// Guarded by volume.mu.
+	known  bool   // what is in it is in the index
+	sealed bool   // it takes no more records
+	class  class  // of its records, if it was there at the start
+	expiry uint32 // when all that is in it is of no use any more; 0: never
+	tail   int64  // where its records end
+}
+
+// newestFirst sorts segments by number.
+func newestFirst(list []*segment) {
+	slices.SortFunc(list, func(a, b *segment) int { return cmp.Compare(b.number, a.number) })
+}
+
+// newSegmentLocked makes the segment of a file. volume.mu must be held.
+func (v *volume) newSegmentLocked(number uint64, size int64) (*segment, error) {
+	n := len(v.freeSlots)
+	if n == 0 {
+		return nil, fmt.Errorf("disk: more than %d segments", len(v.slots))
+	}
+	g := &segment{volume: v, number: number, slot: v.freeSlots[n-1], size: size, salt: record.NewSalt(v.super.Disk, number)}
+	v.freeSlots = v.freeSlots[:n-1]
+	v.used += size
+	v.slots[g.slot].Store(g)
+	return g, nil
+}
+
+// enter lets a reader in, until leave. It reports false if the segment is gone.
+func (g *segment) enter() bool {
+	if !g.door.TryRLock() {
+		return false
+	}
+	if g.gone {
+		g.door.RUnlock()
+		return false
+	}
+	return true
+}
+
+func (g *segment) leave() { g.door.RUnlock() }
+
+// handle returns the open file.
+func (g *segment) handle() (fsys.File, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.file != nil {
+		return g.file, nil
+	}
+	f, err := g.volume.fs.Open(g.volume.segmentName(g.number))
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.Changed()
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	g.changed.Store(t.UnixNano())
+	g.file = f
+	return f, nil
+}
+
+// shut closes the file.
+func (g *segment) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.file != nil {
+		_ = g.file.Close() // what had to be durable was synced
+		g.file = nil
+	}
+}
+
+// write writes to the file and remembers when. One writer at a time.
+func (g *segment) write(p []byte, off int64) error {
+	f, err := g.handle()
+	if err != nil {
+		return err
+	}
+	g.foreign(f)
+	n, err := f.WriteAt(p, off)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	if t, changedErr := f.Changed(); changedErr == nil {
+		g.changed.Store(t.UnixNano())
+	}
+	if err != nil {
+		return fmt.Errorf("writing %d octets at %d of segment %016x: %w", len(p), off, g.number, err)
+	}
+	return nil
+}
+
+// foreign reports whether somebody else has written to the file since we last did, and notes it.
+func (g *segment) foreign(f fsys.File) bool {
+	t, err := f.Changed()
+	if err == nil && t.UnixNano() == g.changed.Load() {
+		return false
+	}
+	g.strange.Add(1)
+	return true
+}
+
+// sync makes what was written durable. After an error the disk is out.
+func (g *segment) sync() error {
+	f, err := g.handle()
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("syncing segment %016x: %w", g.number, err)
+	}
+	return nil
+}
+
+// close keeps readers out for good, and waits for those that are in.
+func (g *segment) close() {
+	g.door.Lock()
+	defer g.door.Unlock()
+	g.gone = true
+	g.shut()
+}
+
+// remove takes the segment off the disk. What is in the index of it goes too.
+func (v *volume) remove(g *segment) error {
+	g.close()
+	v.index.RemoveSegment(g.slot)
+	if err := v.fs.Remove(v.segmentName(g.number)); err != nil {
+		return err
+	}
+	// Before that is durable, the file may come back: others must go on saying what in it has been replaced.
+	if err := v.fs.SyncDir(v.path); err != nil {
+		return err
+	}
+	v.dismiss(g)
+	return nil
+}
+
+// dismiss gives back what a segment took, after its removal has become durable.
+func (v *volume) dismiss(g *segment) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.segments, g.number)
+	v.used -= g.size
+	v.slots[g.slot].CompareAndSwap(g, nil)
+	v.freeSlots = append(v.freeSlots, g.slot)
+}
+
+// exists reports whether records of a segment may still be on the disk.
+func (v *volume) exists(number uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.segments[number] != nil
+}
+
+// over reports whether all records of a segment are of no use any more.
+func (g *segment) overLocked(now time.Time) bool { return expired(g.expiry, now) }

@@ -1,0 +1,159 @@
+package disk
+
+import (
+	"context"
+	"time"
+
+	"nearcast/edge/store"
+	"nearcast/edge/store/disk/index"
+	"nearcast/edge/store/disk/record"
+)
+
+// Report is what [Store.Verify] found.
+type Report struct {
+	Records int64 // that were read
+	Octets  int64 // of them
+	Damaged int64 // of them, which have been dropped
+	Errors  int64 // records that could not be read
+}
+
+// Verify reads everything that is stored, at most rate octets in a second (0: as fast as it goes), compares all checksums and drops what is
+// damaged. It ends early, with the context's error, when that ends.
+func (s *Store) Verify(ctx context.Context, rate int64) (Report, error) {
+	var r Report
+	start := s.now()
+	for v, g := range s.everySegment {
+		entries, err := v.entriesIn(g)
+		if err != nil {
+			v.misread(err)
+			r.Errors++
+		}
+		for i := range entries {
+			at, ok := v.alive(g, &entries[i])
+			if !ok || entries[i].Kind != record.Object {
+				continue
+			}
+			if s.isClosed() {
+				return r, errClosed
+			}
+			r.check(v, g, &entries[i], at)
+			if rate > 0 {
+				due := time.Duration(float64(r.Octets) / float64(rate) * float64(time.Second))
+				if err := s.pause(ctx, due-s.now().Sub(start)); err != nil {
+					return r, err
+				}
+			}
+			if ctx.Err() != nil {
+				return r, ctx.Err()
+			}
+		}
+	}
+	return r, nil
+}
+
+// check reads one record.
+func (r *Report) check(v *volume, g *segment, e *record.Entry, at entry) {
+	_, _, err := v.readWhole(g, at)
+	r.Records++
+	r.Octets += int64(e.Units) * record.Unit
+	switch err {
+	case nil, errGone: //nolint:errorlint // not wrapped
+	case record.ErrDamaged: //nolint:errorlint // not wrapped
+		r.Damaged++
+	default:
+		r.Errors++
+	}
+	if err != nil {
+		v.spoiled(e.Hash, at, err)
+	}
+}
+
+// pause waits, unless the context or the store ends.
+func (s *Store) pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.done:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// everySegment goes through the segments of all disks that work.
+func (s *Store) everySegment(yield func(*volume, *segment) bool) {
+	for _, v := range s.volumes {
+		if v.dead() {
+			continue
+		}
+		for _, g := range v.all() {
+			if !yield(v, g) {
+				return
+			}
+		}
+	}
+}
+
+// entriesIn returns what is in a segment, nothing if it is gone.
+func (v *volume) entriesIn(g *segment) ([]record.Entry, error) {
+	if !g.enter() {
+		return nil, nil
+	}
+	defer g.leave()
+	return v.entries(g)
+}
+
+// All goes through the objects that are stored, in no order. Their bodies are extents which have not been checked, or empty if the body is
+// not in a file yet; see [Store.Load].
+func (s *Store) All(yield func(*store.Object) bool) {
+	now := s.now()
+	for v, g := range s.everySegment {
+		entries, err := v.entriesIn(g)
+		if err != nil {
+			v.misread(err)
+		}
+		for i := range entries {
+			at, ok := v.alive(g, &entries[i])
+			if !ok || entries[i].Kind != record.Object || expired(entries[i].Expiry, now) {
+				continue
+			}
+			if s.isClosed() {
+				return
+			}
+			o, err := v.head(g, entries[i].Hash, at)
+			if err != nil {
+				v.spoiled(entries[i].Hash, at, err)
+				continue
+			}
+			if !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// head reads an object without its body.
+func (v *volume) head(g *segment, hash uint64, at index.Entry) (*store.Object, error) {
+	if !g.enter() {
+		return nil, errGone
+	}
+	defer g.leave()
+	f, err := v.look(g, at)
+	if err != nil {
+		return nil, err
+	}
+	head, err := f.Response()
+	if err != nil {
+		return nil, record.ErrDamaged
+	}
+	body := store.Body{}
+	if x := f.extent(hash); x != nil && f.Header.Body > 0 {
+		body = store.NewExtentBody(x, f.Header.Body)
+	}
+	return f.Object(head, body), nil
+}

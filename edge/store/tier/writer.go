@@ -1,0 +1,109 @@
+package tier
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"nearcast/edge/store"
+)
+
+// writer takes to disk what has proven in memory that it is worth it. It does so on its own: those who learn of it hold the lock of
+// another key.
+type writer struct {
+	waiting atomic.Int64 // octets in queue
+	dropped atomic.Uint64
+	done    sync.WaitGroup
+
+	mu    sync.RWMutex // guards queue against being closed by stop while add sends
+	queue chan candidate
+}
+
+// candidate is an object that is to be written, if nothing of its key has changed since.
+type candidate struct {
+	object  *store.Object
+	version uint64
+	gone    bool // it has left memory
+}
+
+// What may wait to be written.
+const (
+	maxCandidates = 4096
+	maxWaiting    = 32 << 20 // octets
+)
+
+func (w *writer) start(s *Store) {
+	queue := make(chan candidate, maxCandidates)
+	w.queue = queue
+	w.done.Go(func() {
+		for c := range queue {
+			s.write(c)
+			w.waiting.Add(-c.object.Size())
+		}
+	})
+}
+
+// stop writes what waits.
+func (w *writer) stop() {
+	w.mu.Lock()
+	if w.queue != nil {
+		close(w.queue)
+		w.queue = nil
+	}
+	w.mu.Unlock()
+	w.done.Wait()
+}
+
+// add has a candidate written. What there is no room for is counted and left.
+func (w *writer) add(c candidate) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	size := c.object.Size()
+	if w.waiting.Add(size) <= maxWaiting+size { // one is taken, however large it is
+		select {
+		case w.queue <- c:
+			return
+		default:
+		}
+	}
+	w.waiting.Add(-size)
+	w.dropped.Add(1)
+}
+
+func (s *Store) proven(o *store.Object) {
+	s.writer.add(candidate{object: o, version: s.stripe(o.Key).version.Load()})
+}
+
+func (s *Store) leaving(o *store.Object, proven bool) {
+	if proven && o.Body.InMemory() {
+		s.writer.add(candidate{object: o, version: s.stripe(o.Key).version.Load(), gone: true})
+	}
+}
+
+// write takes a candidate to disk, if that lacks it, and tells memory where it is then: a large body need not stay there.
+func (s *Store) write(c candidate) {
+	o := c.object
+	st := s.stripe(o.Key)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.version.Load() != c.version {
+		return
+	}
+	l := lookupOf(o)
+	have := s.ram.Peek(l)
+	switch {
+	case c.gone && (have != nil || s.disk.Has(l)), !c.gone && (have == nil || have.ID != o.ID):
+		return
+	case !c.gone && s.disk.Has(l):
+		if on := s.disk.Peek(l); on != nil && on.ID == o.ID {
+			return
+		}
+	}
+	kept, ok := s.disk.Add(o, l.Fields)
+	if !ok || c.gone {
+		return
+	}
+	if kept.Body.Len() > s.largest.Load() && extentOf(kept) != nil {
+		kept.Body = store.NewExtentBody(extentOf(kept), kept.Body.Len())
+	}
+	s.ram.Swap(have, kept)
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"nearcast/loadtest/rig"
+)
+
+// afterCut is how long the edge serves on without its disk before it ends too.
+const afterCut = 300 * time.Millisecond
+
+// playPower cuts the power: first the file system stops and forgets what was not synced, then the edge dies, then the journal
+// is replayed. What was stored may be gone, but nothing else may come instead.
+func playPower(ctx context.Context, s *stage) error {
+	v, err := newExt4(ctx, s.dir, "power", 3*gibi)
+	if err != nil {
+		return err
+	}
+	defer v.discard()
+	n := s.newNode(v.dir, smallRAM, "2GiB")
+	defer n.kill()
+	for round := range s.out.Rounds {
+		if err := n.start(ctx); err != nil {
+			return err
+		}
+		crash, err := s.cutRound(ctx, n, v, uint64(round))
+		if err != nil {
+			return err
+		}
+		if err := n.start(ctx); err != nil {
+			return err
+		}
+		s.count(ctx, n, crash, 100)
+		s.usable(ctx, n, "after a power cut")
+		n.kill()
+	}
+	return nil
+}
+
+// cutRound lets visitors at the edge and cuts the power.
+func (s *stage) cutRound(ctx context.Context, n *node, v *volume, seed uint64) (crash time.Time, err error) {
+	c := gather(ctx, s.judge, n.Plain, s.o.connections, seed)
+	defer c.dismiss()
+	if err := moment(ctx, writeTime/4, writeTime*3/2); err != nil {
+		return crash, err
+	}
+	crash = time.Now()
+	if err := v.cut(); err != nil {
+		return crash, err
+	}
+	if err := rig.Pause(ctx, afterCut); err != nil {
+		return crash, err
+	}
+	n.lives("without its disk")
+	c.expectEnd()
+	n.kill()
+	c.dismiss()
+	if err := v.unmount(ctx); err != nil {
+		return crash, err
+	}
+	return crash, v.mount(ctx)
+}
+
+// usable stores something new and says that it is wrong if that does not reach the disk.
+func (s *stage) usable(ctx context.Context, n *node, when string) {
+	before := n.metric(ctx, metricWritten)
+	s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 8)
+	n.reaches(ctx, metricWritten, before+1<<20, "nothing is written "+when)
+}
