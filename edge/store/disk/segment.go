@@ -35,13 +35,14 @@ type segment struct {
 	door sync.RWMutex
 	gone bool // guarded by door
 
-	mu   sync.Mutex // guards the following
-	file fsys.File  // nil while it is not open
+	mu   sync.Mutex // held by whoever opens or closes the file
+	file atomic.Pointer[fsys.File]
 
 	// Guarded by volume.mu.
 	known  bool   // what is in it is in the index
 	sealed bool   // it takes no more records
 	class  class  // of its records, if it was there at the start
+	lost   bool   // it could not be written to the end: it goes at once
 	expiry uint32 // when all that is in it is of no use any more; 0: never
 	tail   int64  // where its records end
 }
@@ -80,32 +81,39 @@ func (g *segment) leave() { g.door.RUnlock() }
 
 // handle returns the open file.
 func (g *segment) handle() (fsys.File, error) {
+	if f := g.file.Load(); f != nil {
+		return *f, nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.file != nil {
-		return g.file, nil
+	if f := g.file.Load(); f != nil {
+		return *f, nil
 	}
 	f, err := g.volume.fs.Open(g.volume.segmentName(g.number))
 	if err != nil {
 		return nil, err
 	}
+	return f, g.use(f)
+}
+
+// use makes f the segment's open file.
+func (g *segment) use(f fsys.File) error {
 	t, err := f.Changed()
 	if err != nil {
 		_ = f.Close() // nothing was written
-		return nil, err
+		return err
 	}
 	g.changed.Store(t.UnixNano())
-	g.file = f
-	return f, nil
+	g.file.Store(&f)
+	return nil
 }
 
 // shut closes the file.
 func (g *segment) shut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.file != nil {
-		_ = g.file.Close() // what had to be durable was synced
-		g.file = nil
+	if f := g.file.Swap(nil); f != nil {
+		_ = (*f).Close() // what had to be durable was synced
 	}
 }
 
