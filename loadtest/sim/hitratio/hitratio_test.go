@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 		{"all of them", []string{"--trace", trace, "--ram", "100B", "--policy", "all"}, []string{"live 0.75", "lru 0.75", "sieve 0.75", "s3fifo 0.75", "wtinylfu 0.75", "fifo 0.75"}, false},
 		{"no trace", nil, []string{"--trace is missing"}, true},
 		{"no flag", []string{trace}, []string{"is no flag"}, true},
-		{"no policy of that name", []string{"--trace", trace, "--policy", "lru,belady"}, []string{`"belady" is none of live, fifo, lru`}, true},
+		{"no policy of that name", []string{"--trace", trace, "--policy", "lru,belady"}, []string{`"belady" is none of live, model, fifo, lru`}, true},
 		{"a share that is none", []string{"--trace", trace, "--ram", "x%"}, []string{`--ram: "x%" is not a share`}, true},
 		{"a share below zero", []string{"--trace", trace, "--disk", "-1%"}, []string{`--disk: "-1%" is not a share`}, true},
 		{"a size that is none", []string{"--trace", trace, "--ram", "1 elephant"}, []string{"--ram: ", "elephant"}, true},
@@ -107,7 +107,7 @@ func contract(t *testing.T, cell string, requests []request, budget int64) {
 	t.Helper()
 	var ours, best [2]float64
 	for _, c := range contenders() {
-		r, err := replay(func() (store, error) { return c.open(budget, 0) }, requests)
+		r, err := replay(func() (store, error) { return c.open(budget, 0, requests) }, requests)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,7 +75,7 @@ func table(out io.Writer, chosen []contender, requests []request, footprint, ram
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "policy\tobjects\toctets\tin RAM: objects\toctets\twritten per unique octet\tmemory beyond bodies\t") //nolint:errcheck // a tabwriter keeps the error for Flush
 	for _, c := range chosen {
-		r, err := replay(func() (store, error) { return c.open(ram, disk) }, requests)
+		r, err := replay(func() (store, error) { return c.open(ram, disk, requests) }, requests)
 		if err != nil {
 			return err
 		}
