@@ -198,7 +198,7 @@ func TestStaleTail(t *testing.T) {
 	s.Flush()
 	m = m.Kill()
 	closed(t, s)
-	const size = 3584 // of each record
+	const size = 3328 // of each record
 	if err := m.Rot("/d/0000000100000001.segment", 8*(4096+size+20)); err != nil {
 		t.Fatal(err) // in the header of b
 	}
