@@ -131,7 +131,8 @@ type node struct {
 	ram   string
 	dir   string // of its state
 	disks []string
-	ready time.Duration // what the last start took
+	began time.Time     // the last start
+	ready time.Duration // what it took
 }
 
 // newNode makes a node with disks of the given size below dir. It is not started.
@@ -159,14 +160,14 @@ func (n *node) start(ctx context.Context) error {
 		args = append(args, "--disk", d)
 	}
 	os.Remove(filepath.Join(n.s.dir, "access.ndjson")) //nolint:errcheck // it may not be there; nobody reads it
-	began := time.Now()
+	n.began = time.Now()
 	e, err := rig.StartEdge(ctx, rig.EdgeConfig{
 		Program: n.s.o.program, Dir: n.s.dir, Origin: n.s.origin.addr, Certificate: n.s.cert, Core: rig.AnyCore, Args: args,
 	})
 	if err != nil {
 		return err
 	}
-	n.Edge, n.ready = e, time.Since(began)
+	n.Edge, n.ready = e, time.Since(n.began)
 	n.s.out.Slowest = max(n.s.out.Slowest, n.ready)
 	if n.ready > n.s.o.maxStart {
 		n.s.out.fault("a start has taken %s", n.ready.Round(time.Millisecond))
@@ -255,7 +256,8 @@ func (s *stage) count(ctx context.Context, n *node, crash time.Time, most int) {
 		if v.hit {
 			s.out.Kept++
 		} else if s.missed++; s.missed <= 5 {
-			s.out.note("not kept: %s, stored %s before the crash: %s", a, crash.Sub(since).Round(time.Millisecond), v.status)
+			s.out.note("not kept: %s, stored %s before the crash, asked for %s after the start: %s", a,
+				crash.Sub(since).Round(time.Millisecond), time.Since(n.began).Round(time.Millisecond), v.status)
 		}
 	}
 }
