@@ -49,6 +49,7 @@ func (s *stage) cutRound(ctx context.Context, n *node, v *volume, seed uint64) (
 		return crash, err
 	}
 	crash = time.Now()
+	s.judge.expectShock()
 	if err := v.cut(); err != nil {
 		return crash, err
 	}
