@@ -308,7 +308,7 @@ func (j *judge) body(a ask, f content, resp *http.Response) error {
 // outside judges the answer that a range is of nothing: one of the versions that may be served must be that short.
 func (j *judge) outside(a ask, t terms, resp *http.Response) error {
 	said := resp.Header.Get("Content-Range")
-	for version := max(1, t.floor.version); version <= j.origin.version(a.path); version++ {
+	for version := j.origin.version(a.path); version >= 1; version-- {
 		f, err := newContent(a.path, a.kind, version)
 		if err != nil {
 			return err
@@ -318,7 +318,11 @@ func (j *judge) outside(a ask, t terms, resp *http.Response) error {
 			from, to := r.of(f.size)
 			none = none && from >= to
 		}
-		if none && (said == "" || said == fmt.Sprintf("bytes */%d", f.size)) {
+		switch {
+		case !none || said != "" && said != fmt.Sprintf("bytes */%d", f.size):
+		case version < t.floor.version:
+			return fmt.Errorf("%w: 416 as of version %d, version %d was acknowledged", errUndone, version, t.floor.version)
+		default:
 			return nil
 		}
 	}
