@@ -19,7 +19,8 @@ import (
 type tally struct {
 	Requests int64 `json:"requests"`
 	Hits     int64 `json:"hits"`
-	// BrokenOff are those that a crash or the loss of a disk cut off. What had come of them was right.
+	// BrokenOff are those that a crash or the loss of a disk cut off, or a change of a content of which only a part was stored. What had come of
+	// them was right.
 	BrokenOff int64 `json:"broken_off"`
 	// Failed are those that got no answer, or an error, though the edge should have served.
 	Failed int64 `json:"failed"`
@@ -152,7 +153,7 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 	case errors.Is(err, errUndone):
 		j.tally.Undone++
 		j.complain("%s: %v", a, err)
-	case err != nil && gone, errors.Is(err, errBrokenOff) && time.Since(j.shock) < shockTime:
+	case err != nil && gone, errors.Is(err, errBrokenOff) && (time.Since(j.shock) < shockTime || v.version != j.origin.version(a.path)):
 		j.tally.BrokenOff++
 	case err != nil:
 		j.tally.Failed++
