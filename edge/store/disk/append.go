@@ -256,6 +256,9 @@ func (v *volume) settle(w *writer, footer []byte) error {
 // lost takes out a segment that could not be written to the end: the disk is bad, or it lacks room in spite of all that was
 // made in advance.
 func (v *volume) lost(w *writer, err error) {
+	if errors.Is(err, errClosed) {
+		return // everything was removed meanwhile
+	}
 	v.wrote(err)
 	if v.dead() {
 		return
@@ -263,8 +266,7 @@ func (v *volume) lost(w *writer, err error) {
 	v.counts.ioErrors.Add(1)
 	v.log.Error("a segment could not be written: what is in it is given up", "error", err)
 	v.mu.Lock()
-	w.segment.sealed = true // it is reclaimed, without anything being kept of what could not be written
-	w.segment.expiry = 1
+	w.segment.sealed, w.segment.lost = true, true // so it is reclaimed, and others go on saying what it said had been replaced
 	v.mu.Unlock()
 	v.index.RemoveSegment(w.segment.slot)
 	poke(v.kick)

@@ -59,7 +59,7 @@ func checkFilled(t *testing.T, m fsys.FS, mayBeOld bool) (missing int) {
 func TestRot(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	total := 0
-	const rounds = 150
+	const rounds = 100
 	for n := range rounds {
 		m := filledOnce(t, n%2 == 0)
 		names, err := m.ReadDir("/d")
@@ -122,13 +122,13 @@ func TestCut(t *testing.T) {
 
 // TestPowerCut: after a power cut an object is whole, and one that was there at some time, or is not there.
 func TestPowerCut(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 3))
 			w := &world{t: t, rng: rng, m: fsys.NewMem(fsys.MemConfig{}), config: config, model: newModel(), lossy: true}
 			w.open(true)
-			for range 40 {
+			for range 25 {
 				for range rng.IntN(60) {
 					w.quiet()
 				}

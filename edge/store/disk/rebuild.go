@@ -3,12 +3,15 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"nearcast/cdn"
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
+	"nearcast/internal/fsys"
 )
 
 // rebuild learns what is on the disk. It reads the ends of all segments first, to find those that are to be filled further; then the entries of
@@ -86,20 +89,23 @@ func (v *volume) surveyOne(number uint64) (*writer, error) {
 		if entries, err = v.footer(g, t); err == nil {
 			return v.unsealed(g, class(t.Class), t.Tail, entries), nil
 		}
-	case errors.Is(err, record.ErrNone):
 	case errors.Is(err, record.ErrDamaged):
 		v.counts.damaged.Add(1)
 		v.log.Error("a segment's footer is damaged: it is read record by record", "segment", number)
-	default:
-		v.misread(err)
-		return nil, nil
 	}
 	entries, tail, c, err := v.scan(g)
-	if err != nil || len(entries) == 0 {
-		if err != nil && !errors.Is(err, record.ErrNone) && !errors.Is(err, record.ErrDamaged) {
-			v.misread(err)
-			return nil, nil
-		}
+	switch {
+	case err != nil && !errors.Is(err, record.ErrNone) && !errors.Is(err, record.ErrDamaged):
+		v.misread(err)
+		v.mu.Lock()
+		g.sealed = true // it goes when the room is needed
+		v.mu.Unlock()
+		return nil, nil
+	case errors.Is(err, record.ErrDamaged):
+		v.counts.damaged.Add(1)
+		v.log.Error("a segment's header is damaged: what was in it is lost", "segment", number)
+		return nil, v.remove(g)
+	case len(entries) == 0:
 		return nil, v.remove(g)
 	}
 	return v.unsealed(g, c, tail, entries), nil
@@ -108,15 +114,9 @@ func (v *volume) surveyOne(number uint64) (*writer, error) {
 // adopt takes up a segment file. It waits for a descriptor, if it has to.
 func (v *volume) adopt(number uint64) (*segment, error) {
 	for {
-		size, err := v.sizeOf(number)
+		f, size, err := v.openSized(number)
 		if err == nil {
-			v.mu.Lock()
-			defer v.mu.Unlock()
-			g, err := v.newSegmentLocked(number, size)
-			if err == nil {
-				v.segments[number] = g
-			}
-			return g, err
+			return v.adoptOpen(number, f, size)
 		}
 		if !transient(err) {
 			v.misread(err)
@@ -133,13 +133,31 @@ func (v *volume) adopt(number uint64) (*segment, error) {
 	}
 }
 
-func (v *volume) sizeOf(number uint64) (int64, error) {
+func (v *volume) openSized(number uint64) (fsys.File, int64, error) {
 	f, err := v.fs.Open(v.segmentName(number))
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	defer f.Close() //nolint:errcheck // only read
-	return f.Size()
+	size, err := f.Size()
+	if err != nil {
+		_ = f.Close() // nothing was written
+	}
+	return f, size, err
+}
+
+func (v *volume) adoptOpen(number uint64, f fsys.File, size int64) (*segment, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	g, err := v.newSegmentLocked(number, size)
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	if err := g.use(f); err != nil {
+		return nil, err
+	}
+	v.segments[number] = g
+	return g, nil
 }
 
 // unsealed makes a writer that could go on filling a segment.
@@ -258,16 +276,25 @@ func (b *rebuilding) learn(g *segment) {
 	entries, dead := b.gathered[g.number], b.replaced[g.number]
 	delete(b.gathered, g.number)
 	delete(b.replaced, g.number)
-	now := v.store.now()
-	for i := range entries {
-		e := &entries[i]
-		if e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
-			v.discover(g, e)
-		}
-	}
+	b.discover(g, entries, dead)
 	v.mu.Lock()
 	g.known = true
 	v.mu.Unlock()
+}
+
+// discover puts the records of a segment into the index, but for those whose place others have taken, with all processors at once.
+func (b *rebuilding) discover(g *segment, entries []record.Entry, dead map[uint32]bool) {
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(entries, len(entries)/runtime.GOMAXPROCS(0)+1) {
+		wg.Go(func() {
+			for i := range part {
+				if e := &part[i]; e.Kind == record.Object && !dead[e.Unit] {
+					b.volume.discover(g, e)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // replace takes out the record whose place another one has taken.

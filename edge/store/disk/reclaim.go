@@ -50,8 +50,11 @@ func (v *volume) reclaimOne() bool {
 	return true
 }
 
-// victim chooses a segment: one in which everything has expired, or the oldest.
+// victim chooses a segment: one that is lost, one in which everything has expired, or the oldest.
 func (v *volume) victim() *segment {
+	if g := v.lostOne(); g != nil {
+		return g
+	}
 	now := v.store.now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -74,6 +77,18 @@ func (v *volume) victim() *segment {
 		return nil // the oldest are read last
 	}
 	return oldest
+}
+
+// lostOne returns a segment that could not be written to the end, if there is one.
+func (v *volume) lostOne() *segment {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, g := range v.segments {
+		if g.lost && g.known {
+			return g
+		}
+	}
+	return nil
 }
 
 // alive returns the index's entry of a record, if it has one.

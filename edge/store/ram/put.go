@@ -8,12 +8,6 @@ import (
 	"nearcast/edge/store/policy"
 )
 
-// largestShare is the part of the budget that one object may take.
-const largestShare = 4
-
-// largest is the size of the largest object taken.
-func (s *Store) largest() int64 { return s.cfg.Budget / largestShare }
-
 // Put implements [store.Store].
 func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	c, ok := s.put(o, fields)
@@ -28,7 +22,7 @@ func (s *Store) put(o *store.Object, fields http.Header) (c change, ok bool) {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
 	size := o.Size()
-	if s.closed || size > s.largest() {
+	if s.closed || size > s.cfg.Budget {
 		return change{}, false
 	}
 	kept := *o

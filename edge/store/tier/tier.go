@@ -87,6 +87,12 @@ func (s *Store) change(key cdn.CacheKey) (done func()) {
 // Version changes whenever what is stored of a key does, other than to make room, and now and then besides.
 func (s *Store) Version(key cdn.CacheKey) uint64 { return s.stripe(key).version.Load() }
 
+// InMemory reports whether what a lookup looks for is in memory, with its body.
+func (s *Store) InMemory(l store.Lookup) bool {
+	o := s.ram.Peek(l)
+	return o != nil && o.Body.InMemory()
+}
+
 // OnDisk reports whether something may be stored on disk under a key. It reads nothing.
 func (s *Store) OnDisk(key cdn.CacheKey) bool {
 	return s.disk != nil && s.disk.Has(store.Lookup{Key: key})

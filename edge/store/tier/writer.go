@@ -23,6 +23,7 @@ type candidate struct {
 	object  *store.Object
 	version uint64
 	gone    bool // it has left memory
+	settled chan<- struct{}
 }
 
 // What may wait to be written.
@@ -36,6 +37,10 @@ func (w *writer) start(s *Store) {
 	w.queue = queue
 	w.done.Go(func() {
 		for c := range queue {
+			if c.settled != nil {
+				close(c.settled)
+				continue
+			}
 			s.write(c)
 			w.waiting.Add(-c.object.Size())
 		}
@@ -67,6 +72,21 @@ func (w *writer) add(c candidate) {
 	}
 	w.waiting.Add(-size)
 	w.dropped.Add(1)
+}
+
+// Settle waits until what has proven so far that it is worth it has been taken to disk.
+func (s *Store) Settle() {
+	w := &s.writer
+	settled := make(chan struct{})
+	w.mu.RLock()
+	queue := w.queue
+	if queue != nil {
+		queue <- candidate{settled: settled} // the writer takes what is there without a lock of w's
+	}
+	w.mu.RUnlock()
+	if queue != nil {
+		<-settled
+	}
 }
 
 func (s *Store) proven(o *store.Object) {

@@ -75,7 +75,10 @@ func table(out io.Writer, chosen []contender, requests []request, footprint, ram
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "policy\tobjects\toctets\tin RAM: objects\toctets\twritten per unique octet\tmemory beyond bodies\t") //nolint:errcheck // a tabwriter keeps the error for Flush
 	for _, c := range chosen {
-		r := replay(func() store { return newTiers(c.ram(ram), disk) }, requests)
+		r, err := replay(func() (store, error) { return c.open(ram, disk, requests) }, requests)
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t%.3f\t%.1f MiB\t\n", c.name, r.ratio(r.hits), r.octetRatio(r.hitOctets), //nolint:errcheck // as above
 			r.ratio(r.ramHits), r.octetRatio(r.ramOctets), float64(r.written)/float64(footprint), float64(r.memory)/(1<<20))
 	}
@@ -98,9 +101,13 @@ func (r result) ratio(hits int64) float64 { return float64(hits) / float64(r.req
 func (r result) octetRatio(hits int64) float64 { return float64(hits) / float64(max(r.octets, 1)) }
 
 // replay asks a new store for everything in the trace.
-func replay(open func() store, requests []request) result {
+func replay(open func() (store, error), requests []request) (result, error) {
 	before := heap()
-	s := open()
+	s, err := open()
+	if err != nil {
+		return result{}, err
+	}
+	defer s.close()
 	r := result{requests: int64(len(requests))}
 	for _, q := range requests {
 		r.octets += q.size
@@ -118,7 +125,7 @@ func replay(open func() store, requests []request) result {
 	r.written = s.written()
 	r.memory = max(0, heap()-before)
 	runtime.KeepAlive(s)
-	return r
+	return r, nil
 }
 
 func heap() int64 {
