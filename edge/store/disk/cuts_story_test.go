@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ type setting struct {
 	segment int64
 	weak    bool // keys share few hashes
 	purges  bool // there is a purge log
+	log *slog.Logger
 }
 
 func (g *setting) tight() bool { return g.weak || g.disks[0].Size < 100*g.segment }
@@ -53,7 +55,7 @@ type shop struct {
 
 // openShop opens both. The store need not be warm yet.
 func (g *setting) openShop(fs fsys.FS, disks int, now func() time.Time) (s shop, err error) {
-	c := disk.Config{Disks: g.disks[:disks], FS: fs, SegmentSize: g.segment, Now: now}
+	c := disk.Config{Disks: g.disks[:disks], FS: fs, SegmentSize: g.segment, Now: now, Log: g.log}
 	if g.weak {
 		c.Hash = func(key, _ string, _ [16]byte) uint64 { return uint64(key[len(key)-1] % 3) }
 	}

@@ -60,6 +60,12 @@ func (v *volume) survey() ([]*writer, error) {
 	}
 	var tails []*writer
 	for i := len(numbers) - 1; i >= 0 && !v.dead() && !v.store.isClosed(); i-- {
+		if numbers[i] < v.super.First {
+			if err := v.fs.Remove(v.segmentName(numbers[i])); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		w, err := v.surveyOne(numbers[i])
 		if err != nil {
 			return nil, err
@@ -201,7 +207,9 @@ func (v *volume) complete(w *writer) {
 	select {
 	case v.sealing <- struct{}{}:
 		defer func() { <-v.sealing }()
-		v.seal(w)
+		if v.exists(w.segment.number) { // it has not been cleared meanwhile
+			v.seal(w)
+		}
 	case <-v.store.done:
 	}
 }

@@ -94,7 +94,7 @@ func (s *Store) newVolume(d Disk) (*volume, error) {
 
 // open takes the lock and reads the superblock.
 func (v *volume) open() error {
-	if err := v.fs.MkdirAll(v.path); err != nil {
+	if err := fsys.MakeDir(v.fs, v.path); err != nil {
 		return err
 	}
 	if l, ok := v.fs.(fsys.Locker); ok {
@@ -158,14 +158,16 @@ func (v *volume) writeSuper() error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // it is synced
-	v.super.Serial++
-	b, off := v.super.Slot()
+	next := v.super
+	next.Serial++
+	b, off := next.Slot()
 	if _, err := f.WriteAt(b, off); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
-		return err
+		return fmt.Errorf("syncing the superblock: %w", err)
 	}
+	v.super.Serial = next.Serial // not before: the other slot is the one that is good
 	return v.fs.SyncDir(v.path)
 }
 
