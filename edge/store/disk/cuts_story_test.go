@@ -21,7 +21,7 @@ type setting struct {
 	segment int64
 	weak    bool // keys share few hashes
 	purges  bool // there is a purge log
-	log *slog.Logger
+	log     *slog.Logger
 }
 
 func (g *setting) tight() bool { return g.weak || g.disks[0].Size < 100*g.segment }

@@ -190,7 +190,8 @@ func (c *cut) first(fs *fsys.Mem, rng *rand.Rand) (found map[*spot]int, err erro
 			continue
 		}
 		if found[spot], err = c.judge(spot, o, &c.instant); err != nil {
-			a,_:=fs.ReadDir("/d"); b,_:=fs.ReadDir("/e")
+			a, _ := fs.ReadDir("/d")
+			b, _ := fs.ReadDir("/e")
 			fmt.Println(c.dump(spot), a, b)
 			return nil, err
 		}
@@ -247,6 +248,7 @@ func (c *cut) second(found map[*spot]int) error {
 			}
 		}
 		if err != nil {
+			fmt.Println(c.dump(spot), found, s.Stats().Disks)
 			break
 		}
 	}

@@ -42,10 +42,11 @@ type volume struct {
 	lapped  atomic.Bool
 	slots   []atomic.Pointer[segment] // by the number that the index has
 	lanes   [classes]lane
-	ready   chan struct{} // closed when it is known which segments are to be filled further
-	kick    chan struct{} // there is something to reclaim
-	dirty   chan struct{} // there is something to flush
-	sealing chan struct{} // holds a token while a segment is sealed
+	ready   chan struct{}          // closed when it is known which segments are to be filled further
+	kick    chan struct{}          // there is something to reclaim
+	dirty   chan struct{}          // there is something to flush
+	sealing chan struct{}          // holds a token while a segment is sealed
+	ending  atomic.Pointer[writer] // of the segment that is being sealed, if that was in a lane
 	counts  counts
 
 	clearing sync.Mutex // held by whoever removes segments
