@@ -48,6 +48,7 @@ type volume struct {
 	sealing chan struct{}          // holds a token while a segment is sealed
 	ending  atomic.Pointer[writer] // of the segment that is being sealed, if that was in a lane
 	counts  counts
+	checked checked
 
 	clearing sync.Mutex // held by whoever removes segments
 	credit   int64      // how much may be written again, in octets; guarded by clearing
