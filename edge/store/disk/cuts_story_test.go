@@ -21,7 +21,6 @@ type setting struct {
 	segment int64
 	weak    bool // keys share few hashes
 	purges  bool // there is a purge log
-	log     *slog.Logger
 }
 
 func (g *setting) tight() bool { return g.weak || g.disks[0].Size < 100*g.segment }
@@ -54,13 +53,13 @@ type shop struct {
 }
 
 // openShop opens both. The store need not be warm yet.
-func (g *setting) openShop(fs fsys.FS, disks int, now func() time.Time) (s shop, err error) {
-	c := disk.Config{Disks: g.disks[:disks], FS: fs, SegmentSize: g.segment, Now: now, Log: g.log}
+func (g *setting) openShop(fs fsys.FS, disks int, now func() time.Time, log *slog.Logger) (s shop, err error) {
+	c := disk.Config{Disks: g.disks[:disks], FS: fs, SegmentSize: g.segment, Now: now, Log: log}
 	if g.weak {
 		c.Hash = func(key, _ string, _ [16]byte) uint64 { return uint64(key[len(key)-1] % 3) }
 	}
 	if g.purges {
-		if s.log, err = purge.Open(purge.Config{Dir: "/p", FS: fs}); err != nil {
+		if s.log, err = purge.Open(purge.Config{Dir: "/p", FS: fs, Log: log}); err != nil {
 			return s, err
 		}
 		if err = s.log.Follow(site{}); err != nil {
@@ -116,7 +115,7 @@ func (y *story) open() {
 			y.happen(s, &happening{vague: true})
 		}
 	}
-	s, err := y.openShop(y.fs, int(y.disks.Load()), time.Now)
+	s, err := y.openShop(y.fs, int(y.disks.Load()), time.Now, nil)
 	if err != nil {
 		y.t.Fatalf("opening again: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -30,6 +31,7 @@ type cut struct {
 	disks int
 	call  fsys.Call
 	seed  uint64
+	log   journal
 }
 
 // TestCuts: whenever the power is cut or the process killed, after whatever call of the file system, each object is whole and right, and one that
@@ -50,8 +52,8 @@ func TestCuts(t *testing.T) {
 				}
 				ends.Add(1)
 				if err := c.check(); err != nil {
-					t.Errorf("story %d, power cut %v, after call %+v at %v:\n%v\nsetting %+v of %d disks, %d operations begun, %d ended, the last before %d durable",
-						c.seed, c.power, c.call, c.at.Format("05.000"), err, *c.setting, c.disks, c.begun, c.ended, c.closed)
+					t.Errorf("story %d, power cut %v, after call %+v at %v:\n%v\nsetting %+v of %d disks, %d operations begun, %d ended, the last before %d durable\n%s",
+						c.seed, c.power, c.call, c.at.Format("05.000"), err, *c.setting, c.disks, c.begun, c.ended, c.closed, c.log.text())
 				}
 			}
 		})
@@ -125,6 +127,11 @@ func (c *cut) check() error {
 
 func (c *cut) now() time.Time { return c.at }
 
+// alarms is a log of what a test that fails has to tell.
+func (c *cut) alarms() *slog.Logger {
+	return slog.New(slog.NewTextHandler(&c.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
 // again opens what is left, ends that in the midst of it too, and looks at what is left then.
 func (c *cut) again(rng *rand.Rand) error {
 	at, power := uint64(1+rng.IntN(60)), rng.IntN(2) == 0
@@ -141,7 +148,7 @@ func (c *cut) again(rng *rand.Rand) error {
 		default:
 			left = base.Kill()
 		}
-	}}), c.disks, c.now)
+	}}), c.disks, c.now, c.alarms())
 	if err != nil {
 		return err
 	}
@@ -152,7 +159,7 @@ func (c *cut) again(rng *rand.Rand) error {
 	if left == nil {
 		return nil
 	}
-	second := *c
+	second := &cut{story: c.story, instant: c.instant, disks: c.disks, call: c.call, seed: c.seed}
 	second.power = c.power || power
 	_, err = second.first(left, rng)
 	if err != nil {
@@ -163,7 +170,7 @@ func (c *cut) again(rng *rand.Rand) error {
 
 // first opens what is left and judges it, and puts something into it. It returns which editions there are at the end.
 func (c *cut) first(fs *fsys.Mem, rng *rand.Rand) (found map[*spot]int, err error) {
-	s, err := c.openShop(fs, c.disks, c.now)
+	s, err := c.openShop(fs, c.disks, c.now, c.alarms())
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +197,6 @@ func (c *cut) first(fs *fsys.Mem, rng *rand.Rand) (found map[*spot]int, err erro
 			continue
 		}
 		if found[spot], err = c.judge(spot, o, &c.instant); err != nil {
-			a, _ := fs.ReadDir("/d")
-			b, _ := fs.ReadDir("/e")
-			fmt.Println(c.dump(spot), a, b)
 			return nil, err
 		}
 	}
@@ -229,7 +233,7 @@ func (c *cut) renew(s shop, at *spot) (map[*spot]int, error) {
 
 // second opens it once more after it was closed: everything is as it was.
 func (c *cut) second(found map[*spot]int) error {
-	s, err := c.openShop(c.fs, c.disks, c.now)
+	s, err := c.openShop(c.fs, c.disks, c.now, c.alarms())
 	if err != nil {
 		return err
 	}
@@ -248,7 +252,6 @@ func (c *cut) second(found map[*spot]int) error {
 			}
 		}
 		if err != nil {
-			fmt.Println(c.dump(spot), found, s.Stats().Disks)
 			break
 		}
 	}
