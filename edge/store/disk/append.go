@@ -153,9 +153,11 @@ func (v *volume) advance(
 		}
 		old := l.writer
 		l.writer = nil
+		v.ending.Store(old)
 		v.store.wg.Go(func() {
 			defer func() { <-v.sealing }()
 			v.seal(old)
+			v.ending.Store(nil)
 		})
 	}
 	return nil, v.begin(l, c, g, deadline)
@@ -296,8 +298,11 @@ func (v *volume) flushing() {
 // flushAfter is how long a record stays in memory only, at most.
 const flushAfter = 500 * time.Millisecond
 
-// flush writes what is buffered in all lanes.
+// flush writes what is buffered in all lanes, and in the segment that is being sealed.
 func (v *volume) flush() {
+	if w := v.ending.Load(); w != nil {
+		_ = w.flush(true) // whoever seals it sees the error
+	}
 	for c := range class(len(v.lanes)) {
 		v.flushLane(c)
 	}
