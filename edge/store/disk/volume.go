@@ -47,6 +47,7 @@ type volume struct {
 	dirty   chan struct{} // there is something to flush
 	sealing chan struct{} // holds a token while a segment is sealed
 	counts  counts
+	checked checked
 
 	clearing sync.Mutex // held by whoever removes segments
 	credit   int64      // how much may be written again, in octets; guarded by clearing

@@ -65,13 +65,12 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// missed are cells of the contract that the live policy is known to miss, with the share of the best that it reaches. The bodies that decide
-// there are a handful, and W-TinyLFU's luck with them is not a policy's merit.
+// missed are cells of the contract that the live policy is known to miss, with the share of the best that it reaches at least. That trace is of
+// 9,994 requests, of which RAM of 1 % holds some hundred objects and a few bodies are most of all octets: it is over before the shadows can know.
 func missed() map[string]float64 {
 	return map[string]float64{
-		"apache_logs.anon.tr.gz 1% octets":           0.70,
-		"apache_logs.anon.tr.gz 10% octets":          0.90,
-		"cloudPhysicsIO.oracleGeneral.bin 1% octets": 0.85,
+		"apache_logs.anon.tr.gz 1% objects": 0.96,
+		"apache_logs.anon.tr.gz 10% octets": 0.91,
 	}
 }
 

@@ -97,13 +97,16 @@ func (r *real) request(id uint64, size int64) place {
 	if r.tiers.InMemory(l) {
 		found = inRAM
 	}
-	if o, _ := r.tiers.Get(objects.Lookup{Key: key(id)}); o != nil {
-		if found == nowhere {
-			found = onDisk
-		}
-	} else {
+	want := r.object(id, size*r.scale)
+	o, _ := r.tiers.Get(objects.Lookup{Key: key(id)})
+	switch {
+	case o == nil:
 		found = nowhere
-		r.tiers.Put(r.object(id, size*r.scale), nil)
+	case found == nowhere:
+		found = onDisk
+	}
+	if o == nil || o.Length != want.Length { // it is a hit still, as in other simulators
+		r.tiers.Put(want, nil)
 	}
 	r.tiers.Settle()
 	return found

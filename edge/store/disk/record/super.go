@@ -24,7 +24,8 @@ type Super struct {
 	Serial  uint64   // counts the writes of the superblock; the slot goes by it
 }
 
-// Slot encodes the superblock, and says where in the file it goes.
+// Slot encodes the superblock, and says where in the file it goes: magic 8 | version 4 | zeros 4 | disk 16 | seed 16 | boot, session, set, serial 8
+// each | CRC32C 4 | zeros up to 4096.
 func (s Super) Slot() (b []byte, off int64) {
 	le := binary.LittleEndian
 	b = le.AppendUint64(nil, superMagic)
