@@ -28,7 +28,7 @@ func (c *checked) recall(x *extent) bool {
 	m, ok := c.marks[x.place()]
 	c.mu.Unlock()
 	age := x.volume.store.now().UnixNano() - m.at
-	if !ok || m.strange != x.strange || age < 0 || age >= int64(freshFor) {
+	if !ok || m.strange != x.strange.Load() || age < 0 || age >= int64(freshFor) {
 		return false
 	}
 	x.verified.Store(m.at)
@@ -42,7 +42,7 @@ func (c *checked) note(x *extent) {
 	if c.marks == nil || len(c.marks) >= maxChecked {
 		c.marks = make(map[record.Place]mark)
 	}
-	c.marks[x.place()] = mark{at: x.verified.Load(), strange: x.strange}
+	c.marks[x.place()] = mark{at: x.verified.Load(), strange: x.strange.Load()}
 }
 
 func (x *extent) place() record.Place {

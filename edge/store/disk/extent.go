@@ -86,7 +86,8 @@ func (s *Store) Renew(o *store.Object) bool {
 		return false
 	}
 	x.segment.foreign(file)
-	strange := x.segment.strange.Load()
+	x.verified.Store(0)
+	x.strange.Store(x.segment.strange.Load())
 	f, err := x.volume.look(x.segment, x.entry)
 	if err == nil && !f.Is(o.Key, o.Variant) {
 		err = record.ErrDamaged
@@ -98,7 +99,6 @@ func (s *Store) Renew(o *store.Object) bool {
 		x.volume.spoiled(x.hash, x.entry, err)
 		return false
 	}
-	x.strange.Store(strange)
 	return true
 }
 
