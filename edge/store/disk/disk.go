@@ -202,6 +202,22 @@ func (s *Store) Lapped() bool {
 	return true
 }
 
+// Roomy reports whether less than half of the room has been used so far: whatever comes may be kept.
+func (s *Store) Roomy() bool {
+	for _, v := range s.volumes {
+		if !v.dead() && !v.roomy() {
+			return false
+		}
+	}
+	return true
+}
+
+func (v *volume) roomy() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !v.lapped.Load() && v.used < v.size/2
+}
+
 // Close writes what is buffered, and what makes the next Open fast. Afterwards nothing is found and nothing is stored. The error is
 // that of the disks which could not be written to the end; what they had is not lost by it, but for the last second.
 func (s *Store) Close() error {
