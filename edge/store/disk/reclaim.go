@@ -182,7 +182,7 @@ func (v *volume) reinsert(g *segment, e *record.Entry) bool {
 
 // appendReserved is append for those who make room, who wait for none.
 func (v *volume) appendReserved(c class, d *record.Draft, body store.Body, place func(e entry)) error {
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(v.store.config.Patience)
 	defer deadline.Stop()
 	_, err := v.appendNow(c, d, body, true, deadline, place)
 	return err
