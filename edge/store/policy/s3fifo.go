@@ -103,6 +103,6 @@ func (o *s3fifo) victim(s *Shadow) uint32 {
 func (o *s3fifo) drop(s *Shadow, n uint32) uint32 {
 	e := s.slab.at(n)
 	s.slab.remove(&o.small, n)
-	o.ghosts.add(e.hash, e.size, s.slab.count, s.budget)
+	o.ghosts.add(e.hash, e.size, o.small.count+o.main.count, s.budget)
 	return n
 }

@@ -102,18 +102,16 @@ func (s *slab) resize(q *queue, n uint32, size int64) {
 	s.at(n).size = size
 }
 
-// index finds a slab's nodes by their hashes: open addressing, at most three quarters full, 4 octets a place.
+// index finds a slab's nodes by their hashes: open addressing, at most three quarters full. A place has the node's number and, above it, 32
+// bits of its mixed hash, so that most others are passed by without a look at their nodes.
 type index struct {
-	places []uint32
+	places []uint64
 	count  int
 }
 
-func newIndex() index { return index{places: make([]uint32, 64)} }
+func newIndex() index { return index{places: make([]uint64, 64)} }
 
-// place is where a hash would best be. Hashes are mixed, since callers' may be plain numbers.
-func (x *index) place(hash uint64) int { return int(mix(hash) & uint64(len(x.places)-1)) }
-
-// mix is the finaliser of splitmix64.
+// mix is the finaliser of splitmix64. Callers' hashes may be plain numbers.
 func mix(h uint64) uint64 {
 	h ^= h >> 30
 	h *= 0xbf58476d1ce4e5b9
@@ -122,10 +120,19 @@ func mix(h uint64) uint64 {
 	return h ^ h>>31
 }
 
+const placeNode = 1<<32 - 1 // the part of a place that is the node
+
+// home is where an entry would best be, by its place's upper half.
+func (x *index) home(place uint64) int { return int(place>>32) & (len(x.places) - 1) }
+
 func (x *index) find(s *slab, hash uint64) uint32 {
-	for i := x.place(hash); ; i = (i + 1) & (len(x.places) - 1) {
-		n := x.places[i]
-		if n == none || s.at(n).hash == hash {
+	tag := mix(hash) &^ placeNode
+	for i := x.home(tag); ; i = (i + 1) & (len(x.places) - 1) {
+		p := x.places[i]
+		if p == none {
+			return none
+		}
+		if n := uint32(p & placeNode); p&^placeNode == tag && s.at(n).hash == hash {
 			return n
 		}
 	}
@@ -135,35 +142,35 @@ func (x *index) find(s *slab, hash uint64) uint32 {
 func (x *index) insert(s *slab, n uint32) {
 	if (x.count+1)*4 > len(x.places)*3 {
 		old := x.places
-		x.places = make([]uint32, 2*len(old))
-		for _, n := range old {
-			if n != none {
-				x.put(s, n)
+		x.places = make([]uint64, 2*len(old))
+		for _, p := range old {
+			if p != none {
+				x.put(p)
 			}
 		}
 	}
-	x.put(s, n)
+	x.put(mix(s.at(n).hash)&^placeNode | uint64(n))
 	x.count++
 }
 
-func (x *index) put(s *slab, n uint32) {
-	i := x.place(s.at(n).hash)
+func (x *index) put(place uint64) {
+	i := x.home(place)
 	for x.places[i] != none {
 		i = (i + 1) & (len(x.places) - 1)
 	}
-	x.places[i] = n
+	x.places[i] = place
 }
 
 // remove takes out a node, which must be there, and moves those after it that would not be found any more.
 func (x *index) remove(s *slab, n uint32) {
 	mask := len(x.places) - 1
-	i := x.place(s.at(n).hash)
-	for x.places[i] != n {
+	place := mix(s.at(n).hash)&^placeNode | uint64(n)
+	i := x.home(place)
+	for x.places[i] != place {
 		i = (i + 1) & mask
 	}
 	for j := (i + 1) & mask; x.places[j] != none; j = (j + 1) & mask {
-		home := x.place(s.at(x.places[j]).hash)
-		if (j-home)&mask >= (j-i)&mask {
+		if (j-x.home(x.places[j]))&mask >= (j-i)&mask {
 			x.places[i] = x.places[j]
 			i = j
 		}

@@ -25,11 +25,13 @@ type request struct {
 const maxSize = 1 << 44
 
 // formats are the readers by what --format calls them.
-var formats = map[string]func(r *bufio.Reader) ([]request, error){"text": readText, "oracle": readOracle, "int32": readInt32}
+func formats() map[string]func(r *bufio.Reader) ([]request, error) {
+	return map[string]func(r *bufio.Reader) ([]request, error){"text": readText, "oracle": readOracle, "int32": readInt32}
+}
 
 // readTrace reads a whole trace, compressed or not as the end of its name says.
 func readTrace(name, format string) (trace []request, err error) {
-	read, ok := formats[format]
+	read, ok := formats()[format]
 	if !ok {
 		return nil, fmt.Errorf("format %q is not known: it is text, oracle or int32", format)
 	}
@@ -73,7 +75,8 @@ func unpack(f io.Reader, name string) (io.Reader, error) {
 // readText reads lines of "time id size", with anything behind.
 func readText(r *bufio.Reader) (trace []request, err error) {
 	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
+	n := 1
+	for ; lines.Scan(); n++ {
 		fields := strings.Fields(lines.Text())
 		if len(fields) == 0 {
 			continue
@@ -92,7 +95,7 @@ func readText(r *bufio.Reader) (trace []request, err error) {
 		trace = append(trace, request{id, size})
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("after line %d: %w", len(trace), err)
+		return nil, fmt.Errorf("line %d: %w", n, err)
 	}
 	return trace, nil
 }
