@@ -27,12 +27,15 @@ type Config struct {
 	RAM int64
 	// Disk is the tier below. Nil means none. The Store closes it.
 	Disk *disk.Store
+	// Alive is asked of what has left memory before it is written to disk, as [disk.Config] has it. Nil means that everything is.
+	Alive func(o *store.Object) bool
 }
 
 // Store is a [store.Store] in memory and on disk.
 type Store struct {
 	ram     *ram.Store
 	disk    *disk.Store // nil: none
+	alive   func(o *store.Object) bool
 	largest atomic.Int64
 	seed    maphash.Seed
 	stripes [stripes]stripe
@@ -49,7 +52,10 @@ type stripe struct {
 
 // New returns a store.
 func New(cfg Config) (*Store, error) {
-	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed()}
+	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), alive: cfg.Alive}
+	if s.alive == nil {
+		s.alive = func(*store.Object) bool { return true }
+	}
 	s.largest.Store(max(cfg.RAM/bodyShare, minBody))
 	memory := ram.Config{Budget: cfg.RAM}
 	if s.disk != nil {
