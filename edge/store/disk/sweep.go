@@ -35,7 +35,7 @@ func (s *Store) Sweep(ctx context.Context, rate int64, keep func(o *store.Object
 		return done, ctx.Err()
 	}
 	for _, v := range s.volumes {
-		v.settle()
+		v.awaitReclaim()
 	}
 	pace := pacer{store: s, rate: rate}
 	for v, g := range s.everySegment {
@@ -57,8 +57,8 @@ func (s *Store) Sweep(ctx context.Context, rate int64, keep func(o *store.Object
 	return done, nil
 }
 
-// settle waits for those who write something again, and may have asked whether it is alive a while ago.
-func (v *volume) settle() {
+// awaitReclaim waits for those who write something again, and may have asked whether it is alive a while ago.
+func (v *volume) awaitReclaim() {
 	v.clearing.Lock()
 	defer v.clearing.Unlock()
 }

@@ -27,7 +27,7 @@ type Config struct {
 	RAM int64
 	// Disk is the tier below. Nil means none. The Store closes it.
 	Disk *disk.Store
-	// Alive is asked of what has left memory before it is written to disk, as [disk.Config] has it. Nil means that everything is.
+	// Alive is asked of what moves from one tier to the other, as [disk.Config] has it. Nil means that everything is.
 	Alive func(o *store.Object) bool
 }
 
@@ -186,7 +186,7 @@ func (s *Store) promote(l store.Lookup, o *store.Object, before uint64) *store.O
 	st := s.stripe(l.Key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.version.Load() != before || s.inMemory(o) {
+	if st.version.Load() != before || s.inMemory(o) || !s.alive(o) {
 		return o
 	}
 	s.ram.Put(kept, o.Response.Selecting())
