@@ -25,7 +25,10 @@ func (p *pacer) spend(ctx context.Context, octets int64) error {
 		return ctx.Err()
 	}
 	now := time.Now()
-	if earliest := now.Add(-paceCredit); p.ready.Before(earliest) {
+	switch earliest := now.Add(-paceCredit); {
+	case p.ready.IsZero():
+		p.ready = now
+	case p.ready.Before(earliest):
 		p.ready = earliest
 	}
 	p.ready = p.ready.Add(time.Duration(float64(octets) / float64(p.rate) * float64(time.Second)))
