@@ -29,7 +29,9 @@ func NewClient(dir string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", path) }
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
 	return &Client{path: path, http: http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}, nil
 }
 
@@ -133,11 +135,15 @@ func (c *Client) stream(ctx context.Context, method, path string, query url.Valu
 
 // send sends a request. The answer is one of success.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the request: %w", err)
+	var content io.Reader // none, where there is none: the node then sees at once when we go
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the request: %w", err)
+		}
+		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path+"?"+query.Encode(), bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path+"?"+query.Encode(), content)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,14 @@ type DiskStats struct {
 	Unindexed      int64 // records left out for lack of memory
 }
 
+// Amplification is how many octets were written for each one that had to be; 0 if there was none.
+func (d *DiskStats) Amplification() float64 {
+	if d.Written == 0 {
+		return 0
+	}
+	return float64(d.Written+d.Rewritten+d.Footers) / float64(d.Written)
+}
+
 // Stats returns them.
 func (s *Store) Stats() Stats {
 	total := Stats{Warm: !s.warming()}

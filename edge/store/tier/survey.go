@@ -2,6 +2,7 @@ package tier
 
 import (
 	"context"
+	"time"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
@@ -14,22 +15,27 @@ type Held struct {
 	Object *store.Object // without a body that can be used
 	Memory bool          // it is in memory
 	Body   bool          // and so is its body
-	Disk   *disk.Record  // the copy on disk; nil if there is none, or nobody has looked
-	OnDisk bool
+	OnDisk bool          // it is on disk
+	Disk   *disk.Record  // where; nil if nobody has looked
 }
 
-// All goes through everything that is stored: first what is in memory, then what is on disk alone. It holds no lock and counts as no
-// use; of each object on disk the head is read. What is moved or changed meanwhile may be missing.
-func (s *Store) All(yield func(Held) bool) {
+// All goes through everything that is stored and wanted: first what is in memory, then what is on disk alone. It holds no lock and
+// counts as no use; of each object on disk the head is read. What is moved or changed meanwhile may be missing.
+func (s *Store) All(wanted func(o *store.Object) bool, yield func(Held) bool) {
 	more := true
 	s.ram.All(func(o *store.Object) bool {
-		more = yield(Held{Object: o, Memory: true, Body: o.Body.InMemory(), OnDisk: s.copied(o)})
+		if wanted(o) {
+			more = yield(Held{Object: o, Memory: true, Body: o.Body.InMemory(), OnDisk: s.copied(o)})
+		}
 		return more
 	})
 	if s.disk == nil || !more {
 		return
 	}
 	s.disk.All(func(o *store.Object) bool {
+		if !wanted(o) {
+			return true
+		}
 		if have := s.ram.Peek(lookupOf(o)); have != nil && have.ID == o.ID {
 			return true
 		}
@@ -105,6 +111,9 @@ func (s *Store) Sweep(ctx context.Context, rate int64, keep func(o *store.Object
 		if done.Looked++; !keep(o) && s.ram.Drop(o) {
 			done.Removed++
 		}
+		if done.Looked%breathAfter == 0 {
+			breathe(ctx)
+		}
 		return ctx.Err() == nil
 	})
 	if err := ctx.Err(); err != nil {
@@ -118,6 +127,21 @@ func (s *Store) Sweep(ctx context.Context, rate int64, keep func(o *store.Object
 	done.Disk, err = s.disk.Sweep(ctx, rate, keep)
 	done.Whole = err == nil && done.Disk.Whole
 	return done, err
+}
+
+// The search through memory lets others have the processor after so many objects, for so long.
+const (
+	breathAfter = 1024
+	breath      = 2 * time.Millisecond
+)
+
+func breathe(ctx context.Context) {
+	timer := time.NewTimer(breath)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // settle waits for those who move something from tier to tier and may have found it alive a while ago.
@@ -143,3 +167,11 @@ func (s *Store) Verify(ctx context.Context, rate int64, tell func(disk.Report)) 
 
 // Dropped is how often something was worth writing to disk and was not, since too much waited.
 func (s *Store) Dropped() uint64 { return s.writer.dropped.Load() }
+
+// Warm returns a channel that is closed once all that is on disk is known, or nil without a disk.
+func (s *Store) Warm() <-chan struct{} {
+	if s.disk == nil {
+		return nil
+	}
+	return s.disk.Warm()
+}
