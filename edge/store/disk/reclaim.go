@@ -20,9 +20,11 @@ func (v *volume) reclaimOne() bool {
 	v.clearing.Lock()
 	defer v.clearing.Unlock()
 	g := v.victim()
-	if g == nil {
-		return false
-	}
+	return g != nil && v.giveUp(g)
+}
+
+// giveUp is reclaimOne for a segment. v.clearing must be held.
+func (v *volume) giveUp(g *segment) bool {
 	entries, err := v.entries(g)
 	if err != nil {
 		if transient(err) {
