@@ -259,7 +259,8 @@ type Report struct {
 	Moves int64
 	// Sample is 1 in how many hashes the shadows see, Lost how many hits of theirs they have missed.
 	Sample, Lost int64
-	// Rivals are what other policies would have made of the sample, with a budget smaller by as much; the first is plain S3-FIFO but for the
+	// Rivals are what other policies would have made of the sample, with a budget smaller by as much. Their ratios are what counts: whenever the
+	// sample is halved, so is what was counted; the first is plain S3-FIFO but for the
 	// bypass of large newcomers.
 	Rivals []Rival
 }

@@ -137,7 +137,7 @@ func (t *tuner) halve() {
 	t.budget /= 2
 	for _, list := range [...][]trial{t.trials, t.rivals} {
 		for i := range list {
-			list[i].shadow.shrink(t.budget, t.samples)
+			list[i].shadow.halve(t.samples)
 			list[i].age(0.5)
 		}
 	}
