@@ -48,8 +48,7 @@ func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.
 	return ok
 }
 
-// Delete removes everything of a key, in the sense of [Store.Forget]. When it returns, that is in the files: the end of the process does
-// not bring anything back.
+// Delete removes everything of a key, in the sense of [Store.Forget]. Nor does it come back when the process is killed.
 func (s *Store) Delete(key cdn.CacheKey) {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
@@ -65,31 +64,30 @@ func (s *Store) Delete(key cdn.CacheKey) {
 			}
 		}
 	}
-	for v, places := range s.dropAll(hash) {
-		for part := range slices.Chunk(places, record.MaxTargets) {
-			v.insist(record.NewTombstone(key, "", hash, part...))
-		}
-		v.flushLane(long)
-	}
-}
-
-// dropAll takes out of the index all that has a hash, of other keys with the same hash as well, and returns where it is.
-func (s *Store) dropAll(hash uint64) map[*volume][]record.Place {
-	mu := s.stripe(hash)
-	mu.Lock()
-	defer mu.Unlock()
-	gone := make(map[*volume][]record.Place)
 	for _, v := range s.volumes {
 		if v.dead() {
 			continue
 		}
-		var room [8]entry
-		for _, e := range v.index.Find(hash, room[:0]) {
-			if g := v.at(e.Segment); g != nil {
-				gone[v] = append(gone[v], record.Place{Segment: g.number, Unit: e.Offset})
-			}
-			v.index.Remove(hash, e.Location)
+		places := v.removeAll(hash)
+		for some := range slices.Chunk(places, record.MaxTargets) {
+			v.insist(record.NewTombstone(key, "", hash, some...))
 		}
+		v.flush() // what is removed as well: it says what it has taken the place of
 	}
-	return gone
+}
+
+// removeAll takes all records of a hash out of the index, those of the key and with them what another key with the same hash has, and
+// returns where they are.
+func (v *volume) removeAll(hash uint64) (places []record.Place) {
+	mu := v.store.stripe(hash)
+	mu.Lock()
+	defer mu.Unlock()
+	var room [8]entry
+	for _, e := range v.index.Find(hash, room[:0]) {
+		if g := v.at(e.Segment); g != nil {
+			places = append(places, record.Place{Segment: g.number, Unit: e.Offset})
+		}
+		v.index.Remove(hash, e.Location)
+	}
+	return places
 }

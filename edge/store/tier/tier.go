@@ -27,12 +27,15 @@ type Config struct {
 	RAM int64
 	// Disk is the tier below. Nil means none. The Store closes it.
 	Disk *disk.Store
+	// Alive is asked of what moves from one tier to the other, as [disk.Config] has it. Nil means that everything is.
+	Alive func(o *store.Object) bool
 }
 
 // Store is a [store.Store] in memory and on disk.
 type Store struct {
 	ram     *ram.Store
 	disk    *disk.Store // nil: none
+	alive   func(o *store.Object) bool
 	largest atomic.Int64
 	seed    maphash.Seed
 	stripes [stripes]stripe
@@ -49,7 +52,10 @@ type stripe struct {
 
 // New returns a store.
 func New(cfg Config) (*Store, error) {
-	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed()}
+	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), alive: cfg.Alive}
+	if s.alive == nil {
+		s.alive = func(*store.Object) bool { return true }
+	}
 	s.largest.Store(max(cfg.RAM/bodyShare, minBody))
 	memory := ram.Config{Budget: cfg.RAM}
 	if s.disk != nil {
@@ -188,7 +194,7 @@ func (s *Store) promote(l store.Lookup, o *store.Object, before uint64) *store.O
 	st := s.stripe(l.Key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.version.Load() != before || s.inMemory(o) {
+	if st.version.Load() != before || s.inMemory(o) || !s.alive(o) {
 		return o
 	}
 	s.ram.Put(kept, o.Response.Selecting())

@@ -67,7 +67,7 @@ type Header struct {
 	Flags  Flags
 	Hash   uint64 // of key and variant, keyed with the seed of the disk
 	Seq    uint64 // the order in which records were written, over all disks
-	ID     uint64 // the content's
+	ID     uint64 // the content's; of a tombstone the Seq of the record that it speaks for, or 0 for its own
 	Born   uint64 // epoch of purges
 	Start  int64  // as in [store.Object]
 	Length int64  // as in [store.Object]

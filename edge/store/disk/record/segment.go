@@ -68,7 +68,7 @@ type Entry struct {
 	Kind   Kind
 	Flags  Flags
 	Hash   uint64
-	Seq    uint64
+	Seq    uint64 // as in [Header]; of a tombstone that of the record it speaks for: it says nothing of what was written later in the places of its targets
 	Unit   uint32 // its place in the segment
 	Units  uint32 // its size
 	Expiry uint32 // as in [Header]
@@ -187,13 +187,16 @@ func AppendEntries(dst []Entry, h *Header, targets []Place) []Entry {
 	e := Entry{
 		Kind: h.Kind, Flags: h.Flags, Hash: h.Hash, Seq: h.Seq, Unit: h.Unit, Units: uint32(h.Size() / Unit), Expiry: h.Expiry, //nolint:gosec // bounded by the segment
 	}
+	if h.Kind == Tombstone && h.ID != 0 {
+		e.Seq = h.ID
+	}
 	if len(targets) > 0 {
 		e.Target = targets[0]
 		targets = targets[1:]
 	}
 	dst = append(dst, e)
 	for _, t := range targets {
-		dst = append(dst, Entry{Kind: Also, Hash: h.Hash, Seq: h.Seq, Target: t})
+		dst = append(dst, Entry{Kind: Also, Hash: e.Hash, Seq: e.Seq, Target: t})
 	}
 	return dst
 }
