@@ -19,7 +19,7 @@ func playFull(ctx context.Context, s *stage) error {
 		return err
 	}
 	defer v.discard()
-	n := s.newNode(v.dir, smallRAM, "1GiB")
+	n := s.newNode(v.dir, "64MiB", "1GiB")
 	defer n.kill()
 	for range s.out.Rounds {
 		if err := n.start(ctx); err != nil {
