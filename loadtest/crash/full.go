@@ -47,7 +47,7 @@ func (s *stage) squeeze(ctx context.Context, n *node, v *volume) error {
 	if err := takeAll(ballast); err != nil {
 		return err
 	}
-	s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 800)
+	s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 400)
 	n.lives("without room")
 	if text, err := os.ReadFile(n.Log); err != nil || !strings.Contains(string(text), "no room") {
 		s.out.fault("the log says nothing of the lack of room (%v)", err)
