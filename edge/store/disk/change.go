@@ -57,6 +57,11 @@ func (s *Store) Delete(key cdn.CacheKey) {
 	hash := s.hash(string(key), "")
 	if s.warming() {
 		s.forgetBlindly(hash, key, "")
+		for _, v := range s.volumes {
+			if !v.dead() {
+				v.flushLane(long)
+			}
+		}
 	}
 	for _, v := range s.volumes {
 		if v.dead() {
