@@ -30,7 +30,7 @@ func (n operator) Stats() cacheadmin.Stats {
 			Dropped: s.tiers.Dropped(),
 		},
 		Purges: cacheadmin.Purges{
-			Epoch: uint64(s.purges.Epoch()), Revision: s.purges.Applied(), Entries: purges.Entries, Folded: purges.Folded,
+			Epoch: purge.Ordinal(s.purges.Epoch()), Revision: s.purges.Applied(), Entries: purges.Entries, Folded: purges.Folded,
 			LogOctets: purges.JournalBytes, Failures: purges.Failures,
 		},
 		Sweep: cacheadmin.Sweep{Running: w.tables.Load() != nil, Passes: w.passes.Load(), Looked: w.looked.Load(), Removed: w.removed.Load()},

@@ -11,6 +11,7 @@ import (
 	"nearcast/edge/cacheadmin"
 	"nearcast/edge/coding"
 	"nearcast/edge/store"
+	"nearcast/edge/store/purge"
 	"nearcast/edge/store/tier"
 )
 
@@ -45,7 +46,7 @@ func (n operator) Show(ctx context.Context, target cdn.Target) (*cacheadmin.Show
 func (n operator) object(ctx context.Context, t *tables, h *tier.Held, now time.Time) cacheadmin.Object {
 	o := h.Object
 	d := cacheadmin.Object{
-		Entry: n.entry(t, h, now), Key: o.Key, Stored: o.Response.ResponseTime, Born: uint64(o.Born), Memory: "no", Coded: n.coded(o),
+		Entry: n.entry(t, h, now), Key: o.Key, Stored: o.Response.ResponseTime, Born: purge.Ordinal(o.Born), Memory: "no", Coded: n.coded(o),
 	}
 	switch {
 	case h.Memory && h.Body && !o.Sliced:

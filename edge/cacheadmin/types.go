@@ -66,7 +66,7 @@ type Disk struct {
 
 // Purges is what is remembered of purges.
 type Purges struct {
-	Epoch     uint64       `json:"epoch"`
+	Epoch     uint64       `json:"epoch"`    // of the node's, in its log
 	Revision  cdn.Revision `json:"revision"` // of the fleet's, that has been applied
 	Entries   int          `json:"entries"`
 	Folded    uint64       `json:"folded"`
@@ -151,7 +151,7 @@ type Object struct {
 	Selecting map[string]string `json:"selecting,omitempty"` // fields of the request that it was made for
 	Fields    []string          `json:"fields"`              // of the response, each "Name: value"
 	Stored    time.Time         `json:"stored"`              // when the response came, or was validated last
-	Born      uint64            `json:"born"`                // the newest purge at that time
+	Born      uint64            `json:"born"`                // Purges.Epoch at that time
 	Memory    string            `json:"memory"`              // "head and body", "head", or "no"
 	Disk      *Place            `json:"disk,omitempty"`
 	Coded     []Coded           `json:"coded,omitempty"`
@@ -194,5 +194,5 @@ type Report struct {
 type Dropped struct {
 	URL     string `json:"url"` // "all" for everything
 	Keys    int    `json:"keys"`
-	Objects int64  `json:"objects"` // that were there
+	Objects int64  `json:"objects"` // that were there; of everything, those in memory and those on disk are counted each
 }
