@@ -51,7 +51,9 @@ func TestShow(t *testing.T) {
 	if s.URL != url || s.Site != "shop" || len(s.Keys) != 1 || len(s.Objects) != 3 {
 		t.Fatalf("%+v", s)
 	}
-	slices.SortFunc(s.Objects, func(a, b cacheadmin.Object) int { return strings.Compare(a.Selecting["Accept-Language"], b.Selecting["Accept-Language"]) })
+	slices.SortFunc(s.Objects, func(a, b cacheadmin.Object) int {
+		return strings.Compare(a.Selecting["Accept-Language"], b.Selecting["Accept-Language"])
+	})
 	for i, want := range []struct{ language, variant, verdict, coded string }{
 		{"de", "cookie.tier", "stale", ""}, {"en", "cookie.tier=gold", "stale", "gzip"}, {"fr", "cookie.tier", "good", ""},
 	} {
@@ -95,7 +97,10 @@ func TestShowSlices(t *testing.T) {
 	r.get(t, addr, "/a", "Range", fmt.Sprintf("bytes=%d-%d", store.SliceSize, 2*store.SliceSize-1))
 	r.get(t, addr, "/a", "Range", fmt.Sprintf("bytes=%d-%d", size-50, size-1))
 	url := "http://" + domain + "/a"
-	eventually(t, "stored", func() bool { s := show(t, node.Operator(), url); return len(s.Objects) == 1 && len(s.Objects[0].Present) == 2 })
+	eventually(t, "stored", func() bool {
+		s := show(t, node.Operator(), url)
+		return len(s.Objects) == 1 && len(s.Objects[0].Present) == 2
+	})
 	o := show(t, node.Operator(), url).Objects[0]
 	present := []cacheadmin.Range{{First: store.SliceSize, Last: 2*store.SliceSize - 1}, {First: 5 * store.SliceSize, Last: size - 1}}
 	missing := []cacheadmin.Range{{First: 0, Last: store.SliceSize - 1}, {First: 2 * store.SliceSize, Last: 5*store.SliceSize - 1}}
@@ -103,5 +108,8 @@ func TestShowSlices(t *testing.T) {
 		t.Errorf("%+v\n%s", o, diff)
 	}
 	r.get(t, addr, "/a")
-	eventually(t, "whole", func() bool { o := show(t, node.Operator(), url).Objects[0]; return len(o.Missing) == 0 && len(o.Present) == 1 })
+	eventually(t, "whole", func() bool {
+		o := show(t, node.Operator(), url).Objects[0]
+		return len(o.Missing) == 0 && len(o.Present) == 1
+	})
 }
