@@ -139,8 +139,13 @@ func (n operator) entry(t *tables, h *tier.Held, now time.Time) cacheadmin.Entry
 		Octets: o.Length, Tier: tierOf(h), Tags: len(o.Tags), Sliced: o.Sliced,
 		Verdict: n.s.purges.Judge(o).String(), Age: seconds(o.Response.Age(now)),
 	}
-	d := n.s.prospect(t, o, now)
-	e.TTL = seconds(d.TTL)
+	for name, lines := range o.Response.Selecting() {
+		if e.Selecting == nil {
+			e.Selecting = make(map[string]string)
+		}
+		e.Selecting[name] = strings.Join(lines, ", ")
+	}
+	e.TTL = seconds(n.s.prospect(t, o, now).TTL)
 	return e
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"nearcast/cdn"
@@ -56,12 +55,6 @@ func (n operator) object(ctx context.Context, t *tables, h *tier.Held, now time.
 	}
 	if r := h.Disk; r != nil {
 		d.Disk = &cacheadmin.Place{Path: r.Disk, Segment: fmt.Sprintf("%016x", r.Segment), Offset: r.Offset, Octets: r.Size}
-	}
-	for name, lines := range o.Response.Selecting() {
-		if d.Selecting == nil {
-			d.Selecting = make(map[string]string)
-		}
-		d.Selecting[name] = strings.Join(lines, ", ")
 	}
 	for name, lines := range o.Response.Header {
 		for _, line := range lines {

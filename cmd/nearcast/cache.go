@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -244,8 +246,8 @@ func entryRow(e *cacheadmin.Entry) string {
 	if e.Variant != "" {
 		url += "  variant=" + e.Variant
 	}
-	if e.Vary != "" {
-		url += "  vary=" + e.Vary
+	for _, name := range slices.Sorted(maps.Keys(e.Selecting)) {
+		url += "  " + name + ": " + e.Selecting[name]
 	}
 	return fmt.Sprintf("%-6d  %10s  %8ds %8ds  %-4s  %4d  %s", e.Status, size, e.Age, e.TTL, e.Tier, e.Tags, url)
 }

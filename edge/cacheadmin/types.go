@@ -125,14 +125,16 @@ type Entry struct {
 	Site    cdn.SiteName `json:"site"`
 	Variant string       `json:"variant,omitempty"` // what the request's fields add to the key
 	Vary    string       `json:"vary,omitempty"`    // the field of the response
-	Status  int          `json:"status"`
-	Octets  int64        `json:"octets"` // of the whole content; -1: not known yet
-	Age     int64        `json:"age"`    // seconds
-	TTL     int64        `json:"ttl"`    // seconds of freshness that are left, negative if it is stale
-	Verdict string       `json:"verdict"`
-	Tier    Tier         `json:"tier"`
-	Tags    int          `json:"tags"`
-	Sliced  bool         `json:"sliced,omitempty"`
+	// Selecting are the fields of the request that Vary names, as they were in the one that brought it.
+	Selecting map[string]string `json:"selecting,omitempty"`
+	Status    int               `json:"status"`
+	Octets    int64             `json:"octets"` // of the whole content; -1: not known yet
+	Age       int64             `json:"age"`    // seconds
+	TTL       int64             `json:"ttl"`    // seconds of freshness that are left, negative if it is stale
+	Verdict   string            `json:"verdict"`
+	Tier      Tier              `json:"tier"`
+	Tags      int               `json:"tags"`
+	Sliced    bool              `json:"sliced,omitempty"`
 }
 
 // Shown is all that is stored of a URL.
@@ -147,17 +149,16 @@ type Shown struct {
 type Object struct {
 	Entry
 
-	Key       cdn.CacheKey      `json:"key"`
-	Selecting map[string]string `json:"selecting,omitempty"` // fields of the request that it was made for
-	Fields    []string          `json:"fields"`              // of the response, each "Name: value"
-	Stored    time.Time         `json:"stored"`              // when the response came, or was validated last
-	Born      uint64            `json:"born"`                // Purges.Epoch at that time
-	Memory    string            `json:"memory"`              // "head and body", "head", or "no"
-	Disk      *Place            `json:"disk,omitempty"`
-	Coded     []Coded           `json:"coded,omitempty"`
-	Present   []Range           `json:"present,omitempty"` // of a content in slices
-	Missing   []Range           `json:"missing,omitempty"`
-	Unlooked  int64             `json:"unlooked,omitempty"` // octets at the end of which nobody has looked
+	Key      cdn.CacheKey `json:"key"`
+	Fields   []string     `json:"fields"` // of the response, each "Name: value"
+	Stored   time.Time    `json:"stored"` // when the response came, or was validated last
+	Born     uint64       `json:"born"`   // Purges.Epoch at that time
+	Memory   string       `json:"memory"` // "head and body", "head", or "no"
+	Disk     *Place       `json:"disk,omitempty"`
+	Coded    []Coded      `json:"coded,omitempty"`
+	Present  []Range      `json:"present,omitempty"` // of a content in slices
+	Missing  []Range      `json:"missing,omitempty"`
+	Unlooked int64        `json:"unlooked,omitempty"` // octets at the end of which nobody has looked
 }
 
 // Place is where on a disk a record is.
