@@ -77,7 +77,7 @@ func (n operator) List(ctx context.Context, f cacheadmin.Filter, yield func(*cac
 		owner = string(name) + " "
 	}
 	wanted := func(o *store.Object) bool {
-		return !inner(o) && strings.HasPrefix(string(o.Key), owner) && strings.HasPrefix(urlOf(o), f.Prefix) && n.s.purges.Judge(o) != purge.Gone
+		return !inner(o) && strings.HasPrefix(string(o.Key), owner) && (f.Prefix == "" || strings.HasPrefix(urlOf(o), f.Prefix)) && n.s.purges.Judge(o) != purge.Gone
 	}
 	now, count := n.s.now(), 0
 	n.s.tiers.All(func(o *store.Object) bool { return ctx.Err() == nil && wanted(o) }, func(h tier.Held) bool {
