@@ -187,3 +187,33 @@ func (w *world) resync() {
 		}
 	}
 }
+
+// TestStaleTail: what is behind the end of a segment after a power cut stays lost, also when new records reach up to where it begins.
+func TestStaleTail(t *testing.T) {
+	m := fsys.NewMem(fsys.MemConfig{})
+	s := open(t, config(m))
+	for _, key := range []string{"a", "b", "c", "d"} {
+		put(t, s, thing(key, long(key, 3000)), "")
+	}
+	s.Flush()
+	m = m.Kill()
+	closed(t, s)
+	const size = 3328 // of each record
+	if err := m.Rot("/d/0000000100000001.segment", 8*(4096+size+20)); err != nil {
+		t.Fatal(err) // in the header of b
+	}
+	s = open(t, config(m))
+	want(t, s, "a", "", long("a", 3000))
+	for _, key := range []string{"b", "c", "d"} {
+		want(t, s, key, "", nothing)
+	}
+	put(t, s, thing("e", long("e", 3000)), "") // in the place of b
+	s.Flush()
+	m = m.Kill()
+	closed(t, s)
+	s = open(t, config(m))
+	want(t, s, "e", "", long("e", 3000))
+	for _, key := range []string{"b", "c", "d"} {
+		want(t, s, key, "", nothing)
+	}
+}

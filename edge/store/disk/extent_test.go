@@ -33,7 +33,7 @@ func onFiles(t *testing.T) (disk.Config, *clock) {
 	t.Helper()
 	clock := newClock()
 	return disk.Config{
-		Disks: []disk.Disk{{Path: t.TempDir(), Size: 64 << 20}}, FS: fsys.OS{}, SegmentSize: 1 << 20, Now: clock.Now,
+		Disks: []disk.Disk{{Path: t.TempDir(), Size: 64 << 20}}, FS: fsys.OS{}, SegmentSize: 1 << 20, Now: clock.Now, Patience: time.Minute,
 	}, clock
 }
 
@@ -169,6 +169,29 @@ func tamper(t *testing.T, dir, octets string) {
 		}
 	}
 	t.Fatal("no segment has them")
+}
+
+// TestCheckedOnce: what is asked for again within 10 s is not read again, and is no fresher for that.
+func TestCheckedOnce(t *testing.T) {
+	c, clock := onFiles(t)
+	s := open(t, c)
+	put(t, s, thing("a", long("a", 700_000)), "")
+	s.Flush()
+	file(s, "a")
+	before := s.Stats().Disks[0].Read
+	clock.advance(9 * time.Second)
+	o := file(s, "a")
+	if read := s.Stats().Disks[0].Read - before; read > 100_000 || !s.Fresh(o) {
+		t.Errorf("%d octets were read the second time", read)
+	}
+	clock.advance(time.Second)
+	if s.Fresh(o) {
+		t.Error("fresh for 10 s after the second time")
+	}
+	before = s.Stats().Disks[0].Read
+	if o := file(s, "a"); s.Stats().Disks[0].Read-before < 700_000 || !s.Fresh(o) {
+		t.Error("not read again after 10 s")
+	}
 }
 
 // TestExtentGone: when the room of an extent has been given up it says so.

@@ -23,7 +23,7 @@ func (v *volume) rebuild() {
 	if err != nil {
 		v.fail(fmt.Errorf("reading what is on it: %w", err))
 	}
-	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool), gathered: make(map[uint64][]record.Entry)}
+	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]uint64), gathered: make(map[uint64][]record.Entry)}
 	for _, w := range tails {
 		b.gathered[w.segment.number] = w.entries
 	}
@@ -60,6 +60,12 @@ func (v *volume) survey() ([]*writer, error) {
 	}
 	var tails []*writer
 	for i := len(numbers) - 1; i >= 0 && !v.dead() && !v.store.isClosed(); i-- {
+		if numbers[i] < v.super.First {
+			if err := v.fs.Remove(v.segmentName(numbers[i])); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		w, err := v.surveyOne(numbers[i])
 		if err != nil {
 			return nil, err
@@ -201,7 +207,9 @@ func (v *volume) complete(w *writer) {
 	select {
 	case v.sealing <- struct{}{}:
 		defer func() { <-v.sealing }()
-		v.seal(w)
+		if v.exists(w.segment.number) { // it has not been cleared meanwhile
+			v.seal(w)
+		}
 	case <-v.store.done:
 	}
 }
@@ -209,8 +217,8 @@ func (v *volume) complete(w *writer) {
 // rebuilding is one reading of a disk.
 type rebuilding struct {
 	volume   *volume
-	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be learnt
-	gathered map[uint64][]record.Entry  // what is in segments that are still to be learnt; what has been added since the start is in the index
+	replaced map[uint64]map[uint32]uint64 // places in segments that are still to be learnt, and before which record what is there has been replaced
+	gathered map[uint64][]record.Entry    // what is in segments that are still to be learnt; what has been added since the start is in the index
 }
 
 // overlapping returns those of older segments, the newest first, that may have taken records when the one after them was begun. Of each class
@@ -283,12 +291,12 @@ func (b *rebuilding) learn(g *segment) {
 }
 
 // discover puts the records of a segment into the index, but for those whose place others have taken, with all processors at once.
-func (b *rebuilding) discover(g *segment, entries []record.Entry, dead map[uint32]bool) {
+func (b *rebuilding) discover(g *segment, entries []record.Entry, dead map[uint32]uint64) {
 	var wg sync.WaitGroup
 	for part := range slices.Chunk(entries, len(entries)/runtime.GOMAXPROCS(0)+1) {
 		wg.Go(func() {
 			for i := range part {
-				if e := &part[i]; e.Kind == record.Object && !dead[e.Unit] {
+				if e := &part[i]; e.Kind == record.Object && e.Seq >= dead[e.Unit] {
 					b.volume.discover(g, e)
 				}
 			}
@@ -297,7 +305,8 @@ func (b *rebuilding) discover(g *segment, entries []record.Entry, dead map[uint3
 	wg.Wait()
 }
 
-// replace takes out the record whose place another one has taken.
+// replace takes out the record whose place another one has taken. What is there now may be a later one: after a power cut what was not durable
+// yet is written over.
 func (b *rebuilding) replace(e *record.Entry) {
 	v := b.volume
 	v.mu.Lock()
@@ -307,14 +316,26 @@ func (b *rebuilding) replace(e *record.Entry) {
 	switch {
 	case target == nil:
 	case read:
-		v.index.Remove(e.Hash, entry{Location: location(target, e.Target.Unit)}.Location)
+		v.bereave(target, e)
 	default:
 		units := b.replaced[target.number]
 		if units == nil {
-			units = make(map[uint32]bool)
+			units = make(map[uint32]uint64)
 			b.replaced[target.number] = units
 		}
-		units[e.Target.Unit] = true
+		units[e.Target.Unit] = max(units[e.Target.Unit], e.Seq)
+	}
+}
+
+// bereave takes a record out of the index whose place another one has taken.
+func (v *volume) bereave(g *segment, by *record.Entry) {
+	at, ok := v.alive(g, &record.Entry{Hash: by.Hash, Unit: by.Target.Unit})
+	if !ok || !g.enter() {
+		return
+	}
+	defer g.leave()
+	if f, err := v.look(g, at); err != nil || f.Header.Seq < by.Seq {
+		v.index.Remove(by.Hash, at.Location)
 	}
 }
 

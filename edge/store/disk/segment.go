@@ -28,6 +28,7 @@ type segment struct {
 	writer  atomic.Pointer[writer] // while it has records that are not in the file
 	changed atomic.Int64           // when the file was last written to by us, as the file system says, in Unix nanoseconds
 	strange atomic.Int64           // how often somebody else wrote to it, as far as that was noticed
+	spoilt  atomic.Bool            // its footer has been found to be damaged
 	writing atomic.Bool            // we are writing to it: nobody can tell who changed it
 
 	// door is held for reading by whoever reads from the file. Whoever takes the segment away waits until all are out, and

@@ -22,7 +22,7 @@ import (
 // Config is what a Store is made from.
 type Config struct {
 	// Budget is the memory that the objects may take together, in bytes as [store.Object.Size] counts them. It must be
-	// more than zero. An object larger than a quarter of it is refused.
+	// more than zero. An object larger than that is refused.
 	Budget int64
 	// Leaving, if it is not nil, is called with each object that had to make room, once nobody finds it here any more. It is not called for
 	// what is deleted, replaced, or one variant too many. proven says that the object had been asked for again.

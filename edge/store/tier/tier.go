@@ -1,6 +1,6 @@
 // Package tier makes one store of two: memory for what is asked for most, and disks for all that is worth keeping.
 //
-// Whatever is stored goes to memory first. Until a disk has been filled once it gets everything as well; from then on
+// Whatever is stored goes to memory first. While a disk is less than half full it gets everything as well; from then on
 // the memory's queue of newcomers is the filter before it: written to disk is only what has been asked for
 // again. What is found on disk moves into memory, with its body if that is small enough.
 //
@@ -216,7 +216,7 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 		return s.ram.Put(o, fields)
 	}
 	lookup := store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}
-	if !s.disk.Lapped() {
+	if s.disk.Roomy() {
 		if kept, ok := s.disk.Add(o, fields); ok {
 			if !s.ram.Put(kept, fields) {
 				s.forget(lookup)

@@ -14,9 +14,9 @@ type contender struct {
 }
 
 // open makes the store.
-func (c contender) open(ram, disk int64) (store, error) {
+func (c contender) open(ram, disk int64, requests []request) (store, error) {
 	if c.ram == nil {
-		return newReal(ram, disk)
+		return newReal(ram, disk, scaleOf(requests))
 	}
 	return newTiers(c.ram(ram), disk), nil
 }

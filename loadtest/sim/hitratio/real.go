@@ -20,28 +20,47 @@ type real struct {
 	head  *httpcache.Response
 	zeros []byte
 	shell int64 // octets that an object takes besides its body
-	disk  bool
+	scale int64 // what all sizes are multiplied by
+}
+
+// What a node keeps of an object besides its body counts in its memory. Beside the small sizes that some traces have, or the one octet
+// of those without sizes, that would be most of it: so all sizes, those of the tiers among them, are multiplied until the mean object is
+// large, and the largest not too large for a segment.
+const (
+	meanSize    = 256 << 10
+	largestSize = 32 << 20
+)
+
+// scaleOf returns the factor for a trace.
+func scaleOf(requests []request) int64 {
+	sum, largest := int64(0), int64(1)
+	for _, q := range requests {
+		sum += q.size
+		largest = max(largest, q.size)
+	}
+	mean := max(sum/int64(max(len(requests), 1)), 1)
+	return max(min(meanSize/mean, largestSize/largest), 1)
 }
 
 // at is when everything in a replay happens.
 var at = time.Unix(1_800_000_000, 0) //nolint:gochecknoglobals // a constant
 
-func newReal(ramSize, diskSize int64) (*real, error) {
-	r := &real{zeros: make([]byte, objects.SliceSize), disk: diskSize > 0}
+func newReal(ramSize, diskSize, scale int64) (*real, error) {
+	r := &real{zeros: make([]byte, objects.SliceSize), scale: scale}
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
 	r.head = httpcache.NewResponse(httpcache.Request{Method: http.MethodGet}, http.StatusOK, header, at, at)
 	var below *disk.Store
-	if r.disk {
+	if diskSize > 0 {
 		var err error
 		below, err = disk.Open(disk.Config{
-			Disks: []disk.Disk{{Path: "/cache", Size: diskSize}}, FS: fsys.NewMem(fsys.MemConfig{Safe: true}), Now: func() time.Time { return at },
+			Disks: []disk.Disk{{Path: "/cache", Size: diskSize * scale}}, FS: fsys.NewMem(fsys.MemConfig{Safe: true}), Now: func() time.Time { return at },
 		})
 		if err != nil {
 			return nil, fmt.Errorf("opening the disk: %w", err)
 		}
 	}
 	var err error
-	if r.tiers, err = tier.New(tier.Config{RAM: ramSize, Disk: below}); err != nil {
+	if r.tiers, err = tier.New(tier.Config{RAM: ramSize * scale, Disk: below}); err != nil {
 		return nil, fmt.Errorf("making the store: %w", err)
 	}
 	o := r.object(0, 0)
@@ -78,13 +97,16 @@ func (r *real) request(id uint64, size int64) place {
 	if r.tiers.InMemory(l) {
 		found = inRAM
 	}
-	if o, _ := r.tiers.Get(objects.Lookup{Key: key(id)}); o != nil {
-		if found == nowhere {
-			found = onDisk
-		}
-	} else {
+	want := r.object(id, size*r.scale)
+	o, _ := r.tiers.Get(objects.Lookup{Key: key(id)})
+	switch {
+	case o == nil:
 		found = nowhere
-		r.tiers.Put(r.object(id, size), nil)
+	case found == nowhere:
+		found = onDisk
+	}
+	if o == nil || o.Length != want.Length { // it is a hit still, as in other simulators
+		r.tiers.Put(want, nil)
 	}
 	r.tiers.Settle()
 	return found
@@ -95,7 +117,7 @@ func (r *real) written() int64 {
 	for _, d := range r.tiers.DiskStats().Disks {
 		n += d.Written + d.Rewritten + d.Footers
 	}
-	return n
+	return n / r.scale
 }
 
 func (r *real) close() { r.tiers.Close() }
