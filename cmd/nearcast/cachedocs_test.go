@@ -40,29 +40,47 @@ func shopOrigin(w http.ResponseWriter, req *http.Request) {
 	http.ServeContent(w, req, "", time.Time{}, strings.NewReader(strings.Repeat("0123456789abcdef", size/16)))
 }
 
-// startShop runs an edge alone in front of the shop, with a disk, until the test ends. It returns its public address.
-func startShop(t *testing.T, dir string) (addr string) {
+// shop is an edge alone in front of the shop, with a disk.
+type shop struct {
+	dir, addr, admin, origin string
+	process                  *exec.Cmd
+}
+
+// startShop runs a shop until the test ends.
+func startShop(t *testing.T, dir string) *shop {
 	t.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(shopOrigin))
 	t.Cleanup(origin.Close)
-	addr = freeAddr(t)
-	admin := freeAddr(t)
-	cmd := exec.Command(labtest.Program(t), "edge", "--listen", addr, "--origin", origin.URL, "--ram", "64MiB", "--dir", dir, "--disk", "1GiB", "--verify-rate", "0", "--admin", admin)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s := &shop{dir: dir, addr: freeAddr(t), admin: freeAddr(t), origin: origin.URL}
+	s.start(t)
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
+		s.process.Process.Signal(os.Interrupt)
+		if err := s.process.Wait(); err != nil {
 			t.Errorf("the node ended with %v", err)
 		}
 	})
+	return s
+}
+
+func (s *shop) start(t *testing.T) {
+	t.Helper()
+	s.process = exec.Command(labtest.Program(t), "edge",
+		"--listen", s.addr, "--origin", s.origin, "--ram", "64MiB", "--dir", s.dir, "--disk", "1GiB", "--verify-rate", "0", "--admin", s.admin)
+	s.process.Stderr = os.Stderr
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
 	labtest.Eventually(t, 10*time.Second, "ready", func() bool {
-		resp, err := visit(t.Context(), admin, "/readyz")
+		resp, err := visit(t.Context(), s.admin, "/readyz")
 		return err == nil && resp.StatusCode == http.StatusOK
 	})
-	return addr
+}
+
+// cache runs nearcast cache on the node.
+func (s *shop) cache(t *testing.T, args ...string) (out string, err error) {
+	t.Helper()
+	text, err := exec.CommandContext(t.Context(), labtest.Program(t), append(append([]string{"cache"}, args...), "--dir", s.dir)...).CombinedOutput()
+	return string(text), err
 }
 
 // visit asks for a path of the shop; fields are pairs of name and value.
@@ -127,18 +145,18 @@ func TestCacheExamples(t *testing.T) {
 		t.Fatalf("only %d steps found", len(steps))
 	}
 	dir := filepath.Join(t.TempDir(), "node")
-	addr := startShop(t, dir)
+	node := startShop(t, dir)
 	for _, fields := range [][]string{
 		{"/price.json", "Accept-Language", "de"}, {"/price.json", "Accept-Language", "en"}, {"/img/a.png"}, {"/img/b.png"}, {"/none"},
 		{"/film.mp4", "Range", "bytes=1048576-2097151"},
 	} {
-		if _, err := visit(t.Context(), addr, fields[0], fields[1:]...); err != nil {
+		if _, err := visit(t.Context(), node.addr, fields[0], fields[1:]...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	labtest.Eventually(t, 10*time.Second, "a slice of the film", func() bool {
-		out, err := exec.CommandContext(t.Context(), labtest.Program(t), "cache", "show", "http://www.shop.example/film.mp4", "--dir", dir).Output()
-		return err == nil && strings.Contains(string(out), "1048576-2097151")
+		out, err := node.cache(t, "show", "http://www.shop.example/film.mp4")
+		return err == nil && strings.Contains(out, "1048576-2097151")
 	})
 	for _, s := range steps {
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", strings.ReplaceAll(s.command, "/var/lib/nearcast", dir))
