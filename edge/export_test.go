@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -61,3 +62,6 @@ func (s *Server) Warm() {
 		<-warm
 	}
 }
+
+// SweepSoon has a node sweep at once after a purge.
+func SweepSoon(cfg *Config) { cfg.sweepDelay = time.Millisecond }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"nearcast/cdn"
 	"nearcast/edge"
 	"nearcast/edge/cacheadmin"
@@ -131,6 +133,32 @@ func TestSweep(t *testing.T) {
 			check("/soft/1", "HIT")
 			check("/kept/1", "HIT")
 		})
+	}
+}
+
+// TestSweepByItself: a node sweeps after a purge without being told, and its metrics say so.
+func TestSweepByItself(t *testing.T) {
+	r := newRig(t, cacheable)
+	registry := prometheus.NewRegistry()
+	node, addr, _ := r.runOnce(t, withDisk(t.TempDir()), edge.SweepSoon, func(cfg *edge.Config) { cfg.Registry = registry })
+	for i := range 10 {
+		r.get(t, addr, fmt.Sprint("/a/", i))
+		r.get(t, addr, fmt.Sprint("/a/", i))
+	}
+	for name, want := range map[string]float64{"disk_objects": 10, "disk_puts_total": 10, "disks_failed": 0, "disk_failed": 0, "disk_warm": 1, "disk_size_bytes": 16 << 20} {
+		if got := metric(t, registry, "nearcast_edge_"+name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	if got := metric(t, registry, "nearcast_edge_store_hits_total"); got < 10 {
+		t.Errorf("%v lookups that found something, want 10 at least", got)
+	}
+	for i := range 3 {
+		node.Purge(dirPurge(false, fmt.Sprintf("/%c/", 'a'+i)))
+		eventually(t, "swept", func() bool { return node.Operator().Stats().Purges.Entries == 0 })
+	}
+	if got := metric(t, registry, "nearcast_edge_sweep_removed_total"); got != 20 || metric(t, registry, "nearcast_edge_disk_objects") != 0 {
+		t.Errorf("%v objects removed, want those in memory and on disk: 20", got)
 	}
 }
 
