@@ -243,9 +243,9 @@ func (v *volume) settle(w *writer, footer []byte) error {
 	if err := w.flush(true); err != nil {
 		return err
 	}
-	w.io.Lock()
+	w.io <- struct{}{}
 	err := w.segment.write(footer, w.segment.size-int64(len(footer)))
-	w.io.Unlock()
+	<-w.io
 	if err == nil {
 		err = w.segment.sync()
 	}
