@@ -8,6 +8,7 @@ import (
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk"
 	"nearcast/edge/store/purge"
+	"nearcast/edge/store/shadow"
 	"nearcast/edge/store/tier"
 )
 
@@ -23,8 +24,9 @@ func (s *Server) openStorage(budget int64) error {
 		alive := func(o *store.Object) bool { return s.purges.Judge(o) != purge.Gone }
 		below, err = disk.Open(disk.Config{Disks: disks, Now: s.now, Log: s.log, Alive: alive})
 	}
+	ram := budget - budget/fillShare
 	if err == nil {
-		s.tiers, err = tier.New(tier.Config{RAM: budget - budget/fillShare, Disk: below})
+		s.tiers, err = tier.New(tier.Config{RAM: ram, Disk: below})
 	}
 	if err != nil {
 		if below != nil {
@@ -32,6 +34,8 @@ func (s *Server) openStorage(budget int64) error {
 		}
 		return errors.Join(err, s.purges.Close())
 	}
+	s.shadows = shadow.New(shadow.Config{RAM: ram, Disk: below != nil, Live: s.tiers.Policy, Now: s.now})
+	s.tiers.Observe(s.shadows, s.shadows.Largest)
 	s.store = purge.Over(s.tiers, s.purges)
 	return nil
 }

@@ -8,7 +8,7 @@ const (
 	memoryShare = 100
 	minMemory   = 8 << 20
 	maxMemory   = 32 << 20
-	entryMemory = 112 // octets of an entry at most: itself and a ghost, each in a slab and in an index
+	entryMemory = 80 // octets of an entry: itself, and in many models a ghost, each in a slab and in an index
 )
 
 // roomFor is how many entries all models together may have. What has been used once stays theirs: for that there is half as much again.
