@@ -60,6 +60,9 @@ func (s *Server) explainDecision(e *cdn.Explanation, q *query) {
 	}
 	d := httpcache.Decide(s.now(), q.cacheRequest(), stored, policy)
 	e.Reason, e.Section = d.Reason, d.Section
+	if o != nil && !o.Softened.IsZero() {
+		e.Reason += ", purged softly"
+	}
 	e.Age, e.TTL = int64(d.Age/time.Second), int64(d.TTL/time.Second)
 	switch d.Verdict {
 	case httpcache.Fresh:

@@ -39,6 +39,7 @@ var purePackages = map[string]bool{
 	"edge/coding":           true,
 	"edge/httpcache":        true,
 	"edge/rules":            true,
+	"edge/store/policy":     true,
 	"scheduler/decide":      true,
 	"routequality/estimate": true,
 	"control/compile":       true,

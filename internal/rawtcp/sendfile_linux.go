@@ -80,9 +80,22 @@ func (s *sending) sendStep(file int, offset int64) {
 		case err == nil:
 			s.err = ErrGone // the file ends before the region
 			return
+		case ofFile(err):
+			s.err = fmt.Errorf("%w: %w", ErrGone, err)
+			return
 		default:
 			s.err = err
 			return
 		}
 	}
+}
+
+// ofFile reports whether an error of sendfile is one of reading the file, not of the connection.
+func ofFile(err error) bool {
+	for _, errno := range [...]syscall.Errno{syscall.EIO, syscall.EINVAL, syscall.EUCLEAN, syscall.EBADMSG, syscall.ENODATA, syscall.ESTALE, syscall.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }

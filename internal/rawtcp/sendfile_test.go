@@ -106,6 +106,24 @@ func TestSendFileGone(t *testing.T) {
 	}
 }
 
+// TestSendFileUnreadable: a file that cannot be read is as good as given up, and the connection as good as before.
+func TestSendFileUnreadable(t *testing.T) {
+	f, err := os.Open(t.TempDir()) // no disk fails on demand, and a folder is not read either
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, other := pair(t)
+	if n, err := c.(fileSender).SendFile([]byte("head"), &region{f: f, uses: -1}, 0, 10); n != 4 || !errors.Is(err, rawtcp.ErrGone) {
+		t.Errorf("%d octets went (%v), want 4 and that the rest has gone", n, err)
+	}
+	c.Write([]byte(" and rest"))
+	c.Close()
+	if got, err := io.ReadAll(other); err != nil || string(got) != "head and rest" {
+		t.Errorf("%q came (%v)", got, err)
+	}
+}
+
 // TestSendFileEnds: a file that is shorter than it was is as good as given up, and a client that takes nothing runs into the
 // deadline.
 func TestSendFileEnds(t *testing.T) {

@@ -19,7 +19,8 @@ import (
 type tally struct {
 	Requests int64 `json:"requests"`
 	Hits     int64 `json:"hits"`
-	// BrokenOff are those that a crash cut off. What had come of them was right.
+	// BrokenOff are those that a crash or the loss of a disk cut off, or a change of a content of which only a part was stored. What had come of
+	// them was right.
 	BrokenOff int64 `json:"broken_off"`
 	// Failed are those that got no answer, or an error, though the edge should have served.
 	Failed int64 `json:"failed"`
@@ -32,6 +33,8 @@ type tally struct {
 var (
 	errWrong  = errors.New("wrong")
 	errUndone = errors.New("an invalidation is undone")
+	// errBrokenOff is of an answer that began well, and whose visitor knows that it has not got all.
+	errBrokenOff = errors.New("broken off")
 )
 
 // judge judges each response alone and remembers what may not be served any more.
@@ -40,10 +43,11 @@ type judge struct {
 
 	mu         sync.Mutex // guards the following
 	tally      tally
-	complaints []string           // the first ones
+	complaints []string           // the first ones of each sort
 	floors     map[string]floor   // what may be served, by path
 	posts      map[string]int     // beginnings and ends of POSTs
 	stored     map[spot]time.Time // what must be in the cache, and since when it has been
+	shock      time.Time          // when a disk was last taken away
 }
 
 // floor is the least version that may be served, since when.
@@ -62,11 +66,22 @@ func newJudge(o *webOrigin) *judge {
 	return &judge{origin: o, floors: make(map[string]floor), posts: make(map[string]int), stored: make(map[spot]time.Time)}
 }
 
-const maxComplaints = 20
+// shockTime is for how long answers may break off after the file that they are sent from has been taken away.
+const shockTime = time.Second
 
-func (j *judge) complain(format string, args ...any) {
-	if len(j.complaints) < maxComplaints {
-		j.complaints = append(j.complaints, fmt.Sprintf(format, args...))
+// expectShock says that a disk is going to fail.
+func (j *judge) expectShock() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.shock = time.Now()
+}
+
+const maxComplaints = 10
+
+// complain counts an answer that is bad, and takes down the first of its sort.
+func (j *judge) complain(count *int64, a ask, err error) {
+	if *count++; *count <= maxComplaints {
+		j.complaints = append(j.complaints, fmt.Sprintf("%s: %v", a, err))
 	}
 }
 
@@ -134,16 +149,13 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 	}
 	switch {
 	case errors.Is(err, errWrong):
-		j.tally.Wrong++
-		j.complain("%s: %v", a, err)
+		j.complain(&j.tally.Wrong, a, err)
 	case errors.Is(err, errUndone):
-		j.tally.Undone++
-		j.complain("%s: %v", a, err)
-	case err != nil && gone:
+		j.complain(&j.tally.Undone, a, err)
+	case err != nil && gone, errors.Is(err, errBrokenOff) && (time.Since(j.shock) < shockTime || v.version != j.origin.version(a.path)):
 		j.tally.BrokenOff++
 	case err != nil:
-		j.tally.Failed++
-		j.complain("%s: %v", a, err)
+		j.complain(&j.tally.Failed, a, err)
 	case a.method == http.MethodPost:
 		j.posts[a.path]++
 		if v.version > j.floors[a.path].version {
@@ -295,7 +307,7 @@ func (j *judge) body(a ask, f content, resp *http.Response) error {
 // outside judges the answer that a range is of nothing: one of the versions that may be served must be that short.
 func (j *judge) outside(a ask, t terms, resp *http.Response) error {
 	said := resp.Header.Get("Content-Range")
-	for version := max(1, t.floor.version); version <= j.origin.version(a.path); version++ {
+	for version := j.origin.version(a.path); version >= 1; version-- {
 		f, err := newContent(a.path, a.kind, version)
 		if err != nil {
 			return err
@@ -305,7 +317,11 @@ func (j *judge) outside(a ask, t terms, resp *http.Response) error {
 			from, to := r.of(f.size)
 			none = none && from >= to
 		}
-		if none && (said == "" || said == fmt.Sprintf("bytes */%d", f.size)) {
+		switch {
+		case !none || said != "" && said != fmt.Sprintf("bytes */%d", f.size):
+		case version < t.floor.version:
+			return fmt.Errorf("%w: 416 as of version %d, version %d was acknowledged", errUndone, version, t.floor.version)
+		default:
 			return nil
 		}
 	}
@@ -321,7 +337,7 @@ func parts(a ask, f content, body *multipart.Reader) error {
 			break
 		}
 		if err != nil {
-			return err // broken off
+			return fmt.Errorf("%w: %w", errBrokenOff, err)
 		}
 		from, to, err := position(part.Header.Get("Content-Range"), f)
 		if err != nil {
@@ -368,7 +384,7 @@ func compare(body io.Reader, length int64, f content, from, to int64) error {
 		switch {
 		case err == nil:
 		case !errors.Is(err, io.EOF): // the visitor notices
-			return fmt.Errorf("broken off at octet %d of [%d, %d): %w", at, from, to, err)
+			return fmt.Errorf("%w at octet %d of [%d, %d): %w", errBrokenOff, at, from, to, err)
 		case at != to:
 			return fmt.Errorf("%w: a clean end at octet %d of [%d, %d) (%s)", errWrong, at, from, to, f.name())
 		default:

@@ -42,10 +42,14 @@ func playPower(ctx context.Context, s *stage) error {
 func (s *stage) cutRound(ctx context.Context, n *node, v *volume, seed uint64) (crash time.Time, err error) {
 	c := gather(ctx, s.judge, n.Plain, s.o.connections, seed)
 	defer c.dismiss()
+	if seed%2 == 1 { // so much that segments end, and are synced
+		s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 200)
+	}
 	if err := moment(ctx, writeTime/4, writeTime*3/2); err != nil {
 		return crash, err
 	}
 	crash = time.Now()
+	s.judge.expectShock()
 	if err := v.cut(); err != nil {
 		return crash, err
 	}

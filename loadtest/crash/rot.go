@@ -32,10 +32,10 @@ func playRot(ctx context.Context, s *stage) error {
 		} else {
 			n.Stop()
 		}
-		for range 100 {
-			if err := damage(n.paths()[0], anyDamage); err != nil {
-				return err
-			}
+		if err := s.rotStopped(n, round); errors.Is(err, errIntact) {
+			s.out.note("round %d: nothing was left to be damaged", round+1)
+		} else if err != nil {
+			return err
 		}
 		if err := n.start(ctx); err != nil {
 			return err
@@ -58,6 +58,21 @@ func playRot(ctx context.Context, s *stage) error {
 	return nil
 }
 
+// rotStopped damages the files of a stopped edge: segments everywhere, and now and then whatever file there is.
+func (s *stage) rotStopped(n *node, round int) error {
+	for range 100 {
+		if err := damage(n.paths()[0], anyDamage); err != nil {
+			return err
+		}
+	}
+	if round%4 != 3 {
+		return nil
+	}
+	files := filesBelow(n.paths()[0])
+	_, err := damageFile(files[rand.IntN(len(files))], 0, anyDamage)
+	return err
+}
+
 // rotAlive flips bits while nobody asks, and lets visitors at what is left. It returns how many damages were found.
 func (s *stage) rotAlive(ctx context.Context, n *node, seed uint64) (found float64, err error) {
 	c := gather(ctx, s.judge, n.Plain, s.o.connections, seed)
@@ -68,7 +83,7 @@ func (s *stage) rotAlive(ctx context.Context, n *node, seed uint64) (found float
 		}
 		err := c.pause(func() error {
 			for range 300 {
-				if err := damage(n.paths()[0], flipBit); err != nil {
+				if err := damage(n.paths()[0], flipBit); err != nil && !errors.Is(err, errIntact) {
 					return err
 				}
 			}
@@ -86,19 +101,36 @@ func (s *stage) rotAlive(ctx context.Context, n *node, seed uint64) (found float
 // A harm does something to a block of a file, or to the file. chance is its own.
 type harm func(f *os.File, block []byte, at int64) error
 
-// damage does harm to a block, which is not all zeros, of a file below dir, both by chance.
+// errIntact says that there is nothing to be damaged.
+var errIntact = errors.New("there are only zeros to be damaged")
+
+// damage does harm to a block, which is not all zeros, of the files below dir, both by chance.
 func damage(dir string, do harm) error {
 	files := filesBelow(dir)
-	if len(files) == 0 {
-		return errors.New("there is nothing to be damaged")
+	var sizes []int64
+	total := int64(0)
+	for _, path := range files {
+		size := int64(0)
+		if info, err := os.Stat(path); err == nil { // else it was given up meanwhile
+			size = info.Size()
+		}
+		sizes = append(sizes, size)
+		total += size
 	}
-	for range 10_000 {
-		done, err := damageFile(files[rand.IntN(len(files))], do)
+	if total == 0 {
+		return errIntact
+	}
+	for range 100_000 {
+		at, i := rand.Int64N(total), 0
+		for at >= sizes[i] {
+			at, i = at-sizes[i], i+1
+		}
+		done, err := damageFile(files[i], at/sector*sector, do)
 		if done || err != nil {
 			return err
 		}
 	}
-	return errors.New("there are only zeros to be damaged")
+	return errIntact
 }
 
 // filesBelow returns all regular files in directories.
@@ -117,7 +149,7 @@ func filesBelow(dirs ...string) []string {
 
 const sector = 4096
 
-func damageFile(path string, do harm) (done bool, err error) {
+func damageFile(path string, at int64, do harm) (done bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil // given up meanwhile
@@ -126,15 +158,12 @@ func damageFile(path string, do harm) (done bool, err error) {
 		return false, err
 	}
 	defer f.Close() //nolint:errcheck // its errors are those of the writes
-	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
+	block := make([]byte, sector)
+	n, err := f.ReadAt(block, at)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	at := rand.Int64N(info.Size()) / sector * sector
-	block := make([]byte, min(sector, info.Size()-at))
-	if _, err := f.ReadAt(block, at); err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
+	block = block[:n]
 	for _, b := range block {
 		if b != 0 {
 			return true, do(f, block, at)

@@ -55,6 +55,7 @@ func (s *stage) lose(ctx context.Context, n *node, v *volume, seed uint64) error
 	if err := rig.Pause(ctx, s.o.spell); err != nil {
 		return err
 	}
+	s.judge.expectShock()
 	if err := v.cut(); err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 	"nearcast/edge/store/disk/record"
 )
 
-// patience is how long a write waits for the disk at most before it is refused.
-const patience = 250 * time.Millisecond
+// defaultPatience is the [Config.Patience] of those who say nothing.
+const defaultPatience = 250 * time.Millisecond
 
 var (
 	errClosed = errors.New("disk: the store is closed")
@@ -40,7 +40,7 @@ func (v *volume) append(c class, d *record.Draft, body store.Body, place func(e 
 
 // patiently tries something that may need an empty segment until there is one, for as long as patience goes.
 func (v *volume) patiently(try func(deadline *time.Timer) (stocked chan struct{}, err error)) error {
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(v.store.config.Patience)
 	defer deadline.Stop()
 	if err := v.await(v.ready, deadline); err != nil {
 		return err
@@ -153,9 +153,11 @@ func (v *volume) advance(
 		}
 		old := l.writer
 		l.writer = nil
+		v.ending.Store(old)
 		v.store.wg.Go(func() {
 			defer func() { <-v.sealing }()
 			v.seal(old)
+			v.ending.Store(nil)
 		})
 	}
 	return nil, v.begin(l, c, g, deadline)
@@ -256,6 +258,9 @@ func (v *volume) settle(w *writer, footer []byte) error {
 // lost takes out a segment that could not be written to the end: the disk is bad, or it lacks room in spite of all that was
 // made in advance.
 func (v *volume) lost(w *writer, err error) {
+	if errors.Is(err, errClosed) {
+		return // everything was removed meanwhile
+	}
 	v.wrote(err)
 	if v.dead() {
 		return
@@ -263,8 +268,7 @@ func (v *volume) lost(w *writer, err error) {
 	v.counts.ioErrors.Add(1)
 	v.log.Error("a segment could not be written: what is in it is given up", "error", err)
 	v.mu.Lock()
-	w.segment.sealed = true // it is reclaimed, without anything being kept of what could not be written
-	w.segment.expiry = 1
+	w.segment.sealed, w.segment.lost = true, true // so it is reclaimed, and others go on saying what it said had been replaced
 	v.mu.Unlock()
 	v.index.RemoveSegment(w.segment.slot)
 	poke(v.kick)
@@ -294,8 +298,11 @@ func (v *volume) flushing() {
 // flushAfter is how long a record stays in memory only, at most.
 const flushAfter = 500 * time.Millisecond
 
-// flush writes what is buffered in all lanes.
+// flush writes what is buffered in all lanes, and in the segment that is being sealed.
 func (v *volume) flush() {
+	if w := v.ending.Load(); w != nil {
+		_ = w.flush(true) // whoever seals it sees the error
+	}
 	for c := range class(len(v.lanes)) {
 		v.flushLane(c)
 	}

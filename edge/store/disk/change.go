@@ -56,8 +56,7 @@ func (s *Store) Delete(key cdn.CacheKey) {
 		return
 	}
 	hash := s.hash(string(key), "")
-	blindly := s.warming()
-	if blindly {
+	if s.warming() {
 		s.forgetBlindly(hash, key, "")
 	}
 	for _, v := range s.volumes {
@@ -68,9 +67,7 @@ func (s *Store) Delete(key cdn.CacheKey) {
 		for some := range slices.Chunk(places, record.MaxTargets) {
 			v.insist(record.NewTombstone(key, "", hash, some...))
 		}
-		if blindly || len(places) > 0 {
-			v.flushLane(long) // where tombstones are
-		}
+		v.flush() // what is removed as well: it says what it has taken the place of
 	}
 }
 

@@ -59,7 +59,7 @@ func checkFilled(t *testing.T, m fsys.FS, mayBeOld bool) (missing int) {
 func TestRot(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	total := 0
-	const rounds = 150
+	const rounds = 100
 	for n := range rounds {
 		m := filledOnce(t, n%2 == 0)
 		names, err := m.ReadDir("/d")
@@ -122,13 +122,13 @@ func TestCut(t *testing.T) {
 
 // TestPowerCut: after a power cut an object is whole, and one that was there at some time, or is not there.
 func TestPowerCut(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 3))
 			w := &world{t: t, rng: rng, m: fsys.NewMem(fsys.MemConfig{}), config: config, model: newModel(), lossy: true}
 			w.open(true)
-			for range 40 {
+			for range 25 {
 				for range rng.IntN(60) {
 					w.quiet()
 				}
@@ -185,5 +185,35 @@ func (w *world) resync() {
 				w.t.Fatalf("after a power cut Get(%q, %q) = %.40q, which never was", keyOf(n), c, got)
 			}
 		}
+	}
+}
+
+// TestStaleTail: what is behind the end of a segment after a power cut stays lost, also when new records reach up to where it begins.
+func TestStaleTail(t *testing.T) {
+	m := fsys.NewMem(fsys.MemConfig{})
+	s := open(t, config(m))
+	for _, key := range []string{"a", "b", "c", "d"} {
+		put(t, s, thing(key, long(key, 3000)), "")
+	}
+	s.Flush()
+	m = m.Kill()
+	closed(t, s)
+	const size = 3328 // of each record
+	if err := m.Rot("/d/0000000100000001.segment", 8*(4096+size+20)); err != nil {
+		t.Fatal(err) // in the header of b
+	}
+	s = open(t, config(m))
+	want(t, s, "a", "", long("a", 3000))
+	for _, key := range []string{"b", "c", "d"} {
+		want(t, s, key, "", nothing)
+	}
+	put(t, s, thing("e", long("e", 3000)), "") // in the place of b
+	s.Flush()
+	m = m.Kill()
+	closed(t, s)
+	s = open(t, config(m))
+	want(t, s, "e", "", long("e", 3000))
+	for _, key := range []string{"b", "c", "d"} {
+		want(t, s, key, "", nothing)
 	}
 }

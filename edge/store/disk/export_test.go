@@ -24,7 +24,7 @@ func NewerVersion(f fsys.File) {
 		slot := b[off:]
 		if binary.LittleEndian.Uint64(slot) != 0 {
 			slot[8] = 99
-			binary.LittleEndian.PutUint32(slot[80:], record.Sum(slot[:80]))
+			binary.LittleEndian.PutUint32(slot[88:], record.Sum(slot[:88]))
 		}
 	}
 	_, _ = f.WriteAt(b, 0)

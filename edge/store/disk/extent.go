@@ -86,7 +86,8 @@ func (s *Store) Renew(o *store.Object) bool {
 		return false
 	}
 	x.segment.foreign(file)
-	strange := x.segment.strange.Load()
+	x.verified.Store(0)
+	x.strange.Store(x.segment.strange.Load())
 	f, err := x.volume.look(x.segment, x.entry)
 	if err == nil && !f.Is(o.Key, o.Variant) {
 		err = record.ErrDamaged
@@ -98,7 +99,6 @@ func (s *Store) Renew(o *store.Object) bool {
 		x.volume.spoiled(x.hash, x.entry, err)
 		return false
 	}
-	x.strange.Store(strange)
 	return true
 }
 
@@ -109,8 +109,11 @@ func (w *writer) inFile(end int64) bool {
 	return end <= w.flushed
 }
 
-// verify compares the checksums of the body. The segment's door must be held.
+// verify compares the checksums of the body, unless that was done a short while ago. The segment's door must be held.
 func (x *extent) verify(f *found) error {
+	if x.volume.checked.recall(x) {
+		return nil
+	}
 	at := x.volume.store.now()
 	buf, ok := x.volume.store.scratch.Get().(*[]byte)
 	if !ok {
@@ -132,6 +135,7 @@ func (x *extent) verify(f *found) error {
 		}
 	}
 	x.verified.Store(at.UnixNano())
+	x.volume.checked.note(x)
 	return nil
 }
 

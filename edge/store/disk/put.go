@@ -36,7 +36,10 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	return true
 }
 
-var errUseless = errors.New("disk: the object has no response")
+var (
+	errUseless = errors.New("disk: the object has no response")
+	errMemory  = errors.New("disk: no memory for the index")
+)
 
 func (s *Store) put(v *volume, o *store.Object, hash uint64, fields http.Header) error {
 	expiry, c := s.classify(o)
@@ -78,14 +81,19 @@ func (s *Store) putNow(
 	replaced, unread := s.replaced(hash, l)
 	replaced = append(replaced, unread...)
 	d.Targets = placesOn(v, replaced)
+	found := true
 	stocked, err = v.appendNow(c, d, o.Body, false, deadline, func(e entry) {
 		if len(d.Targets) != 1 || !v.index.Replace(hash, onlyOn(v, replaced).entry.Location, e) {
-			v.index.Insert(hash, e)
+			found = v.index.Insert(hash, e)
 		}
 		for _, f := range replaced {
 			f.volume.index.Remove(hash, f.entry.Location)
 		}
 	})
+	if err == nil && !found {
+		v.counts.unindexed.Add(1)
+		err = errMemory
+	}
 	return replaced, stocked, err
 }
 
@@ -178,7 +186,7 @@ func (s *Store) forgetBlindly(hash uint64, key cdn.CacheKey, variant string) {
 
 // insist writes a tombstone, and tries again for a second if the disk is busy. No stripe must be held.
 func (v *volume) insist(d *record.Draft) {
-	for range int(time.Second / patience) {
+	for range max(1, time.Second/v.store.config.Patience) {
 		err := v.append(long, d, store.Body{}, func(entry) {})
 		if err == nil {
 			v.counts.written.Add(d.Size())

@@ -3,12 +3,15 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"nearcast/cdn"
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
+	"nearcast/internal/fsys"
 )
 
 // rebuild learns what is on the disk. It reads the ends of all segments first, to find those that are to be filled further; then the entries of
@@ -20,7 +23,7 @@ func (v *volume) rebuild() {
 	if err != nil {
 		v.fail(fmt.Errorf("reading what is on it: %w", err))
 	}
-	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]bool), gathered: make(map[uint64][]record.Entry)}
+	b := rebuilding{volume: v, replaced: make(map[uint64]map[uint32]uint64), gathered: make(map[uint64][]record.Entry)}
 	for _, w := range tails {
 		b.gathered[w.segment.number] = w.entries
 	}
@@ -57,6 +60,12 @@ func (v *volume) survey() ([]*writer, error) {
 	}
 	var tails []*writer
 	for i := len(numbers) - 1; i >= 0 && !v.dead() && !v.store.isClosed(); i-- {
+		if numbers[i] < v.super.First {
+			if err := v.fs.Remove(v.segmentName(numbers[i])); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		w, err := v.surveyOne(numbers[i])
 		if err != nil {
 			return nil, err
@@ -86,20 +95,23 @@ func (v *volume) surveyOne(number uint64) (*writer, error) {
 		if entries, err = v.footer(g, t); err == nil {
 			return v.unsealed(g, class(t.Class), t.Tail, entries), nil
 		}
-	case errors.Is(err, record.ErrNone):
 	case errors.Is(err, record.ErrDamaged):
 		v.counts.damaged.Add(1)
 		v.log.Error("a segment's footer is damaged: it is read record by record", "segment", number)
-	default:
-		v.misread(err)
-		return nil, nil
 	}
 	entries, tail, c, err := v.scan(g)
-	if err != nil || len(entries) == 0 {
-		if err != nil && !errors.Is(err, record.ErrNone) && !errors.Is(err, record.ErrDamaged) {
-			v.misread(err)
-			return nil, nil
-		}
+	switch {
+	case err != nil && !errors.Is(err, record.ErrNone) && !errors.Is(err, record.ErrDamaged):
+		v.misread(err)
+		v.mu.Lock()
+		g.sealed = true // it goes when the room is needed
+		v.mu.Unlock()
+		return nil, nil
+	case errors.Is(err, record.ErrDamaged):
+		v.counts.damaged.Add(1)
+		v.log.Error("a segment's header is damaged: what was in it is lost", "segment", number)
+		return nil, v.remove(g)
+	case len(entries) == 0:
 		return nil, v.remove(g)
 	}
 	return v.unsealed(g, c, tail, entries), nil
@@ -108,15 +120,9 @@ func (v *volume) surveyOne(number uint64) (*writer, error) {
 // adopt takes up a segment file. It waits for a descriptor, if it has to.
 func (v *volume) adopt(number uint64) (*segment, error) {
 	for {
-		size, err := v.sizeOf(number)
+		f, size, err := v.openSized(number)
 		if err == nil {
-			v.mu.Lock()
-			defer v.mu.Unlock()
-			g, err := v.newSegmentLocked(number, size)
-			if err == nil {
-				v.segments[number] = g
-			}
-			return g, err
+			return v.adoptOpen(number, f, size)
 		}
 		if !transient(err) {
 			v.misread(err)
@@ -133,13 +139,31 @@ func (v *volume) adopt(number uint64) (*segment, error) {
 	}
 }
 
-func (v *volume) sizeOf(number uint64) (int64, error) {
+func (v *volume) openSized(number uint64) (fsys.File, int64, error) {
 	f, err := v.fs.Open(v.segmentName(number))
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	defer f.Close() //nolint:errcheck // only read
-	return f.Size()
+	size, err := f.Size()
+	if err != nil {
+		_ = f.Close() // nothing was written
+	}
+	return f, size, err
+}
+
+func (v *volume) adoptOpen(number uint64, f fsys.File, size int64) (*segment, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	g, err := v.newSegmentLocked(number, size)
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	if err := g.use(f); err != nil {
+		return nil, err
+	}
+	v.segments[number] = g
+	return g, nil
 }
 
 // unsealed makes a writer that could go on filling a segment.
@@ -183,7 +207,9 @@ func (v *volume) complete(w *writer) {
 	select {
 	case v.sealing <- struct{}{}:
 		defer func() { <-v.sealing }()
-		v.seal(w)
+		if v.exists(w.segment.number) { // it has not been cleared meanwhile
+			v.seal(w)
+		}
 	case <-v.store.done:
 	}
 }
@@ -191,8 +217,8 @@ func (v *volume) complete(w *writer) {
 // rebuilding is one reading of a disk.
 type rebuilding struct {
 	volume   *volume
-	replaced map[uint64]map[uint32]bool // records whose place others have taken, in segments that are still to be learnt
-	gathered map[uint64][]record.Entry  // what is in segments that are still to be learnt; what has been added since the start is in the index
+	replaced map[uint64]map[uint32]uint64 // places in segments that are still to be learnt, and before which record what is there has been replaced
+	gathered map[uint64][]record.Entry    // what is in segments that are still to be learnt; what has been added since the start is in the index
 }
 
 // overlapping returns those of older segments, the newest first, that may have taken records when the one after them was begun. Of each class
@@ -258,19 +284,29 @@ func (b *rebuilding) learn(g *segment) {
 	entries, dead := b.gathered[g.number], b.replaced[g.number]
 	delete(b.gathered, g.number)
 	delete(b.replaced, g.number)
-	now := v.store.now()
-	for i := range entries {
-		e := &entries[i]
-		if e.Kind == record.Object && !dead[e.Unit] && !expired(e.Expiry, now) {
-			v.discover(g, e)
-		}
-	}
+	b.discover(g, entries, dead)
 	v.mu.Lock()
 	g.known = true
 	v.mu.Unlock()
 }
 
-// replace takes out the record whose place another one has taken.
+// discover puts the records of a segment into the index, but for those whose place others have taken, with all processors at once.
+func (b *rebuilding) discover(g *segment, entries []record.Entry, dead map[uint32]uint64) {
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(entries, len(entries)/runtime.GOMAXPROCS(0)+1) {
+		wg.Go(func() {
+			for i := range part {
+				if e := &part[i]; e.Kind == record.Object && e.Seq >= dead[e.Unit] {
+					b.volume.discover(g, e)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// replace takes out the record whose place another one has taken. What is there now may be a later one: after a power cut what was not durable
+// yet is written over.
 func (b *rebuilding) replace(e *record.Entry) {
 	v := b.volume
 	v.mu.Lock()
@@ -280,14 +316,26 @@ func (b *rebuilding) replace(e *record.Entry) {
 	switch {
 	case target == nil:
 	case read:
-		v.index.Remove(e.Hash, entry{Location: location(target, e.Target.Unit)}.Location)
+		v.bereave(target, e)
 	default:
 		units := b.replaced[target.number]
 		if units == nil {
-			units = make(map[uint32]bool)
+			units = make(map[uint32]uint64)
 			b.replaced[target.number] = units
 		}
-		units[e.Target.Unit] = true
+		units[e.Target.Unit] = max(units[e.Target.Unit], e.Seq)
+	}
+}
+
+// bereave takes a record out of the index whose place another one has taken.
+func (v *volume) bereave(g *segment, by *record.Entry) {
+	at, ok := v.alive(g, &record.Entry{Hash: by.Hash, Unit: by.Target.Unit})
+	if !ok || !g.enter() {
+		return
+	}
+	defer g.leave()
+	if f, err := v.look(g, at); err != nil || f.Header.Seq < by.Seq {
+		v.index.Remove(by.Hash, at.Location)
 	}
 }
 

@@ -20,9 +20,11 @@ func (v *volume) reclaimOne() bool {
 	v.clearing.Lock()
 	defer v.clearing.Unlock()
 	g := v.victim()
-	if g == nil {
-		return false
-	}
+	return g != nil && v.giveUp(g)
+}
+
+// giveUp is reclaimOne for a segment. v.clearing must be held.
+func (v *volume) giveUp(g *segment) bool {
 	entries, err := v.entries(g)
 	if err != nil {
 		if transient(err) {
@@ -30,8 +32,8 @@ func (v *volume) reclaimOne() bool {
 		}
 		v.misread(err)
 	}
-	kept := v.keep(g, entries)
-	carried, err := v.carry(g, entries, kept)
+	v.keep(g, entries)
+	carried, err := v.carry(g, entries)
 	if err == nil && carried {
 		err = v.syncLanes()
 	}
@@ -50,8 +52,11 @@ func (v *volume) reclaimOne() bool {
 	return true
 }
 
-// victim chooses a segment: one in which everything has expired, or the oldest.
+// victim chooses a segment: one that is lost, one in which everything has expired, or the oldest.
 func (v *volume) victim() *segment {
+	if g := v.lostOne(); g != nil {
+		return g
+	}
 	now := v.store.now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -76,6 +81,18 @@ func (v *volume) victim() *segment {
 	return oldest
 }
 
+// lostOne returns a segment that could not be written to the end, if there is one.
+func (v *volume) lostOne() *segment {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, g := range v.segments {
+		if g.lost && g.known {
+			return g
+		}
+	}
+	return nil
+}
+
 // alive returns the index's entry of a record, if it has one.
 func (v *volume) alive(g *segment, e *record.Entry) (entry, bool) {
 	var room [8]entry
@@ -96,8 +113,8 @@ func (v *volume) countAlive(g *segment, entries []record.Entry) (n int64) {
 	return n
 }
 
-// keep writes again what has been asked for, the most wanted first, as far as the share goes. It returns which records it wrote.
-func (v *volume) keep(g *segment, entries []record.Entry) map[uint32]bool {
+// keep writes again what has been asked for, the most wanted first, as far as the share goes.
+func (v *volume) keep(g *segment, entries []record.Entry) {
 	type wanted struct {
 		entry     *record.Entry
 		frequency uint8
@@ -114,7 +131,6 @@ func (v *volume) keep(g *segment, entries []record.Entry) map[uint32]bool {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b wanted) int { return cmp.Compare(b.frequency, a.frequency) })
-	kept := make(map[uint32]bool)
 	v.credit = min(v.credit+g.size/reinsertShare-record.FooterSize(len(entries)), g.size)
 	for _, w := range list {
 		size := int64(w.entry.Units)*record.Unit + record.EntrySize
@@ -122,11 +138,9 @@ func (v *volume) keep(g *segment, entries []record.Entry) map[uint32]bool {
 			continue
 		}
 		if v.reinsert(g, w.entry) {
-			kept[w.entry.Unit] = true
 			v.credit -= size
 		}
 	}
-	return kept
 }
 
 // reinsert writes a record again at the end of the log, if it is right and nobody has replaced it meanwhile.
@@ -149,7 +163,7 @@ func (v *volume) reinsert(g *segment, e *record.Entry) bool {
 		return false
 	}
 	_, c := v.store.classify(o)
-	d := f.Again(append([]record.Place{{Segment: g.number, Unit: e.Unit}}, v.standing(f.Targets(), g)...)...)
+	d := f.Again(record.Place{Segment: g.number, Unit: e.Unit}) // its other targets are carried on
 	mu := v.store.stripe(e.Hash)
 	mu.Lock()
 	defer mu.Unlock()
@@ -170,49 +184,36 @@ func (v *volume) reinsert(g *segment, e *record.Entry) bool {
 
 // appendReserved is append for those who make room, who wait for none.
 func (v *volume) appendReserved(c class, d *record.Draft, body store.Body, place func(e entry)) error {
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(v.store.config.Patience)
 	defer deadline.Stop()
 	_, err := v.appendNow(c, d, body, true, deadline, place)
 	return err
 }
 
-// standing returns those places that are in segments which are still there, but for g.
-func (v *volume) standing(targets []record.Place, g *segment) (still []record.Place) {
-	for _, t := range targets {
-		if t.Segment != 0 && t.Segment != g.number && v.exists(t.Segment) && len(still) < record.MaxTargets-1 {
-			still = append(still, t)
-		}
-	}
-	return still
+// standing reports whether there is something at a place, in another segment than g.
+func (v *volume) standing(at record.Place, g *segment) bool {
+	return at.Segment != 0 && at.Segment != g.number && v.exists(at.Segment)
 }
 
 // carry writes again what the segment says of others that are still there: that records in them have been replaced. It reports whether there
 // was anything.
-func (v *volume) carry(g *segment, entries []record.Entry, kept map[uint32]bool) (carried bool, err error) {
+func (v *volume) carry(g *segment, entries []record.Entry) (carried bool, err error) {
 	var targets []record.Place
-	var hash uint64
-	flush := func() {
-		if len(targets) == 0 || err != nil {
-			return
+	for i := range entries {
+		if at := entries[i].Target; v.standing(at, g) {
+			targets = append(targets, at)
 		}
-		d := record.NewTombstone("", "", hash, targets...)
-		err = v.appendReserved(long, d, store.Body{}, func(entry) {})
+		if len(targets) == 0 || i+1 < len(entries) && entries[i+1].Kind == record.Also {
+			continue
+		}
+		d := record.NewEcho(&entries[i], targets...)
+		if err := v.appendReserved(long, d, store.Body{}, func(entry) {}); err != nil {
+			return true, err
+		}
 		v.counts.rewritten.Add(d.Size())
 		targets, carried = nil, true
 	}
-	written := false
-	for i := range entries {
-		e := &entries[i]
-		if e.Kind != record.Also {
-			flush()
-			hash, written = e.Hash, e.Kind == record.Object && kept[e.Unit]
-		}
-		if !written {
-			targets = append(targets, v.standing([]record.Place{e.Target}, g)...)
-		}
-	}
-	flush()
-	return carried, err
+	return carried, nil
 }
 
 // syncLanes makes durable all that has been appended.

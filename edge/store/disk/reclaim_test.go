@@ -71,8 +71,8 @@ func TestExpired(t *testing.T) {
 	}
 	before := s.Stats().Disks[0]
 	now = now.Add(2 * time.Minute)
-	if get(s, keyOf(1000), "") != nil {
-		t.Error("an object that has expired was served")
+	if get(s, keyOf(1000), "") == nil {
+		t.Error("an object that has expired is gone, though its room is not needed yet")
 	}
 	for i := range 120 {
 		put(t, s, thing(keyOf(5000+i), long("new", 4000), "Cache-Control", "max-age=100000"), "")

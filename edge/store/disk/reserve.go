@@ -61,11 +61,6 @@ func (v *volume) make(number uint64) error {
 		_ = f.Close() // the disk is bad
 		return err
 	}
-	changed, err := f.Changed()
-	if err != nil {
-		_ = f.Close() // likewise
-		return err
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	g, err := v.newSegmentLocked(number, v.segSize)
@@ -73,8 +68,9 @@ func (v *volume) make(number uint64) error {
 		_ = f.Close() // it is removed at the next start
 		return err
 	}
-	g.file = f
-	g.changed.Store(changed.UnixNano())
+	if err := g.use(f); err != nil {
+		return err
+	}
 	v.free = append(v.free, g)
 	close(v.stocked)
 	v.stocked = make(chan struct{})
@@ -101,7 +97,7 @@ func (v *volume) reclaiming() {
 			v.wrote(err)
 			v.log.Warn("there is no room for another segment: what is there is used", "error", err)
 		}
-		more := !enough && !v.dead() && v.reclaimOne()
+		more := (!enough || v.lostOne() != nil) && !v.dead() && v.reclaimOne()
 		if more && (err == nil || !starved) {
 			starved = err != nil
 			continue

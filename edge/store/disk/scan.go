@@ -39,11 +39,18 @@ func (v *volume) entries(g *segment) ([]record.Entry, error) {
 			return entries, nil
 		}
 	}
-	if errors.Is(err, record.ErrNone) || errors.Is(err, record.ErrDamaged) {
-		entries, _, _, err := v.scan(g)
-		return entries, err
+	if !errors.Is(err, record.ErrNone) && !errors.Is(err, record.ErrDamaged) {
+		return nil, err
 	}
-	return nil, err
+	if !g.spoilt.Swap(true) {
+		v.counts.damaged.Add(1)
+		v.log.Error("a segment's footer is damaged: it is read record by record", "segment", g.number)
+	}
+	entries, _, _, err := v.scan(g)
+	if errors.Is(err, record.ErrNone) || errors.Is(err, record.ErrDamaged) {
+		return nil, nil // nor is there anything else
+	}
+	return entries, err
 }
 
 // scan reads a segment record by record, up to the first one that is not whole or not newer than the one before: behind the end there may be what

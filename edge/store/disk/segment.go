@@ -27,20 +27,23 @@ type segment struct {
 
 	writer  atomic.Pointer[writer] // while it has records that are not in the file
 	changed atomic.Int64           // when the file was last written to by us, as the file system says, in Unix nanoseconds
-	strange atomic.Int64           // how often somebody else wrote to it
+	strange atomic.Int64           // how often somebody else wrote to it, as far as that was noticed
+	spoilt  atomic.Bool            // its footer has been found to be damaged
+	writing atomic.Bool            // we are writing to it: nobody can tell who changed it
 
 	// door is held for reading by whoever reads from the file. Whoever takes the segment away waits until all are out, and
 	// nobody waits to get in: the segment is as good as gone then.
 	door sync.RWMutex
 	gone bool // guarded by door
 
-	mu   sync.Mutex // guards the following
-	file fsys.File  // nil while it is not open
+	mu   sync.Mutex // held by whoever opens or closes the file
+	file atomic.Pointer[fsys.File]
 
 	// Guarded by volume.mu.
 	known  bool   // what is in it is in the index
 	sealed bool   // it takes no more records
 	class  class  // of its records, if it was there at the start
+	lost   bool   // it could not be written to the end: it goes at once
 	expiry uint32 // when all that is in it is of no use any more; 0: never
 	tail   int64  // where its records end
 }
@@ -79,32 +82,39 @@ func (g *segment) leave() { g.door.RUnlock() }
 
 // handle returns the open file.
 func (g *segment) handle() (fsys.File, error) {
+	if f := g.file.Load(); f != nil {
+		return *f, nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.file != nil {
-		return g.file, nil
+	if f := g.file.Load(); f != nil {
+		return *f, nil
 	}
 	f, err := g.volume.fs.Open(g.volume.segmentName(g.number))
 	if err != nil {
 		return nil, err
 	}
+	return f, g.use(f)
+}
+
+// use makes f the segment's open file.
+func (g *segment) use(f fsys.File) error {
 	t, err := f.Changed()
 	if err != nil {
 		_ = f.Close() // nothing was written
-		return nil, err
+		return err
 	}
 	g.changed.Store(t.UnixNano())
-	g.file = f
-	return f, nil
+	g.file.Store(&f)
+	return nil
 }
 
 // shut closes the file.
 func (g *segment) shut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.file != nil {
-		_ = g.file.Close() // what had to be durable was synced
-		g.file = nil
+	if f := g.file.Swap(nil); f != nil {
+		_ = (*f).Close() // what had to be durable was synced
 	}
 }
 
@@ -115,6 +125,8 @@ func (g *segment) write(p []byte, off int64) error {
 		return err
 	}
 	g.foreign(f)
+	g.writing.Store(true)
+	defer g.writing.Store(false)
 	n, err := f.WriteAt(p, off)
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
@@ -128,13 +140,16 @@ func (g *segment) write(p []byte, off int64) error {
 	return nil
 }
 
-// foreign reports whether somebody else has written to the file since we last did, and notes it.
+// foreign reports whether somebody else may have written to the file since we last did, and notes it.
 func (g *segment) foreign(f fsys.File) bool {
+	before := g.changed.Load()
 	t, err := f.Changed()
-	if err == nil && t.UnixNano() == g.changed.Load() {
+	switch {
+	case err == nil && t.UnixNano() == before:
 		return false
+	case err == nil && !g.writing.Load() && g.changed.CompareAndSwap(before, t.UnixNano()):
+		g.strange.Add(1)
 	}
-	g.strange.Add(1)
 	return true
 }
 

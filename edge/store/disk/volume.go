@@ -42,11 +42,13 @@ type volume struct {
 	lapped  atomic.Bool
 	slots   []atomic.Pointer[segment] // by the number that the index has
 	lanes   [classes]lane
-	ready   chan struct{} // closed when it is known which segments are to be filled further
-	kick    chan struct{} // there is something to reclaim
-	dirty   chan struct{} // there is something to flush
-	sealing chan struct{} // holds a token while a segment is sealed
+	ready   chan struct{}          // closed when it is known which segments are to be filled further
+	kick    chan struct{}          // there is something to reclaim
+	dirty   chan struct{}          // there is something to flush
+	sealing chan struct{}          // holds a token while a segment is sealed
+	ending  atomic.Pointer[writer] // of the segment that is being sealed, if that was in a lane
 	counts  counts
+	checked checked
 
 	clearing sync.Mutex // held by whoever removes segments
 	credit   int64      // how much may be written again, in octets; guarded by clearing
@@ -94,7 +96,7 @@ func (s *Store) newVolume(d Disk) (*volume, error) {
 
 // open takes the lock and reads the superblock.
 func (v *volume) open() error {
-	if err := v.fs.MkdirAll(v.path); err != nil {
+	if err := fsys.MakeDir(v.fs, v.path); err != nil {
 		return err
 	}
 	if l, ok := v.fs.(fsys.Locker); ok {
@@ -158,14 +160,16 @@ func (v *volume) writeSuper() error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // it is synced
-	v.super.Serial++
-	b, off := v.super.Slot()
+	next := v.super
+	next.Serial++
+	b, off := next.Slot()
 	if _, err := f.WriteAt(b, off); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
-		return err
+		return fmt.Errorf("syncing the superblock: %w", err)
 	}
+	v.super.Serial = next.Serial // not before: the other slot is the one that is good
 	return v.fs.SyncDir(v.path)
 }
 

@@ -50,7 +50,7 @@ func (w *writer) room(entries int) int64 {
 }
 
 // maxEntries bounds the memory for entries of an open segment.
-func (w *writer) maxEntries() int { return int(max(w.segment.size/1024, 8)) }
+func (w *writer) maxEntries() int { return int(max(w.segment.size/512, 8)) }
 
 func (w *writer) fits(size int64, entries int) bool {
 	return size <= w.room(entries) && len(w.entries)+entries <= w.maxEntries()
@@ -151,7 +151,7 @@ func (w *writer) flush(all bool) error {
 		if err == nil && len(p) > 0 {
 			err = w.segment.write(p, off)
 		}
-		if !w.wrote(len(p), err) {
+		if more := w.wrote(len(p), err); !more || !all {
 			return err
 		}
 	}

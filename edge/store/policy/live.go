@@ -209,8 +209,7 @@ func (p *Live) prove(n uint32) {
 
 // haunt remembers an entry that has to go.
 func (p *Live) haunt(n uint32) {
-	e := p.slab.at(n)
-	p.ghosts.add(e.hash, e.size, p.Len(), p.budget)
+	p.setting.haunt(&p.ghosts, p.slab.at(n), p.Len(), p.budget)
 }
 
 // victim takes one entry out of its queue. There must be one. Each step either returns or spends a use or moves an entry out of small for

@@ -15,6 +15,7 @@ type user struct {
 	p        *Live
 	budget   int64
 	bytes    int64
+	most     int // entries at any time
 	sizes    map[Handle]int64
 	promoted map[Handle]bool
 	handles  map[uint64]Handle
@@ -65,8 +66,9 @@ func (u *user) take(events []Event) {
 	if u.p.Bytes() != u.bytes || u.p.Len() != len(u.sizes) || u.bytes > u.budget {
 		u.t.Fatalf("%d entries of %d octets, want %d of %d, at most %d", u.p.Len(), u.p.Bytes(), len(u.sizes), u.bytes, u.budget)
 	}
-	if ghosts := u.p.ghosts.queue; ghosts.bytes > u.budget {
-		u.t.Fatalf("ghosts of %d octets, the budget is %d", ghosts.bytes, u.budget)
+	u.most = max(u.most, len(u.sizes))
+	if ghosts := u.p.ghosts.queue; ghosts.bytes > 4*u.budget || ghosts.count > max(4*u.most, minGhosts) {
+		u.t.Fatalf("%d ghosts of %d octets; there were %d entries at most, the budget is %d", ghosts.count, ghosts.bytes, u.most, u.budget)
 	}
 }
 
@@ -315,9 +317,23 @@ func BenchmarkAdd(b *testing.B) {
 			for b.Loop() {
 				add()
 			}
+			b.ReportMetric(float64(p.tuner.octets())/(1<<20), "MiB-of-shadows")
 			b.ReportMetric(float64(p.slab.octets()+p.ghosts.slab.octets()+8*len(p.ghosts.index.places)+4*chunkSize*len(*p.counters.Load()))/float64(entries), "octets/entry")
 		})
 	}
+}
+
+func (t *tuner) octets() (sum int) {
+	for _, tr := range append(t.trials, t.rivals...) {
+		sum += tr.shadow.slab.octets() + 8*len(tr.shadow.index.places)
+		switch o := tr.shadow.order.(type) {
+		case *s3fifo:
+			sum += o.ghosts.slab.octets() + 8*len(o.ghosts.index.places)
+		case *tinyLFU:
+			sum += 8 * len(o.sketch.words)
+		}
+	}
+	return sum
 }
 
 func (s *slab) octets() int { return len(s.chunks) * chunkSize * 32 }

@@ -163,8 +163,8 @@ func checkBooks(t *rapid.T, s *Shadow, budget int64) {
 	if bytes > budget {
 		t.Fatalf("%d octets with a budget of %d", bytes, budget)
 	}
-	if o, ok := s.order.(*s3fifo); ok && o.ghosts.queue.count > max(minGhosts, 2000) {
-		t.Fatalf("%d ghosts", o.ghosts.queue.count)
+	if o, ok := s.order.(*s3fifo); ok && o.ghosts.queue.count > max(minGhosts, int(s.stats.Requests)) {
+		t.Fatalf("%d ghosts of %d requests", o.ghosts.queue.count, s.stats.Requests)
 	}
 }
 

@@ -61,6 +61,9 @@ func settings() []setting {
 		{share: 100, rounds: 1, uses: 1},
 		{share: 600, rounds: 1, uses: 1},
 		{share: 0, rounds: 1, uses: 1},
+		{share: 100, rounds: 3, uses: 1, ghosts: 2},
+		{share: 100, rounds: 3, uses: 1, ghosts: 4},
+		{share: 10, rounds: 3, uses: 1, ghosts: 2},
 	}
 }
 

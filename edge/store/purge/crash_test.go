@@ -315,3 +315,50 @@ func FuzzLog(f *testing.F) {
 		l.Close()
 	})
 }
+
+// TestDeadDisk: with a disk that takes nothing for long, memory is bounded, every purge is in force, and a restart finds no log; when the
+// disk is back, nothing that was purged comes back.
+func TestDeadDisk(t *testing.T) {
+	mem := fsys.NewMem(fsys.MemConfig{Safe: true})
+	faulty := fsys.NewFaulty(mem, fsys.Plan{})
+	cfg := purge.Config{Dir: "/state", FS: faulty}
+	l := open(t, cfg, shop())
+	early := object(l, "shop", "http://a.example/early")
+	apply(t, l, urls("http://a.example/early"))
+	faulty.Inject(fsys.Fault{Err: syscall.EIO, Times: -1, On: func(c fsys.Call) bool { return c.Op == fsys.OpWriteAt || c.Op == fsys.OpSync }})
+	during := object(l, "shop", "http://a.example/during")
+	failed := 0
+	for i := range 1<<16 + 100 {
+		u := "http://a.example/x"
+		if i == 50 {
+			u = "http://a.example/during"
+		}
+		if _, err := l.Apply(urls(u)); err != nil {
+			failed++
+		}
+	}
+	if failed == 0 || l.Judge(early) != purge.Gone || l.Judge(during) != purge.Gone {
+		t.Errorf("%d failures, %s, %s", failed, l.Judge(early), l.Judge(during))
+	}
+	check := func(when string) {
+		t.Helper()
+		again := open(t, purge.Config{Dir: "/state", FS: mem.Kill()}, shop())
+		for _, o := range []*store.Object{early, during} {
+			o.Memo = nil
+			if v := again.Judge(o); v != purge.Gone {
+				t.Errorf("%s: %s is %s", when, o.Key, v)
+			}
+		}
+	}
+	check("dead")
+	faulty.Heal()
+	ok := false
+	for range 70 { // it does not try each time
+		_, err := l.Apply(urls("http://a.example/back"))
+		ok = err == nil
+	}
+	if !ok {
+		t.Error("the disk is back, and nothing is written")
+	}
+	check("back")
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"nearcast/cdn"
+	"nearcast/edge/store"
 	"nearcast/internal/fsys"
 )
 
@@ -24,13 +25,14 @@ type journal struct {
 	fs  fsys.FS
 	dir string
 
-	file    fsys.File // nil without a directory, or where there is no file that can be used
-	memory  []byte    // without a directory
-	size    int64     // of the whole records
-	durable int64     // of that, what has been synced
-	items   int       // see record.items
-	lost    []record  // that could not be written
-	unsafe  bool      // a power cut may put an older file in the place of this one
+	file    fsys.File   // nil without a directory, or where there is no file that can be used
+	memory  []byte      // without a directory
+	size    int64       // of the whole records
+	durable int64       // of that, what has been synced
+	items   int         // see record.items
+	lost    []record    // that could not be written
+	given   store.Epoch // up to which so much could not be written that only everything covers it; zero if that is not so
+	unsafe  bool        // a power cut may put an older file in the place of this one
 	buffer  []byte
 }
 
@@ -46,7 +48,7 @@ func (j *journal) append(r *record, sync bool) error {
 	switch {
 	case j.dir == "":
 		j.memory, j.durable = append(j.memory, j.buffer...), size
-	case len(j.lost) > 0 || j.unsafe || j.file == nil:
+	case j.behind() || j.unsafe || j.file == nil:
 		return errors.New("what came before it is not on disk")
 	default:
 		if _, err := j.file.WriteAt(j.buffer, j.size); err != nil {
@@ -143,6 +145,12 @@ func (j *journal) create(write func(put func(r *record) error) error) (err error
 		if j.file, err = j.fs.Create(j.path(newName), 0); err != nil {
 			return err
 		}
+		if err := j.mark(); err != nil { // a disk that takes nothing is found out before there is work
+			return err
+		}
+		if err := j.file.Sync(); err != nil {
+			return err
+		}
 	}
 	var batch []byte
 	flush := func() error {
@@ -190,8 +198,18 @@ func (j *journal) abandon() error {
 	return j.fs.SyncDir(j.dir)
 }
 
+// maxLost bounds the records that wait for a disk.
+const maxLost = 1 << 16
+
 // keep remembers a record that could not be written.
-func (j *journal) keep(r *record) { j.lost = append(j.lost, *r) }
+func (j *journal) keep(r *record) {
+	if j.lost = append(j.lost, *r); len(j.lost) > maxLost {
+		j.lost, j.given = nil, r.epoch
+	}
+}
+
+// behind reports whether something could not be written.
+func (j *journal) behind() bool { return len(j.lost) > 0 || j.given > 0 }
 
 func (j *journal) close() error {
 	if j.file == nil {

@@ -154,7 +154,8 @@ func (l *Log) trim() {
 // whole sites. The old one stays if that fails.
 func (l *Log) compact(cut store.Epoch) error {
 	newest := make(map[digest]store.Epoch)
-	floor := max(l.table.everything(), l.swept)
+	all := max(l.table.everything(), l.journal.given)
+	floor := max(all, l.swept)
 	each := func(f func(r *record, id counted)) error {
 		return l.journal.each(func(r *record) error {
 			if r.epoch > floor {
@@ -163,18 +164,22 @@ func (l *Log) compact(cut store.Epoch) error {
 			return nil
 		})
 	}
-	if err := each(func(r *record, id counted) { d := id.digest(); newest[d] = max(newest[d], r.epoch) }); err != nil {
-		return err
-	}
 	era := l.Epoch() >> eraShift << eraShift
 	err := l.journal.replace(func(put func(*record) error) error {
 		if err := put(&record{kind: kindHead, epoch: era, revision: version}); err != nil {
 			return err
 		}
-		if all := l.table.everything(); all > 0 {
+		if all > 0 {
 			if err := put(&record{kind: kindAll, epoch: all}); err != nil {
 				return err
 			}
+		}
+		err := each(func(r *record, id counted) {
+			d := id.digest()
+			newest[d] = max(newest[d], r.epoch)
+		})
+		if err != nil {
+			return err
 		}
 		return l.putItems(put, each, newest)
 	})

@@ -137,7 +137,7 @@ func (l *Log) Applied() cdn.Revision {
 }
 
 // Apply applies a purge. When it returns the purge is in force and, unless there is an error, on disk; after an error it is in force until
-// the end of the process, and everything is tried with the next one to have it on disk after all. A purge that covers nothing
+// the end of the process, and later ones try to have it on disk after all. A restart before they do finds no log. A purge that covers nothing
 // only says at which revision the node is.
 func (l *Log) Apply(p cdn.Purge) (store.Epoch, error) {
 	l.stats.count(&p)
@@ -177,7 +177,7 @@ func (l *Log) append(r record, sync bool) (store.Epoch, error) {
 	l.epoch.Store(uint64(r.epoch))
 	if err != nil {
 		l.stats.failures.Add(1)
-		l.log.Error("a purge could not be written to disk; all that is on disk is written again", "error", err)
+		l.log.Error("a purge could not be written to disk", "error", err)
 		l.journal.keep(&r)
 		err = l.renew()
 	} else {

@@ -14,7 +14,7 @@ import (
 // TestAtOnce: whatever else goes on, an object that was there before a purge is gone when the purge has been accepted, and one that
 // begins afterwards is good.
 func TestAtOnce(t *testing.T) {
-	l := open(t, purge.Config{Dir: "/state", FS: fsys.NewMem(fsys.MemConfig{Safe: true}), Entries: 300, Regexps: 20}, shop())
+	l := open(t, purge.Config{Dir: "/state", FS: fsys.NewMem(fsys.MemConfig{Safe: true})}, shop())
 	const workers, rounds = 4, 200
 	var over atomic.Bool
 	var visitors, all sync.WaitGroup

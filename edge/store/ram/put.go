@@ -8,12 +8,6 @@ import (
 	"nearcast/edge/store/policy"
 )
 
-// largestShare is the part of the budget that one object may take.
-const largestShare = 4
-
-// largest is the size of the largest object taken.
-func (s *Store) largest() int64 { return s.cfg.Budget / largestShare }
-
 // Put implements [store.Store].
 func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	c, ok := s.put(o, fields)
@@ -28,7 +22,7 @@ func (s *Store) put(o *store.Object, fields http.Header) (c change, ok bool) {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
 	size := o.Size()
-	if s.closed || size > s.largest() {
+	if s.closed || size > s.cfg.Budget {
 		return change{}, false
 	}
 	kept := *o
@@ -80,10 +74,16 @@ func (s *Store) publish(e *entry, l store.Lookup) moves {
 	return m
 }
 
-// account books an entry that comes and those that go.
+// account books an entry that comes and those that go. One that takes the place of another is asked for as that was, and takes over
+// its turn to leave.
 func (s *Store) account(e *entry, gone []*entry) moves {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(gone) == 1 && s.places.at(gone[0].handle) == gone[0] {
+		e.handle = gone[0].handle
+		s.places.set(e.handle, e)
+		return s.movesLocked(s.policy.Grow(e.handle, e.size-gone[0].size))
+	}
 	s.forgetLocked(gone)
 	h, events := s.policy.Add(e.hash, e.size)
 	e.handle = h

@@ -18,7 +18,7 @@ func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.
 // round), in the place of old. It reports false if exactly old, see [store.Object.Same], was not here any more, or there is no room for
 // the new one. The object's turn to leave does not change, and it need not prove itself again.
 func (s *Store) Swap(old, fresh *store.Object) bool {
-	if fresh.Size() > s.largest() {
+	if fresh.Size() > s.cfg.Budget {
 		return false
 	}
 	return s.replace(old, (*store.Object).Same, func(o *store.Object) *store.Object {

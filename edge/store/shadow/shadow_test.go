@@ -196,11 +196,8 @@ func TestMemoryIsBounded(t *testing.T) {
 			id++
 			c.take(&request{hash: mixed(id), size: size, body: size})
 		}
-		memory := int64(0)
-		for _, m := range c.models {
-			memory += max(m.shadow.Stats().Entries, m.peak)
-		}
-		if n := c.entries(); n > c.room+checkEvery*len(c.models) || memory > int64(c.room)*3/2+checkEvery*int64(len(c.models)) {
+		over := checkEvery * int64(len(c.models))
+		if n, memory := c.entries(); n > c.room+over || memory > c.room*3/2+over {
 			t.Errorf("after objects of %d octets: %d entries, memory for %d, room for %d", size, n, memory, c.room)
 		}
 	}

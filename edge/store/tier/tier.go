@@ -1,6 +1,6 @@
 // Package tier makes one store of two: memory for what is asked for most, and disks for all that is worth keeping.
 //
-// Whatever is stored goes to memory first. Until a disk has been filled once it gets everything as well; from then on
+// Whatever is stored goes to memory first. While a disk is less than half full it gets everything as well; from then on
 // the memory's queue of newcomers is the filter before it: written to disk is only what has been asked for
 // again. What is found on disk moves into memory, with its body if that is small enough.
 //
@@ -27,13 +27,16 @@ type Config struct {
 	RAM int64
 	// Disk is the tier below. Nil means none. The Store closes it.
 	Disk *disk.Store
+	// Alive is asked of what moves from one tier to the other, as [disk.Config] has it. Nil means that everything is.
+	Alive func(o *store.Object) bool
 }
 
 // Store is a [store.Store] in memory and on disk.
 type Store struct {
 	ram      *ram.Store
 	disk     *disk.Store // nil: none
-	observer Observer    // nil: none
+	alive    func(o *store.Object) bool
+	observer Observer // nil: none
 	largest  func() int64
 	seed     maphash.Seed
 	stripes  [stripes]stripe
@@ -51,7 +54,10 @@ type stripe struct {
 // New returns a store.
 func New(cfg Config) (*Store, error) {
 	largest := max(cfg.RAM/bodyShare, minBody)
-	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), largest: func() int64 { return largest }}
+	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), alive: cfg.Alive, largest: func() int64 { return largest }}
+	if s.alive == nil {
+		s.alive = func(*store.Object) bool { return true }
+	}
 	memory := ram.Config{Budget: cfg.RAM}
 	if s.disk != nil {
 		memory.Proven, memory.Leaving = s.proven, s.leaving
@@ -87,6 +93,12 @@ func (s *Store) change(key cdn.CacheKey) (done func()) {
 
 // Version changes whenever what is stored of a key does, other than to make room, and now and then besides.
 func (s *Store) Version(key cdn.CacheKey) uint64 { return s.stripe(key).version.Load() }
+
+// InMemory reports whether what a lookup looks for is in memory, with its body.
+func (s *Store) InMemory(l store.Lookup) bool {
+	o := s.ram.Peek(l)
+	return o != nil && o.Body.InMemory()
+}
 
 // OnDisk reports whether something may be stored on disk under a key. It reads nothing.
 func (s *Store) OnDisk(key cdn.CacheKey) bool {
@@ -183,7 +195,7 @@ func (s *Store) promote(l store.Lookup, o *store.Object, before uint64) *store.O
 	st := s.stripe(l.Key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.version.Load() != before || s.inMemory(o) {
+	if st.version.Load() != before || s.inMemory(o) || !s.alive(o) {
 		return o
 	}
 	s.ram.Put(kept, o.Response.Selecting())
@@ -214,7 +226,7 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	if s.disk == nil {
 		return s.ram.Put(o, fields)
 	}
-	if !s.disk.Lapped() {
+	if s.disk.Roomy() {
 		if kept, ok := s.disk.Add(o, fields); ok {
 			if !s.ram.Put(kept, fields) {
 				s.forget(lookup)

@@ -47,7 +47,8 @@ func (c counted) Stats() store.Stats {
 		return c.Store.Stats()
 	}
 	d := c.DiskStats()
-	stats := store.Stats{Objects: d.Objects, Evictions: uint64(d.Evictions)}
+	// The disk may not have made room yet.
+	stats := store.Stats{Objects: d.Objects, Evictions: uint64(d.Evictions+d.Disks[0].Refused) + c.Store.Stats().Evictions}
 	if d.Objects > 0 {
 		stats.Bytes = d.Octets
 	}

@@ -23,6 +23,7 @@ type candidate struct {
 	object  *store.Object
 	version uint64
 	gone    bool // it has left memory
+	settled chan<- struct{}
 }
 
 // What may wait to be written.
@@ -36,6 +37,10 @@ func (w *writer) start(s *Store) {
 	w.queue = queue
 	w.done.Go(func() {
 		for c := range queue {
+			if c.settled != nil {
+				close(c.settled)
+				continue
+			}
 			s.write(c)
 			w.waiting.Add(-c.object.Size())
 		}
@@ -69,6 +74,21 @@ func (w *writer) add(c candidate) {
 	w.dropped.Add(1)
 }
 
+// Settle waits until what has proven so far that it is worth it has been taken to disk.
+func (s *Store) Settle() {
+	w := &s.writer
+	settled := make(chan struct{})
+	w.mu.RLock()
+	queue := w.queue
+	if queue != nil {
+		queue <- candidate{settled: settled} // the writer takes what is there without a lock of w's
+	}
+	w.mu.RUnlock()
+	if queue != nil {
+		<-settled
+	}
+}
+
 func (s *Store) proven(o *store.Object) {
 	s.writer.add(candidate{object: o, version: s.stripe(o.Key).version.Load()})
 }
@@ -85,7 +105,7 @@ func (s *Store) write(c candidate) {
 	st := s.stripe(o.Key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.version.Load() != c.version {
+	if st.version.Load() != c.version || !s.alive(o) {
 		return
 	}
 	l := lookupOf(o)

@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 		{"all of them", []string{"--trace", trace, "--ram", "100B", "--policy", "all"}, []string{"live 0.75", "lru 0.75", "sieve 0.75", "s3fifo 0.75", "wtinylfu 0.75", "fifo 0.75"}, false},
 		{"no trace", nil, []string{"--trace is missing"}, true},
 		{"no flag", []string{trace}, []string{"is no flag"}, true},
-		{"no policy of that name", []string{"--trace", trace, "--policy", "lru,belady"}, []string{`"belady" is none of live, fifo, lru`}, true},
+		{"no policy of that name", []string{"--trace", trace, "--policy", "lru,belady"}, []string{`"belady" is none of live, model, fifo, lru`}, true},
 		{"a share that is none", []string{"--trace", trace, "--ram", "x%"}, []string{`--ram: "x%" is not a share`}, true},
 		{"a share below zero", []string{"--trace", trace, "--disk", "-1%"}, []string{`--disk: "-1%" is not a share`}, true},
 		{"a size that is none", []string{"--trace", trace, "--ram", "1 elephant"}, []string{"--ram: ", "elephant"}, true},
@@ -55,8 +55,8 @@ func TestAdmission(t *testing.T) {
 	for i := range uint64(20_000) {
 		requests = append(requests, request{i % 97, 10}, request{1000 + i, 10}) // the favourites, and what is asked for once
 	}
-	ours := replay(func() store { return newTiers(newLive(400), 2000) }, requests)
-	theirs := replay(func() store { return newTiers(&rival{cache: policy.NewFIFO(400)}, 2000) }, requests)
+	ours := replayed(t, newTiers(newLive(400), 2000), requests)
+	theirs := replayed(t, newTiers(&rival{cache: policy.NewFIFO(400)}, 2000), requests)
 	if ours.written*5 > theirs.written {
 		t.Errorf("%d octets were written, and %d if everything is: want a fifth at most", ours.written, theirs.written)
 	}
@@ -65,13 +65,12 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// missed are cells of the contract that the live policy is known to miss, with the share of the best that it reaches. The bodies that decide
-// there are a handful, and W-TinyLFU's luck with them is not a policy's merit.
+// missed are cells of the contract that the live policy is known to miss, with the share of the best that it reaches at least. That trace is of
+// 9,994 requests, of which RAM of 1 % holds some hundred objects and a few bodies are most of all octets: it is over before the shadows can know.
 func missed() map[string]float64 {
 	return map[string]float64{
-		"apache_logs.anon.tr.gz 1% octets":           0.70,
-		"apache_logs.anon.tr.gz 10% octets":          0.90,
-		"cloudPhysicsIO.oracleGeneral.bin 1% octets": 0.85,
+		"apache_logs.anon.tr.gz 1% objects": 0.96,
+		"apache_logs.anon.tr.gz 10% octets": 0.91,
 	}
 }
 
@@ -107,7 +106,10 @@ func contract(t *testing.T, cell string, requests []request, budget int64) {
 	t.Helper()
 	var ours, best [2]float64
 	for _, c := range contenders() {
-		r := replay(func() store { return newTiers(c.ram(budget), 0) }, requests)
+		r, err := replay(func() (store, error) { return c.open(budget, 0, requests) }, requests)
+		if err != nil {
+			t.Fatal(err)
+		}
 		got := [2]float64{r.ratio(r.hits), r.octetRatio(r.hitOctets)}
 		switch c.name {
 		case "live":
@@ -126,4 +128,13 @@ func contract(t *testing.T, cell string, requests []request, budget int64) {
 		}
 		t.Logf("%s %s: %.4f, %.4f of the best", cell, measure, ours[i], ours[i]/best[i])
 	}
+}
+
+func replayed(t *testing.T, s store, requests []request) result {
+	t.Helper()
+	r, err := replay(func() (store, error) { return s, nil }, requests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

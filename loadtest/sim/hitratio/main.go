@@ -28,45 +28,73 @@ func main() {
 
 var errUsage = errors.New("usage")
 
-func run(args []string, out, errs io.Writer) error {
+// options are the flags.
+type options struct {
+	trace, format     string
+	ram, disk, policy string
+	model             model
+}
+
+func parseFlags(args []string, errs io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("hitratio", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	name := flags.String("trace", "", "`FILE` of requests; .xz and .gz are unpacked")
-	format := flags.String("format", "text", "of the trace: text, oracle or int32")
-	ramSize := flags.String("ram", "1%", "`SIZE` of RAM, such as 512MiB, or a share of the footprint")
-	diskSize := flags.String("disk", "0", "`SIZE` of the disk behind it; 0: none")
-	list := flags.String("policy", "live", "what to replay against: live, or rivals with commas between them, or all")
+	flags.StringVar(&o.trace, "trace", "", "`FILE` of requests; .xz and .gz are unpacked. For tragen, the model's folder")
+	flags.StringVar(&o.format, "format", "text", "of the trace: text, oracle or int32; tragen: make one from a model")
+	flags.StringVar(&o.ram, "ram", "1%", "`SIZE` of RAM, such as 512MiB, or a share of the footprint")
+	flags.StringVar(&o.disk, "disk", "0", "`SIZE` of the disk behind it; 0: none")
+	flags.StringVar(&o.policy, "policy", "live", "what to replay against: live, or rivals with commas between them, or all")
+	flags.IntVar(&o.model.requests, "requests", 200_000, "tragen: how many are made")
+	flags.Uint64Var(&o.model.seed, "seed", 1, "tragen: the same makes the same trace")
+	flags.Float64Var(&o.model.shrink, "shrink", 1, "tragen: divides the octets between two requests for the same object, for short traces")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		return err
+		return o, err
 	case err != nil:
-		return errUsage
+		return o, errUsage
 	case flags.NArg() > 0:
-		return fmt.Errorf("%q is no flag: the trace is given by --trace", flags.Arg(0))
-	case *name == "":
-		return errors.New("--trace is missing: which file is to be replayed?")
+		return o, fmt.Errorf("%q is no flag: the trace is given by --trace", flags.Arg(0))
+	case o.trace == "":
+		return o, errors.New("--trace is missing: which file is to be replayed?")
 	}
-	chosen, err := choose(*list)
+	return o, o.model.check()
+}
+
+func (o options) requests() ([]request, error) {
+	if o.format == "tragen" {
+		return makeTragen(o.trace, o.model.requests, o.model.seed, o.model.shrink)
+	}
+	return readTrace(o.trace, o.format)
+}
+
+func run(args []string, out, errs io.Writer) error {
+	o, err := parseFlags(args, errs)
 	if err != nil {
 		return err
 	}
-	requests, err := readTrace(*name, *format)
+	chosen, err := choose(o.policy)
+	if err != nil {
+		return err
+	}
+	requests, err := o.requests()
 	if err != nil {
 		return err
 	}
 	objects, footprint := measure(requests)
-	ram, err := size("--ram", *ramSize, footprint)
+	ram, err := size("--ram", o.ram, footprint)
 	if err != nil {
 		return err
 	}
-	disk, err := size("--disk", *diskSize, footprint)
+	disk, err := size("--disk", o.disk, footprint)
 	if err != nil {
 		return err
 	}
 	if ram == 0 {
-		return fmt.Errorf("--ram %s of a footprint of %d octets is nothing: give more", *ramSize, footprint)
+		return fmt.Errorf("--ram %s of a footprint of %d octets is nothing: give more", o.ram, footprint)
 	}
-	fmt.Fprintf(out, "%s: %d requests for %d objects, footprint %d octets; RAM %d, disk %d\n\n", *name, len(requests), objects, footprint, ram, disk) //nolint:errcheck // of the report
+	_, err = fmt.Fprintf(out, "%s: %d requests for %d objects, footprint %d octets; RAM %d, disk %d\n\n", o.trace, len(requests), objects, footprint, ram, disk)
+	if err != nil {
+		return fmt.Errorf("printing the report: %w", err)
+	}
 	return table(out, chosen, requests, footprint, ram, disk)
 }
 
@@ -75,7 +103,10 @@ func table(out io.Writer, chosen []contender, requests []request, footprint, ram
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "policy\tobjects\toctets\tin RAM: objects\toctets\twritten per unique octet\tmemory beyond bodies\t") //nolint:errcheck // a tabwriter keeps the error for Flush
 	for _, c := range chosen {
-		r := replay(func() store { return newTiers(c.ram(ram), disk) }, requests)
+		r, err := replay(func() (store, error) { return c.open(ram, disk, requests) }, requests)
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t%.3f\t%.1f MiB\t\n", c.name, r.ratio(r.hits), r.octetRatio(r.hitOctets), //nolint:errcheck // as above
 			r.ratio(r.ramHits), r.octetRatio(r.ramOctets), float64(r.written)/float64(footprint), float64(r.memory)/(1<<20))
 	}
@@ -98,9 +129,13 @@ func (r result) ratio(hits int64) float64 { return float64(hits) / float64(r.req
 func (r result) octetRatio(hits int64) float64 { return float64(hits) / float64(max(r.octets, 1)) }
 
 // replay asks a new store for everything in the trace.
-func replay(open func() store, requests []request) result {
+func replay(open func() (store, error), requests []request) (result, error) {
 	before := heap()
-	s := open()
+	s, err := open()
+	if err != nil {
+		return result{}, err
+	}
+	defer s.close()
 	r := result{requests: int64(len(requests))}
 	for _, q := range requests {
 		r.octets += q.size
@@ -118,7 +153,7 @@ func replay(open func() store, requests []request) result {
 	r.written = s.written()
 	r.memory = max(0, heap()-before)
 	runtime.KeepAlive(s)
-	return r
+	return r, nil
 }
 
 func heap() int64 {

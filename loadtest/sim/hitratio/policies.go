@@ -10,7 +10,15 @@ import (
 // contender is a policy by the name that --policy knows it by.
 type contender struct {
 	name string
-	ram  func(budget int64) ram
+	ram  func(budget int64) ram // nil: the real store
+}
+
+// open makes the store.
+func (c contender) open(ram, disk int64, requests []request) (store, error) {
+	if c.ram == nil {
+		return newReal(ram, disk, scaleOf(requests))
+	}
+	return newTiers(c.ram(ram), disk), nil
 }
 
 // contenders are all policies, the live one first.
@@ -19,7 +27,8 @@ func contenders() []contender {
 		return contender{name, func(budget int64) ram { return &rival{cache: make(budget)} }}
 	}
 	return []contender{
-		{"live", func(budget int64) ram { return newLive(budget) }},
+		{"live", nil},
+		{"model", func(budget int64) ram { return newLive(budget) }},
 		shadow("fifo", policy.NewFIFO),
 		shadow("lru", policy.NewLRU),
 		shadow("sieve", policy.NewSIEVE),

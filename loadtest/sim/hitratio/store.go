@@ -19,6 +19,7 @@ type store interface {
 	request(id uint64, size int64) place
 	// written is how many octets have gone to the disk so far.
 	written() int64
+	close()
 }
 
 // ram is a cache in memory.
@@ -84,6 +85,8 @@ func (t *tiers) write(o object) {
 }
 
 func (t *tiers) written() int64 { return t.octets }
+
+func (t *tiers) close() {}
 
 // live is a RAM under the policy of the real one.
 type live struct {

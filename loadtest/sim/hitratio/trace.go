@@ -33,7 +33,7 @@ func formats() map[string]func(r *bufio.Reader) ([]request, error) {
 func readTrace(name, format string) (trace []request, err error) {
 	read, ok := formats()[format]
 	if !ok {
-		return nil, fmt.Errorf("format %q is not known: it is text, oracle or int32", format)
+		return nil, fmt.Errorf("format %q is not known: it is text, oracle, int32 or tragen", format)
 	}
 	f, err := os.Open(name)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestBadTrace(t *testing.T) {
 		want         string
 	}{
 		{"empty", "text", nil, "there is no request in it"},
-		{"a format of no name", "csv", nil, `format "csv" is not known: it is text, oracle or int32`},
+		{"a format of no name", "csv", nil, `format "csv" is not known: it is text, oracle, int32 or tragen`},
 		{"two fields", "text", []byte("1 2 3\n1 2\n"), "line 2 has 2 fields"},
 		{"an id of letters", "text", []byte("1 two 3\n"), `line 1: the id "two" is not a number`},
 		{"a size below zero", "text", []byte("1 2 -3\n"), `line 1: "-3" is not a size`},

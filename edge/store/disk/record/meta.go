@@ -47,6 +47,14 @@ func NewTombstone(key cdn.CacheKey, variant string, hash uint64, targets ...Plac
 	return d
 }
 
+// NewEcho makes a tombstone that goes on saying what a record said which is about to go: that its targets, as far as they were written
+// before it, are no more.
+func NewEcho(said *Entry, targets ...Place) *Draft {
+	d := NewTombstone("", "", said.Hash, targets...)
+	d.Header.ID = said.Seq
+	return d
+}
+
 func (d *Draft) fill(key, variant, url string, tags []uint64, head []byte) {
 	h := &d.Header
 	h.Key, h.Variant, h.URL, h.Head = uint32(len(key)), uint32(len(variant)), uint32(len(url)), uint32(len(head)) //nolint:gosec // bounded by MaxMeta

@@ -67,7 +67,7 @@ type Header struct {
 	Flags  Flags
 	Hash   uint64 // of key and variant, keyed with the seed of the disk
 	Seq    uint64 // the order in which records were written, over all disks
-	ID     uint64 // the content's
+	ID     uint64 // the content's; of a tombstone the Seq of the record that it speaks for, or 0 for its own
 	Born   uint64 // epoch of purges
 	Start  int64  // as in [store.Object]
 	Length int64  // as in [store.Object]
@@ -101,7 +101,18 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 // Sum is the CRC32C.
 func Sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli()) }
 
-// appendHeader appends the fixed part.
+// appendHeader appends the fixed part:
+//
+//	  0  magic 4 | version 1 | kind 1 | flags 2
+//	  8  hash 8 | sequence number 8 | content 8 | born 8
+//	 40  start 8 | length 8 | size of the body 8
+//	 64  expiry 4 | place 4 | sizes of key, variant, URL, head 4 each
+//	 88  number of tags 2, of targets 2 | salted CRC32C of what is between here and the body 4
+//	 96  zeros
+//	124  salted CRC32C of octets 0 to 123
+//
+// Behind it come the targets (segment 8, place 4 each), key, variant, URL, tags (8 each), head, a CRC32C (4) of each 64 KiB of the body, the
+// body, and zeros up to a multiple of 256.
 func appendHeader(dst []byte, h *Header, salt Salt) []byte {
 	at := len(dst)
 	le := binary.LittleEndian

@@ -35,7 +35,8 @@ func (s Salt) sum(b []byte) uint32 { return update(uint32(s), b) }
 
 func update(sum uint32, b []byte) uint32 { return crc32.Update(sum, castagnoli(), b) }
 
-// AppendSegmentHeader appends what a segment file begins with: whose it is and what class of records it takes.
+// AppendSegmentHeader appends, in 4096 octets: magic 8 | version 1 | class 1 | zeros 2 | disk 16 | number 8 | salted CRC32C 4 | zeros.
+// That is what a segment file begins with: whose it is and what class of records it takes.
 func AppendSegmentHeader(dst []byte, disk Identity, number uint64, class uint8) []byte {
 	at := len(dst)
 	dst = binary.LittleEndian.AppendUint64(dst, segmentMagic)
@@ -67,7 +68,7 @@ type Entry struct {
 	Kind   Kind
 	Flags  Flags
 	Hash   uint64
-	Seq    uint64
+	Seq    uint64 // as in [Header]; of a tombstone that of the record it speaks for: it says nothing of what was written later in the places of its targets
 	Unit   uint32 // its place in the segment
 	Units  uint32 // its size
 	Expiry uint32 // as in [Header]
@@ -88,7 +89,16 @@ type Trailer struct {
 // FooterSize is the size of entries and trailer, in octets.
 func FooterSize(entries int) int64 { return int64(entries)*EntrySize + TrailerSize }
 
-// AppendFooter appends entries and trailer.
+// AppendFooter appends entries and trailer. An entry:
+//
+//	 0  hash 8 | sequence number 8 | place 4 | size in units 4 | expiry 4 | flags 2 | kind 1 | zero 1
+//	32  target: segment 8, place 4 | zeros 4
+//
+// The trailer, which is the end of the file:
+//
+//	 0  magic 8 | version 1 | sealed 1 | class 1 | zero 1 | number of entries 4 | end of the records 8
+//	24  expiry 4 | salted CRC32C of the entries 4 | zeros
+//	60  salted CRC32C of octets 0 to 59
 func AppendFooter(dst []byte, entries []Entry, t Trailer, salt Salt) []byte {
 	at := len(dst)
 	le := binary.LittleEndian
@@ -177,13 +187,16 @@ func AppendEntries(dst []Entry, h *Header, targets []Place) []Entry {
 	e := Entry{
 		Kind: h.Kind, Flags: h.Flags, Hash: h.Hash, Seq: h.Seq, Unit: h.Unit, Units: uint32(h.Size() / Unit), Expiry: h.Expiry, //nolint:gosec // bounded by the segment
 	}
+	if h.Kind == Tombstone && h.ID != 0 {
+		e.Seq = h.ID
+	}
 	if len(targets) > 0 {
 		e.Target = targets[0]
 		targets = targets[1:]
 	}
 	dst = append(dst, e)
 	for _, t := range targets {
-		dst = append(dst, Entry{Kind: Also, Hash: h.Hash, Seq: h.Seq, Target: t})
+		dst = append(dst, Entry{Kind: Also, Hash: e.Hash, Seq: e.Seq, Target: t})
 	}
 	return dst
 }

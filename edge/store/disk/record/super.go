@@ -11,7 +11,7 @@ const (
 
 	superSlot  = 4096
 	superMagic = 0x315245505553434e        // "NCSUPER1"
-	superBody  = 8 + 4 + 4 + 16 + 16 + 4*8 // what the checksum behind it covers
+	superBody  = 8 + 4 + 4 + 16 + 16 + 5*8 // what the checksum behind it covers
 )
 
 // Super is what a disk says of itself.
@@ -21,17 +21,19 @@ type Super struct {
 	Boot    uint64   // counts the times that the store was opened
 	Session uint64   // counts the changes of the set of disks: one that is behind was away while the others went on
 	Set     uint64   // hash of the disks that were together
+	First   uint64   // number of the first segment that counts: those below were removed, whether their files are still there or not
 	Serial  uint64   // counts the writes of the superblock; the slot goes by it
 }
 
-// Slot encodes the superblock, and says where in the file it goes.
+// Slot encodes the superblock, and says where in the file it goes: magic 8 | version 4 | zeros 4 | disk 16 | seed 16 | boot, session, set, serial 8
+// each | CRC32C 4 | zeros up to 4096.
 func (s Super) Slot() (b []byte, off int64) {
 	le := binary.LittleEndian
 	b = le.AppendUint64(nil, superMagic)
 	b = le.AppendUint32(b, version)
 	b = le.AppendUint32(b, 0)
 	b = append(append(b, s.Disk[:]...), s.Seed[:]...)
-	for _, n := range [...]uint64{s.Boot, s.Session, s.Set, s.Serial} {
+	for _, n := range [...]uint64{s.Boot, s.Session, s.Set, s.First, s.Serial} {
 		b = le.AppendUint64(b, n)
 	}
 	b = le.AppendUint32(b, Sum(b))
@@ -74,6 +76,7 @@ func parseSlot(b []byte) (Super, error) {
 	}
 	return Super{
 		Disk: Identity(b[16:32]), Seed: Identity(b[32:48]),
-		Boot: le.Uint64(b[48:]), Session: le.Uint64(b[56:]), Set: le.Uint64(b[64:]), Serial: le.Uint64(b[72:]),
+		Boot: le.Uint64(b[48:]), Session: le.Uint64(b[56:]), Set: le.Uint64(b[64:]),
+		First: le.Uint64(b[72:]), Serial: le.Uint64(b[80:]),
 	}, nil
 }
