@@ -25,18 +25,10 @@ func (s *Store) observePut(o *store.Object, l store.Lookup) {
 	if s.observer == nil || !s.observer.Samples(l.Key) {
 		return
 	}
-	if s.ram.Peek(l) == nil && !s.replacesOnDisk(o, l) {
+	l.Head = true
+	if s.ram.Peek(l) == nil && (s.disk == nil || !s.disk.Has(l) || s.disk.Peek(l) == nil) {
 		s.observer.Asked(o)
 	}
-}
-
-// replacesOnDisk reads from the disk only if there may be several to choose from.
-func (s *Store) replacesOnDisk(o *store.Object, l store.Lookup) bool {
-	if s.disk == nil || !s.disk.Has(l) {
-		return false
-	}
-	l.Head = true
-	return !o.Response.Varies() || s.disk.Peek(l) != nil
 }
 
 // Policy tells how the policy of the memory is set.
