@@ -255,6 +255,8 @@ type Report struct {
 	// Rounds is how often, at most, an entry goes round in the main queue without being asked for again; Uses is how often it must be asked for
 	// to come there from the small one.
 	Rounds, Uses int
+	// Ghosts is how many that had to go are remembered, as a multiple of those that are there: 1 and up.
+	Ghosts int
 	// Moves is how often the setting was changed.
 	Moves int64
 	// Sample is 1 in how many hashes the shadows see, Lost how many hits of theirs they have missed.
