@@ -65,10 +65,13 @@ type Config struct {
 	// the process takes in all. Zero means 512 MiB. The largest object stored is an eighth of it.
 	RAM cdn.Size
 	// Dir is the directory for what must survive a restart: the purges that have been applied. It is made if it is not there.
-	// Empty keeps them on the first disk, or in memory if there is none.
+	// Empty keeps them on the first disk, or in memory if there is none. The socket of package cacheadmin is there too.
 	Dir string
 	// Disks are what objects may fill besides the RAM. A disk without a path is a directory in Dir.
 	Disks []cdn.Disk
+	// VerifyRate is how much of what is on disk is read and compared with its checksums in the background, in octets in a second. Zero means
+	// nothing.
+	VerifyRate cdn.Size
 	// Origin reaches origins. Required.
 	Origin Origin
 	// Usable reports whether another node looks healthy. Nil means that all do.
@@ -104,6 +107,10 @@ type Server struct {
 	records    *recorder
 	parents    *http.Transport
 	purges     *purge.Log
+	budget     int64  // RAM
+	stateDir   string // "": none
+	sweeper    sweeper
+	scrubber   scrubber
 	begun      revision // the newest purge that is being applied
 	applied    revision
 	lastID     atomic.Uint64   // of a content
@@ -142,7 +149,7 @@ func New(cfg Config) (*Server, error) {
 	perClient := cmp.Or(cfg.Limits.FillsPerClient, (fills+3)/4)
 	s := &Server{
 		cfg: cfg, name: string(cfg.Node), loopID: string(cfg.Node), log: cfg.Log, now: cfg.Now,
-		maxBody: cfg.largestBody(budget),
+		budget: budget, maxBody: cfg.largestBody(budget),
 		fills: fill.NewGroup[*head](fill.Limits{
 			Keep: cfg.largestBody(budget), Budget: max(budget/fillShare, cfg.largestBody(budget), 1<<20), Window: fillWindow,
 			Fills: fills, PerClient: perClient, Patience: fillPatience,
@@ -169,6 +176,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.begun.raise(s.purges.Applied())
 	s.applied.raise(s.purges.Applied())
+	s.sweeper.wake = make(chan struct{}, 1)
 	s.hitStatus = cacheStatus{hit: true}.format(s.name) + "; ttl="
 	s.records = newRecorder(cfg.AccessLog, s.name)
 	if err := s.openFront(); err != nil {
@@ -217,6 +225,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("edge: %w", err)
 	}
 	defer stopRecords()
+	defer s.startTasks(ctx)()
 	if err := s.listen(ctx); err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}

@@ -79,6 +79,7 @@ func (s *Server) Purge(p cdn.Purge) {
 		s.log.Error("a purge is not safe on disk", "revision", p.Revision, "error", err)
 	}
 	s.detach(&p, epoch)
+	s.sweeper.poke()
 	// Raised last: whoever waits for the revision must find the content gone.
 	s.applied.raise(p.Revision)
 }
@@ -128,6 +129,7 @@ func (s *Server) PurgeAll(revision cdn.Revision) {
 	}
 	s.forgets.Add(1)
 	s.fills.DetachAll(s.store.Clear)
+	s.sweeper.poke()
 	if revision != 0 {
 		s.applied.reset(revision)
 	}

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"nearcast/cdn"
-	"nearcast/edge/store"
 	"nearcast/edge/store/disk"
 	"nearcast/edge/store/purge"
 	"nearcast/edge/store/tier"
@@ -14,17 +13,17 @@ import (
 // openStorage opens what the node keeps: the purges that it knows of, and objects in memory and on disk.
 func (s *Server) openStorage(budget int64) error {
 	disks := s.cfg.disks()
+	s.stateDir = s.cfg.stateDir(disks)
 	var err error
-	if s.purges, err = purge.Open(purge.Config{Dir: s.cfg.stateDir(disks), Log: s.log}); err != nil {
+	if s.purges, err = purge.Open(purge.Config{Dir: s.stateDir, Log: s.log}); err != nil {
 		return err
 	}
 	var below *disk.Store
 	if len(disks) > 0 {
-		alive := func(o *store.Object) bool { return s.purges.Judge(o) != purge.Gone }
-		below, err = disk.Open(disk.Config{Disks: disks, Now: s.now, Log: s.log, Alive: alive})
+		below, err = disk.Open(disk.Config{Disks: disks, Now: s.now, Log: s.log, Alive: s.alive})
 	}
 	if err == nil {
-		s.tiers, err = tier.New(tier.Config{RAM: budget - budget/fillShare, Disk: below})
+		s.tiers, err = tier.New(tier.Config{RAM: objectRAM(budget), Disk: below, Alive: s.alive})
 	}
 	if err != nil {
 		if below != nil {
@@ -35,6 +34,9 @@ func (s *Server) openStorage(budget int64) error {
 	s.store = purge.Over(s.tiers, s.purges)
 	return nil
 }
+
+// objectRAM is the part of the RAM that stored objects may fill.
+func objectRAM(budget int64) int64 { return budget - budget/fillShare }
 
 // disks are those of the configuration, each with a directory.
 func (c *Config) disks() (disks []disk.Disk) {

@@ -105,6 +105,7 @@ func (s *Server) putInForce(t *tables) {
 	}
 	s.tables.Store(t)
 	s.purges.Settle(understanding{t})
+	s.sweeper.poke()
 }
 
 // understanding is what some tables together make of a purge; it implements [purge.Rules].

@@ -147,6 +147,7 @@ type Store interface { //nolint:interfacebloat // a cache of variants needs each
 type Stats struct {
 	Objects   int64  // objects stored
 	Bytes     int64  // their memory, see [Object.Size]
+	Hits      uint64 // objects that Get found since the start
 	Evictions uint64 // objects given up for room since the start
 	Refused   uint64 // objects that Put did not take since the start
 }

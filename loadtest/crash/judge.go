@@ -43,7 +43,7 @@ type judge struct {
 
 	mu         sync.Mutex // guards the following
 	tally      tally
-	complaints []string           // the first ones
+	complaints []string           // the first ones of each sort
 	floors     map[string]floor   // what may be served, by path
 	posts      map[string]int     // beginnings and ends of POSTs
 	stored     map[spot]time.Time // what must be in the cache, and since when it has been
@@ -76,11 +76,12 @@ func (j *judge) expectShock() {
 	j.shock = time.Now()
 }
 
-const maxComplaints = 20
+const maxComplaints = 10
 
-func (j *judge) complain(format string, args ...any) {
-	if len(j.complaints) < maxComplaints {
-		j.complaints = append(j.complaints, fmt.Sprintf(format, args...))
+// complain counts an answer that is bad, and takes down the first of its sort.
+func (j *judge) complain(count *int64, a ask, err error) {
+	if *count++; *count <= maxComplaints {
+		j.complaints = append(j.complaints, fmt.Sprintf("%s: %v", a, err))
 	}
 }
 
@@ -148,16 +149,13 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 	}
 	switch {
 	case errors.Is(err, errWrong):
-		j.tally.Wrong++
-		j.complain("%s: %v", a, err)
+		j.complain(&j.tally.Wrong, a, err)
 	case errors.Is(err, errUndone):
-		j.tally.Undone++
-		j.complain("%s: %v", a, err)
+		j.complain(&j.tally.Undone, a, err)
 	case err != nil && gone, errors.Is(err, errBrokenOff) && (time.Since(j.shock) < shockTime || v.version != j.origin.version(a.path)):
 		j.tally.BrokenOff++
 	case err != nil:
-		j.tally.Failed++
-		j.complain("%s: %v", a, err)
+		j.complain(&j.tally.Failed, a, err)
 	case a.method == http.MethodPost:
 		j.posts[a.path]++
 		if v.version > j.floors[a.path].version {

@@ -32,7 +32,9 @@ func playRot(ctx context.Context, s *stage) error {
 		} else {
 			n.Stop()
 		}
-		if err := s.rotStopped(n, round); err != nil {
+		if err := s.rotStopped(n, round); errors.Is(err, errIntact) {
+			s.out.note("round %d: nothing was left to be damaged", round+1)
+		} else if err != nil {
 			return err
 		}
 		if err := n.start(ctx); err != nil {
@@ -81,7 +83,7 @@ func (s *stage) rotAlive(ctx context.Context, n *node, seed uint64) (found float
 		}
 		err := c.pause(func() error {
 			for range 300 {
-				if err := damage(n.paths()[0], flipBit); err != nil {
+				if err := damage(n.paths()[0], flipBit); err != nil && !errors.Is(err, errIntact) {
 					return err
 				}
 			}
@@ -99,6 +101,9 @@ func (s *stage) rotAlive(ctx context.Context, n *node, seed uint64) (found float
 // A harm does something to a block of a file, or to the file. chance is its own.
 type harm func(f *os.File, block []byte, at int64) error
 
+// errIntact says that there is nothing to be damaged.
+var errIntact = errors.New("there are only zeros to be damaged")
+
 // damage does harm to a block, which is not all zeros, of the files below dir, both by chance.
 func damage(dir string, do harm) error {
 	files := filesBelow(dir)
@@ -113,7 +118,7 @@ func damage(dir string, do harm) error {
 		total += size
 	}
 	if total == 0 {
-		return errors.New("there is nothing to be damaged")
+		return errIntact
 	}
 	for range 100_000 {
 		at, i := rand.Int64N(total), 0
@@ -125,7 +130,7 @@ func damage(dir string, do harm) error {
 			return err
 		}
 	}
-	return errors.New("there are only zeros to be damaged")
+	return errIntact
 }
 
 // filesBelow returns all regular files in directories.

@@ -10,8 +10,8 @@ import (
 	"nearcast/edge/store/disk/record"
 )
 
-// patience is how long a write waits for the disk at most before it is refused.
-const patience = 250 * time.Millisecond
+// defaultPatience is the [Config.Patience] of those who say nothing.
+const defaultPatience = 250 * time.Millisecond
 
 var (
 	errClosed = errors.New("disk: the store is closed")
@@ -40,7 +40,7 @@ func (v *volume) append(c class, d *record.Draft, body store.Body, place func(e 
 
 // patiently tries something that may need an empty segment until there is one, for as long as patience goes.
 func (v *volume) patiently(try func(deadline *time.Timer) (stocked chan struct{}, err error)) error {
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(v.store.config.Patience)
 	defer deadline.Stop()
 	if err := v.await(v.ready, deadline); err != nil {
 		return err

@@ -49,6 +49,8 @@ type Config struct {
 	// SegmentSize is the size of a segment file in octets, a multiple of 4096 up to 256 MiB; 0 is 256 MiB. On disks with room for less than
 	// 16 of them, segments are smaller.
 	SegmentSize int64
+	// Patience is how long a write waits at most for a disk that does not keep up, before it is refused; 0 is 250 ms.
+	Patience time.Duration
 	// Hash is the hash of key and variant; nil is [index.Hash]. Any function will do, if slowly.
 	Hash func(key, variant string, seed [16]byte) uint64
 }
@@ -138,6 +140,9 @@ func (c *Config) complete() error {
 	if c.Hash == nil {
 		c.Hash = keyedHash
 	}
+	if c.Patience <= 0 {
+		c.Patience = defaultPatience
+	}
 	if c.SegmentSize < minSegment || c.SegmentSize > maxSegment || c.SegmentSize%4096 != 0 {
 		return fmt.Errorf("disk: a segment size of %d octets: it must be a multiple of 4096 from %d to %d", c.SegmentSize, minSegment, maxSegment)
 	}
@@ -200,6 +205,22 @@ func (s *Store) Lapped() bool {
 		}
 	}
 	return true
+}
+
+// Roomy reports whether less than half of the room has been used so far: whatever comes may be kept.
+func (s *Store) Roomy() bool {
+	for _, v := range s.volumes {
+		if !v.dead() && !v.roomy() {
+			return false
+		}
+	}
+	return true
+}
+
+func (v *volume) roomy() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !v.lapped.Load() && v.used < v.size/2
 }
 
 // Close writes what is buffered, and what makes the next Open fast. Afterwards nothing is found and nothing is stored. The error is

@@ -33,7 +33,7 @@ func onFiles(t *testing.T) (disk.Config, *clock) {
 	t.Helper()
 	clock := newClock()
 	return disk.Config{
-		Disks: []disk.Disk{{Path: t.TempDir(), Size: 64 << 20}}, FS: fsys.OS{}, SegmentSize: 1 << 20, Now: clock.Now,
+		Disks: []disk.Disk{{Path: t.TempDir(), Size: 64 << 20}}, FS: fsys.OS{}, SegmentSize: 1 << 20, Now: clock.Now, Patience: time.Minute,
 	}, clock
 }
 

@@ -253,7 +253,9 @@ func TestStall(t *testing.T) {
 func TestStalledWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		faulty := fsys.NewFaulty(fsys.NewMem(fsys.MemConfig{}), fsys.Plan{})
-		s := open(t, config(faulty))
+		c := config(faulty)
+		c.Patience = 0
+		s := open(t, c)
 		put(t, s, thing("a", "body"), "")
 		stall := make(chan struct{})
 		faulty.Inject(fsys.Fault{On: onDisk("/d", fsys.OpWriteAt), Times: -1, Stall: stall})

@@ -145,9 +145,8 @@ func (f *found) object(hash uint64, head *httpcache.Response, l store.Lookup) (*
 	}
 	o := f.Object(head, store.Body{})
 	if !v.store.config.Alive(o) {
-		if v.index.Remove(hash, f.entry.Location) {
-			v.counts.purged.Add(1)
-		}
+		// It stays in the index: what takes its place must say so on disk, and so must Sweep.
+		v.counts.purged.Add(1)
 		return nil, nil
 	}
 	if l.Head {

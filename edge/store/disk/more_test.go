@@ -33,8 +33,8 @@ func TestAlive(t *testing.T) {
 	o.Born = 8
 	put(t, s, o, "")
 	want(t, s, "a", "", "new")
-	if got := s.Stats().Disks[0].Purged; got != 1 {
-		t.Errorf("%d purged, want 1", got)
+	if got := s.Stats().Disks[0].Purged; got != 2 {
+		t.Errorf("%d purged, want one for each time that it was asked for", got)
 	}
 }
 

@@ -186,7 +186,7 @@ func (s *Store) forgetBlindly(hash uint64, key cdn.CacheKey, variant string) {
 
 // insist writes a tombstone, and tries again for a second if the disk is busy. No stripe must be held.
 func (v *volume) insist(d *record.Draft) {
-	for range int(time.Second / patience) {
+	for range max(1, time.Second/v.store.config.Patience) {
 		err := v.append(long, d, store.Body{}, func(entry) {})
 		if err == nil {
 			v.counts.written.Add(d.Size())

@@ -26,11 +26,17 @@ type found struct {
 
 // look reads the head of a record, and its body if it is small. The segment's door must be held.
 func (v *volume) look(g *segment, e entry) (*found, error) {
-	off := int64(e.Offset) * record.Unit
 	size := index.Octets(e.Class)
 	if size > wholeRead {
 		size = firstRead
 	}
+	return v.lookUpTo(g, e, size)
+}
+
+// lookUpTo is look, but begins with a read of no more than so many octets.
+func (v *volume) lookUpTo(g *segment, e entry, most int64) (*found, error) {
+	off := int64(e.Offset) * record.Unit
+	size := min(index.Octets(e.Class), most)
 	if g.size-off < record.HeaderSize {
 		return nil, record.ErrDamaged
 	}

@@ -20,9 +20,11 @@ func (v *volume) reclaimOne() bool {
 	v.clearing.Lock()
 	defer v.clearing.Unlock()
 	g := v.victim()
-	if g == nil {
-		return false
-	}
+	return g != nil && v.giveUp(g)
+}
+
+// giveUp is reclaimOne for a segment. v.clearing must be held.
+func (v *volume) giveUp(g *segment) bool {
 	entries, err := v.entries(g)
 	if err != nil {
 		if transient(err) {
@@ -182,7 +184,7 @@ func (v *volume) reinsert(g *segment, e *record.Entry) bool {
 
 // appendReserved is append for those who make room, who wait for none.
 func (v *volume) appendReserved(c class, d *record.Draft, body store.Body, place func(e entry)) error {
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(v.store.config.Patience)
 	defer deadline.Stop()
 	_, err := v.appendNow(c, d, body, true, deadline, place)
 	return err

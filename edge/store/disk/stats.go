@@ -6,7 +6,7 @@ import (
 
 // counts are what a disk has done since the start.
 type counts struct {
-	puts, refused, hits, evictions, reclaimed, reinserted, purged          atomic.Int64
+	puts, refused, hits, evictions, reclaimed, reinserted, purged, swept   atomic.Int64
 	written, rewritten, footers, readOctets                                atomic.Int64
 	damaged, ioErrors, readErrors, refusedReads, lostTombstones, unindexed atomic.Int64
 }
@@ -40,7 +40,8 @@ type DiskStats struct {
 	Evictions  int64 // objects given up for room
 	Reclaimed  int64 // segments given up for room
 	Reinserted int64 // objects written again since they were wanted
-	Purged     int64 // objects found to have been purged
+	Purged     int64 // times that an object was asked for that had been purged
+	Swept      int64 // objects that Sweep has removed
 
 	Written   int64 // octets of records that callers brought, and of tombstones
 	Rewritten int64 // octets of records written again
@@ -52,6 +53,14 @@ type DiskStats struct {
 	RefusedReads   int64 // too many were waiting
 	LostTombstones int64 // a restart may bring back what they removed
 	Unindexed      int64 // records left out for lack of memory
+}
+
+// Amplification is how many octets were written for each one that had to be; 0 if there was none.
+func (d *DiskStats) Amplification() float64 {
+	if d.Written == 0 {
+		return 0
+	}
+	return float64(d.Written+d.Rewritten+d.Footers) / float64(d.Written)
 }
 
 // Stats returns them.
@@ -76,7 +85,7 @@ func (v *volume) stats() DiskStats {
 	d := DiskStats{
 		Path: v.path, Size: v.size, Objects: int64(v.index.Len()), Lapped: v.lapped.Load(),
 		Puts: c.puts.Load(), Refused: c.refused.Load(), Hits: c.hits.Load(), Evictions: c.evictions.Load(),
-		Reclaimed: c.reclaimed.Load(), Reinserted: c.reinserted.Load(), Purged: c.purged.Load(),
+		Reclaimed: c.reclaimed.Load(), Reinserted: c.reinserted.Load(), Purged: c.purged.Load(), Swept: c.swept.Load(),
 		Written: c.written.Load(), Rewritten: c.rewritten.Load(), Footers: c.footers.Load(), Read: c.readOctets.Load(),
 		Damaged: c.damaged.Load(), Errors: c.ioErrors.Load(), RefusedReads: c.refusedReads.Load(),
 		LostTombstones: c.lostTombstones.Load(), Unindexed: c.unindexed.Load(),

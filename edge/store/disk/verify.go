@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"time"
 
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/index"
@@ -20,8 +19,13 @@ type Report struct {
 // Verify reads everything that is stored, at most rate octets in a second (0: as fast as it goes), compares all checksums and drops what is
 // damaged. It ends early, with the context's error, when that ends.
 func (s *Store) Verify(ctx context.Context, rate int64) (Report, error) {
+	return s.VerifyAloud(ctx, rate, func(Report) {})
+}
+
+// VerifyAloud is Verify that calls tell with what it has found so far, after each record that it has read.
+func (s *Store) VerifyAloud(ctx context.Context, rate int64, tell func(Report)) (Report, error) {
 	var r Report
-	start := s.now()
+	pace := pacer{store: s, rate: rate}
 	for v, g := range s.everySegment {
 		entries, err := v.entriesIn(g)
 		if err != nil {
@@ -37,14 +41,9 @@ func (s *Store) Verify(ctx context.Context, rate int64) (Report, error) {
 				return r, errClosed
 			}
 			r.check(v, g, &entries[i], at)
-			if rate > 0 {
-				due := time.Duration(float64(r.Octets) / float64(rate) * float64(time.Second))
-				if err := s.pause(ctx, due-s.now().Sub(start)); err != nil {
-					return r, err
-				}
-			}
-			if ctx.Err() != nil {
-				return r, ctx.Err()
+			tell(r)
+			if err := pace.spend(ctx, int64(entries[i].Units)*record.Unit); err != nil {
+				return r, err
 			}
 		}
 	}
@@ -65,23 +64,6 @@ func (r *Report) check(v *volume, g *segment, e *record.Entry, at entry) {
 	}
 	if err != nil {
 		v.spoiled(e.Hash, at, err)
-	}
-}
-
-// pause waits, unless the context or the store ends.
-func (s *Store) pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-s.done:
-		return errClosed
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -143,7 +125,7 @@ func (v *volume) head(g *segment, hash uint64, at index.Entry) (*store.Object, e
 		return nil, errGone
 	}
 	defer g.leave()
-	f, err := v.look(g, at)
+	f, err := v.lookUpTo(g, at, firstRead)
 	if err != nil {
 		return nil, err
 	}

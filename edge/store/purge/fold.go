@@ -146,6 +146,14 @@ func (l *Log) End(epoch store.Epoch) {
 	}
 }
 
+// Pending reports whether there is a purge by which an object might have to be judged.
+func (l *Log) Pending() bool {
+	t := &l.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.all != 0 || len(t.sites) > 0 || len(t.domains) > 0
+}
+
 // Swept says that every object in every store that was born before an epoch of [Log.Epoch] has been judged at that epoch or later, and
 // removed if it was [Gone] or [Stale]. What was purged up to then is forgotten, but for what fills under way need.
 func (l *Log) Swept(epoch store.Epoch) {

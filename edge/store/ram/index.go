@@ -2,6 +2,7 @@ package ram
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
@@ -17,7 +18,9 @@ type shard struct {
 	mu     sync.RWMutex      // guards the following, and what hangs on it
 	chains map[uint64]*entry // by hash of the key; newest first
 
-	_ [32]byte // so that each has a cache line of its own: readers write to the mutex
+	hits atomic.Uint64 // objects found
+
+	_ [24]byte // so that each has a cache line of its own: readers write to the mutex
 }
 
 // entry is one object in the index. It is guarded by its shard's mu.

@@ -85,6 +85,7 @@ func (s *Store) Get(l store.Lookup) (o *store.Object, known bool) {
 		return nil, known
 	}
 	s.policy.Use(e.handle)
+	sh.hits.Add(1)
 	return s.bodies.get(e.id), known
 }
 
@@ -98,6 +99,20 @@ func (s *Store) Peek(l store.Lookup) *store.Object {
 		return s.bodies.get(e.id)
 	}
 	return nil
+}
+
+// Of returns everything that is stored under a key, whatever the variant. It counts as no use.
+func (s *Store) Of(key cdn.CacheKey) (list []*store.Object) {
+	hash := s.hash(key)
+	sh := s.shard(hash)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for e := sh.chains[hash]; e != nil; e = e.next {
+		if o := s.bodies.get(e.id); o != nil && e.key == key {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // All calls yield with every object, in no order, until it returns false. What comes or goes meanwhile may be
@@ -176,10 +191,14 @@ func (s *Store) Clear() {
 
 // Stats implements [store.Store].
 func (s *Store) Stats() store.Stats {
+	var hits uint64
+	for i := range s.shards {
+		hits += s.shards[i].hits.Load()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return store.Stats{
-		Objects: int64(s.policy.Len()), Bytes: s.policy.Bytes(),
+		Objects: int64(s.policy.Len()), Bytes: s.policy.Bytes(), Hits: hits,
 		Evictions: s.evictions.Load(), Refused: s.refused.Load(),
 	}
 }

@@ -1,6 +1,6 @@
 // Package tier makes one store of two: memory for what is asked for most, and disks for all that is worth keeping.
 //
-// Whatever is stored goes to memory first. Until a disk has been filled once it gets everything as well; from then on
+// Whatever is stored goes to memory first. While a disk is less than half full it gets everything as well; from then on
 // the memory's queue of newcomers is the filter before it: written to disk is only what has been asked for
 // again. What is found on disk moves into memory, with its body if that is small enough.
 //
@@ -27,12 +27,15 @@ type Config struct {
 	RAM int64
 	// Disk is the tier below. Nil means none. The Store closes it.
 	Disk *disk.Store
+	// Alive is asked of what moves from one tier to the other, as [disk.Config] has it. Nil means that everything is.
+	Alive func(o *store.Object) bool
 }
 
 // Store is a [store.Store] in memory and on disk.
 type Store struct {
 	ram     *ram.Store
 	disk    *disk.Store // nil: none
+	alive   func(o *store.Object) bool
 	largest atomic.Int64
 	seed    maphash.Seed
 	stripes [stripes]stripe
@@ -49,7 +52,10 @@ type stripe struct {
 
 // New returns a store.
 func New(cfg Config) (*Store, error) {
-	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed()}
+	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), alive: cfg.Alive}
+	if s.alive == nil {
+		s.alive = func(*store.Object) bool { return true }
+	}
 	s.largest.Store(max(cfg.RAM/bodyShare, minBody))
 	memory := ram.Config{Budget: cfg.RAM}
 	if s.disk != nil {
@@ -180,7 +186,7 @@ func (s *Store) promote(l store.Lookup, o *store.Object, before uint64) *store.O
 	st := s.stripe(l.Key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.version.Load() != before || s.inMemory(o) {
+	if st.version.Load() != before || s.inMemory(o) || !s.alive(o) {
 		return o
 	}
 	s.ram.Put(kept, o.Response.Selecting())
@@ -210,7 +216,7 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 		return s.ram.Put(o, fields)
 	}
 	lookup := store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}
-	if !s.disk.Lapped() {
+	if s.disk.Roomy() {
 		if kept, ok := s.disk.Add(o, fields); ok {
 			if !s.ram.Put(kept, fields) {
 				s.forget(lookup)

@@ -105,7 +105,7 @@ func (s *Store) write(c candidate) {
 	st := s.stripe(o.Key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.version.Load() != c.version {
+	if st.version.Load() != c.version || !s.alive(o) {
 		return
 	}
 	l := lookupOf(o)
