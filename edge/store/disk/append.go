@@ -192,7 +192,7 @@ func (v *volume) buffer(deadline *time.Timer) ([]byte, error) {
 
 func (v *volume) made(b []byte) []byte {
 	if b == nil {
-		b = make([]byte, 0, min(bufferSize, v.segSize))
+		b = make([]byte, 0, min(bufferSize, max(v.segSize/4, minBuffer)))
 	}
 	return b[:0]
 }

@@ -44,7 +44,7 @@ func TestCuts(t *testing.T) {
 	var points, ends atomic.Int64
 	jobs := make(chan *cut)
 	var judges sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range 4 * runtime.GOMAXPROCS(0) {
 		judges.Go(func() {
 			for c := range jobs {
 				if t.Failed() {
