@@ -71,7 +71,7 @@ func (s *Store) Delete(key cdn.CacheKey) {
 		for some := range slices.Chunk(places, record.MaxTargets) {
 			v.insist(record.NewTombstone(key, "", hash, some...))
 		}
-		v.flush() // what is removed as well: it says what it has taken the place of
+		v.flushAll() // what is removed as well: it says what it has taken the place of
 	}
 }
 
