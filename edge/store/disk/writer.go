@@ -144,7 +144,6 @@ func (w *writer) flush(all bool) error {
 		if w.out != nil {
 			p, off = w.out, w.outBase
 		}
-		switch {
 		if err == nil && (all || w.out != nil) {
 			p, off = p[w.flushed-off:], w.flushed
 		} else { // after an error, what is lost lies between
