@@ -144,9 +144,9 @@ func (w *writer) flush(all bool) error {
 		if w.out != nil {
 			p, off = w.out, w.outBase
 		}
-		if all || w.out != nil {
+		if err == nil && (all || w.out != nil) {
 			p, off = p[w.flushed-off:], w.flushed
-		} else {
+		} else { // after an error, what is lost lies between
 			p = nil
 		}
 		w.mu.RUnlock()
