@@ -66,6 +66,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped, newStoreCollector(s))
 		registry.MustRegister(gauges(s)...)
 		registry.MustRegister(purgeGauges(s)...)
+		registry.MustRegister(newShadowMetrics(s))
 		registry.MustRegister(tlsGauges(s)...)
 	}
 	return m

@@ -57,6 +57,11 @@ func (s *Store) Delete(key cdn.CacheKey) {
 	hash := s.hash(string(key), "")
 	if s.warming() {
 		s.forgetBlindly(hash, key, "")
+		for _, v := range s.volumes {
+			if !v.dead() {
+				v.flushLane(long)
+			}
+		}
 	}
 	for _, v := range s.volumes {
 		if v.dead() {
@@ -66,7 +71,7 @@ func (s *Store) Delete(key cdn.CacheKey) {
 		for some := range slices.Chunk(places, record.MaxTargets) {
 			v.insist(record.NewTombstone(key, "", hash, some...))
 		}
-		v.flush() // what is removed as well: it says what it has taken the place of
+		v.flushAll() // what is removed as well: it says what it has taken the place of
 	}
 }
 

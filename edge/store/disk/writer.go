@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// bufferSize is how much is gathered before it is written, in octets.
+	// bufferSize is how much is gathered before it is written, in octets; in small segments a quarter of them, but minBuffer, which is more than
+	// a segment begins with.
 	bufferSize = 4 << 20
+	minBuffer  = 2 * record.SegmentHeaderSize
 	// numBuffers is how many buffers a disk has: one for each open segment and one that is being written.
 	numBuffers = int(classes) + 1
 )

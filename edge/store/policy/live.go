@@ -255,11 +255,14 @@ type Report struct {
 	// Rounds is how often, at most, an entry goes round in the main queue without being asked for again; Uses is how often it must be asked for
 	// to come there from the small one.
 	Rounds, Uses int
+	// Ghosts is how many that had to go are remembered, as a multiple of those that are there: 1 and up.
+	Ghosts int
 	// Moves is how often the setting was changed.
 	Moves int64
 	// Sample is 1 in how many hashes the shadows see, Lost how many hits of theirs they have missed.
 	Sample, Lost int64
-	// Rivals are what other policies would have made of the sample, with a budget smaller by as much; the first is plain S3-FIFO but for the
+	// Rivals are what other policies would have made of the sample, with a budget smaller by as much. Their ratios are what counts: whenever the
+	// sample is halved, so is what was counted; the first is plain S3-FIFO but for the
 	// bypass of large newcomers.
 	Rivals []Rival
 }

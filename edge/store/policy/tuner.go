@@ -137,7 +137,7 @@ func (t *tuner) halve() {
 	t.budget /= 2
 	for _, list := range [...][]trial{t.trials, t.rivals} {
 		for i := range list {
-			list[i].shadow.shrink(t.budget, t.samples)
+			list[i].shadow.halve(t.samples)
 			list[i].age(0.5)
 		}
 	}
@@ -189,7 +189,7 @@ func worth(ratio float64) float64 { return min(ratio, 1) + surplus*max(ratio-1, 
 func (t *tuner) report() Report {
 	set := t.setting()
 	r := Report{
-		Small: float64(set.share) / 1000, Rounds: int(set.rounds), Uses: int(set.uses),
+		Small: float64(set.share) / 1000, Rounds: int(set.rounds), Uses: int(set.uses), Ghosts: max(set.ghosts, 1),
 		Moves: t.moves, Sample: int64(t.mask) + 1, Lost: t.seen.lost.Load(),
 		Rivals: []Rival{{Name: "S3-FIFO", Stats: t.trials[0].shadow.Stats()}},
 	}

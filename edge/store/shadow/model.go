@@ -18,6 +18,7 @@ type model struct {
 
 	shadow *policy.Shadow
 	peak   int64 // entries that it has memory for
+	weight int64 // of an entry's memory, 1 usually
 
 	asked, suited, hits amount // of the sample; suited are those that are not too large
 	counted             amount // of those counted, what is not too large
@@ -76,7 +77,7 @@ func (m *model) budget(ram int64, shift uint) int64 {
 
 // renew makes the shadow anew, empty.
 func (m *model) renew(ram int64, shift uint) {
-	m.shadow, m.peak = m.open(m.budget(ram, shift)), 0
+	m.shadow, m.peak, m.weight = m.open(m.budget(ram, shift)), 0, 1
 }
 
 // resample goes over to another sample.
@@ -85,6 +86,13 @@ func (m *model) resample(ram int64, before, after uint) {
 	mask := maskOf(after + m.thin)
 	m.shadow.Resize(m.budget(ram, after), func(hash uint64) bool { return hash&mask == 0 })
 	m.age(math.Exp2(float64(before) - float64(after)))
+}
+
+// follow sets a model of the real policy as that is set.
+func (m *model) follow(r policy.Report) {
+	if m.shadow.Follow(r) {
+		m.weight = max(m.weight, int64(r.Ghosts+2)/2)
+	}
 }
 
 func (m *model) access(r *request, shift uint) {

@@ -51,7 +51,7 @@ type Caches struct {
 	mu      sync.Mutex // guards the following; the buffer's may be taken under it
 	models  []*model
 	spare   []request
-	room    int   // entries of all models together
+	room    int64 // entries of all models together
 	shift   uint  // the sample is 1 in 1 << shift
 	taken   int64 // requests of the sample so far
 	counted amount
@@ -176,7 +176,7 @@ func (c *Caches) follow() {
 	}
 	report := c.cfg.Live()
 	for _, m := range c.models {
-		m.shadow.Follow(report)
+		m.follow(report)
 	}
 }
 

@@ -122,7 +122,7 @@ func (s *Store) write(c candidate) {
 	if !ok || c.gone {
 		return
 	}
-	if kept.Body.Len() > s.largest.Load() && extentOf(kept) != nil {
+	if kept.Body.Len() > s.largest() && extentOf(kept) != nil {
 		kept.Body = store.NewExtentBody(extentOf(kept), kept.Body.Len())
 	}
 	s.ram.Swap(have, kept)
