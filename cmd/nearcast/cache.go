@@ -26,13 +26,16 @@ func (f *cacheFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.dir, "dir", "", "`DIR` of the node: the --dir of nearcast edge or, without one, the directory of its first --disk")
 	flags.StringVarP(&f.output, "output", "o", "table", "`FORMAT` of the output: table, json or yaml")
-	must(cmd.MarkFlagRequired("dir"))
 }
 
 // connect returns the client of the node.
 func (f *cacheFlags) connect() (*cacheadmin.Client, error) {
 	if err := checkOutput(f.output); err != nil {
 		return nil, err
+	}
+	if f.dir == "" {
+		return nil, cdn.Errorf(cdn.Invalid, "", `which node? Give --dir DIR: the --dir of a nearcast edge on this machine or, if it has none,
+the directory of its first --disk; in a lab, nearcast-lab/state/NODE`)
 	}
 	return cacheadmin.NewClient(f.dir)
 }
