@@ -43,3 +43,6 @@ func KeptFor(p *hit.Peer) (octets, fields int) {
 
 // Stored is the fill level of the node's store.
 func (s *Server) Stored() store.Stats { return s.store.Stats() }
+
+// ShadowMemory is what shadow caches take.
+func (s *Server) ShadowMemory() int64 { return s.shadows.Report().Memory }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -126,7 +125,7 @@ func footprint(visits []visit) (octets int64) {
 // show shows a load to shadows as those do who call Samples and Asked.
 func show(c *Caches, visits []visit) {
 	for i, v := range visits {
-		if hash := maphash.Comparable(c.seed, v.id); c.wants(hash) {
+		if hash := mixed(v.id); c.wants(hash) {
 			c.ask(hash, v.size, v.size)
 		}
 		if i%512 == 0 {
