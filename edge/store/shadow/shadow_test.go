@@ -59,9 +59,9 @@ func TestSampledLRU(t *testing.T) {
 		{"adapt_size_request.trace.xz", func(t *testing.T) []visit { return trace(t, "adapt_size_request.trace.xz") }, 1, 2},
 		{"apache_logs.anon.tr.gz", func(t *testing.T) []visit { return trace(t, "apache_logs.anon.tr.gz") }, 0, 1},
 		{"cloudPhysicsIO.oracleGeneral.bin", func(t *testing.T) []visit { return trace(t, "cloudPhysicsIO.oracleGeneral.bin") }, 0, 2},
-		{"Zipf 0.7", func(*testing.T) []visit { return zipf(400_000, 200_000, 0.7, 10_000) }, 2, 4},
-		{"Zipf 0.9", func(*testing.T) []visit { return zipf(400_000, 200_000, 0.9, 10_000) }, 2, 4},
-		{"Zipf 1.1", func(*testing.T) []visit { return zipf(400_000, 200_000, 1.1, 10_000) }, 2, 4},
+		{"Zipf 0.7", func(*testing.T) []visit { return zipf(200_000, 80_000, 0.7, 10_000) }, 2, 4},
+		{"Zipf 0.9", func(*testing.T) []visit { return zipf(200_000, 80_000, 0.9, 10_000) }, 2, 4},
+		{"Zipf 1.1", func(*testing.T) []visit { return zipf(200_000, 80_000, 1.1, 10_000) }, 2, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			visits := tt.load(t)
@@ -120,7 +120,7 @@ func (l *real) Access(hash uint64, size int64) (hit bool) {
 
 // TestCurve: the curve tells what the real policy would make of less RAM, or more.
 func TestCurve(t *testing.T) {
-	visits := zipf(150_000, 60_000, 0.8, 10_000)
+	visits := zipf(80_000, 40_000, 0.8, 10_000)
 	ram := footprint(visits) / 25
 	now := newReal(ram)
 	c, _ := open(t, Config{RAM: ram, Live: now.live.Report})
@@ -175,7 +175,7 @@ func TestSample(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			c, _ := open(t, Config{RAM: tt.ram, Disk: true})
 			for i := range tt.objects {
-				show(c, []visit{{uint64(i), 10_000}})
+				c.take(&request{hash: mixed(uint64(i)), size: 10_000, body: 10_000})
 			}
 			r := c.Report()
 			if r.Sample < tt.least || r.Sample > tt.most {
@@ -201,7 +201,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	c, _ := open(t, Config{RAM: 1 << 30, Disk: true})
 	id := uint64(0)
 	for _, size := range []int64{1 << 20, 700, 200_000, 1500, 30_000} {
-		for range 150_000 {
+		for range 60_000 {
 			id++
 			c.take(&request{hash: mixed(id), size: size, body: size})
 		}
@@ -229,7 +229,7 @@ func TestLoad(t *testing.T) {
 		clock.advance(time.Second)
 		c.drain()
 	}
-	for range 5 {
+	for range 4 {
 		ask(120_000, 2000)
 	}
 	if r := c.Report(); r.Sample != 8 {
@@ -435,6 +435,37 @@ func TestAlways(t *testing.T) {
 	c.Close()
 	if r := c.Report(); r.Caches[0].Objects < 0.2 || r.Caches[0].Objects > 1 {
 		t.Errorf("hit ratio %v", r.Caches[0].Objects)
+	}
+}
+
+// TestSamples: 1 in 64 keys is shown at all times, and 1 in 64 requests whatever their key.
+func TestSamples(t *testing.T) {
+	c, _ := open(t, Config{RAM: 1 << 30})
+	c.Close()
+	c.resample(usualShift)
+	const n = 100_000
+	keys, counted := 0, 0
+	for i := range n {
+		o := object(fmt.Sprint(i), "", "", 1)
+		if c.hash(o)&maskOf(usualShift) == 0 {
+			keys++
+			if !c.Samples(o.Key) {
+				t.Fatalf("%s is not always in the sample", o.Key)
+			}
+		} else if c.Samples(o.Key) {
+			counted++
+			c.Asked(o)
+		}
+		if i%1000 == 0 {
+			c.drain()
+		}
+	}
+	c.drain()
+	if keys < n/64*8/10 || keys > n/64*12/10 || counted < n/64*8/10 || counted > n/64*12/10 {
+		t.Errorf("%d keys and %d requests of %d, want 1 in 64 of both", keys, counted, n)
+	}
+	if c.taken != 0 || c.counted.requests != float64(counted) || c.models[0].counted.requests != float64(counted) {
+		t.Errorf("%d of others are in the sample, and %v of %d were counted", c.taken, c.counted.requests, counted)
 	}
 }
 
