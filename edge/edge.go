@@ -90,6 +90,8 @@ type Config struct {
 	Version string
 	// Now tells the time. Nil means [time.Now].
 	Now func() time.Time
+
+	sweepDelay time.Duration // of tests; zero means the usual
 }
 
 // Server is one cache node.

@@ -192,7 +192,7 @@ func (v *volume) buffer(deadline *time.Timer) ([]byte, error) {
 
 func (v *volume) made(b []byte) []byte {
 	if b == nil {
-		b = make([]byte, 0, min(bufferSize, v.segSize))
+		b = make([]byte, 0, min(bufferSize, max(v.segSize/4, minBuffer)))
 	}
 	return b[:0]
 }
@@ -243,9 +243,9 @@ func (v *volume) settle(w *writer, footer []byte) error {
 	if err := w.flush(true); err != nil {
 		return err
 	}
-	w.io.Lock()
+	w.io <- struct{}{}
 	err := w.segment.write(footer, w.segment.size-int64(len(footer)))
-	w.io.Unlock()
+	<-w.io
 	if err == nil {
 		err = w.segment.sync()
 	}
@@ -298,11 +298,16 @@ func (v *volume) flushing() {
 // flushAfter is how long a record stays in memory only, at most.
 const flushAfter = 500 * time.Millisecond
 
-// flush writes what is buffered in all lanes, and in the segment that is being sealed.
-func (v *volume) flush() {
+// flushAll writes all that is buffered, that of the segment which is being sealed too.
+func (v *volume) flushAll() {
 	if w := v.ending.Load(); w != nil {
 		_ = w.flush(true) // whoever seals it sees the error
 	}
+	v.flush()
+}
+
+// flush writes what is buffered in all lanes.
+func (v *volume) flush() {
 	for c := range class(len(v.lanes)) {
 		v.flushLane(c)
 	}

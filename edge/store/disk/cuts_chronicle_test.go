@@ -204,6 +204,7 @@ type instant struct {
 	closed int
 	power  bool // the power was cut; else the process was killed
 	live   bool // nothing has happened to it
+	rotten bool // what the disks have has been changed since, behind the store's back
 }
 
 // look returns the instant before something, as far as it is known; done completes it.
@@ -224,10 +225,10 @@ func (i *instant) settled(h *happening) bool {
 	switch {
 	case h.op >= i.ended:
 		return false
-	case i.live, h.final, h.op < i.closed:
+	case h.final, !i.rotten && (i.live || h.op < i.closed):
 		return true
 	}
-	return !i.power && (h.sudden || i.at.Sub(h.over) > flushInterval)
+	return !i.rotten && !i.power && (h.sudden || i.at.Sub(h.over) > flushInterval)
 }
 
 // permitted returns what may be found in a spot: which editions, and whether nothing.
@@ -251,10 +252,10 @@ func (c *chronicle) permitted(s *spot, i *instant) (editions map[int]bool, nothi
 			nothing = h.edition.life == mayfly && i.at.Sub(h.edition.at) >= mayflyLife
 		default:
 			editions[h.edition.version] = true
-			nothing = nothing || i.power || h.edition.life == mayfly
+			nothing = true // it may have been half done: what is replaced gone, and what replaces it not there yet
 		}
 	}
-	return editions, nothing || c.lossy
+	return editions, nothing || i.rotten || c.lossy
 }
 
 // judge says what is wrong with what was found in a spot, and which edition it is, -1 for nothing.

@@ -167,7 +167,7 @@ func (y *story) step() {
 	}
 	switch y.rng.IntN(8) {
 	case 0, 1, 2:
-		time.Sleep(time.Duration(y.rng.IntN(400)) * time.Millisecond) //nolint:forbidigo // in a bubble
+		<-time.After(time.Duration(y.rng.IntN(400)) * time.Millisecond)
 	case 3, 4:
 		synctest.Wait()
 	}

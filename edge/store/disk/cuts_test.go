@@ -38,13 +38,13 @@ type cut struct {
 // was stored under its key, variant and selecting fields; or it is not there. After Clear or a purge has returned nothing
 // that it covers is there. After a Close everything is as it was then.
 //
-// When a process is killed, nothing is lost that was stored longer ago than half a second, and nothing comes back that was replaced or
+// When a process is killed, nothing is lost that was stored longer ago than half a second and has not been replaced since, and nothing comes back that was replaced or
 // forgotten longer ago, or deleted; after a power cut what was stored since the last Close may be missing, or older.
 func TestCuts(t *testing.T) {
 	var points, ends atomic.Int64
 	jobs := make(chan *cut)
 	var judges sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range 4 * runtime.GOMAXPROCS(0) {
 		judges.Go(func() {
 			for c := range jobs {
 				if t.Failed() {
@@ -53,7 +53,7 @@ func TestCuts(t *testing.T) {
 				ends.Add(1)
 				if err := c.check(); err != nil {
 					t.Errorf("story %d, power cut %v, after call %+v at %v:\n%v\nsetting %+v of %d disks, %d operations begun, %d ended, the last before %d durable\n%s",
-						c.seed, c.power, c.call, c.at.Format("05.000"), err, *c.setting, c.disks, c.begun, c.ended, c.closed, c.log.text())
+						c.seed, c.power, c.call, c.at.Format("05.000"), err, *c.setting, c.disks, c.begun, c.ended, c.closed, c.log.b.String())
 				}
 			}
 		})

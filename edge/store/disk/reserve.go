@@ -1,7 +1,9 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -45,7 +47,9 @@ func (v *volume) stock() (enough bool, err error) {
 			v.lapped.Store(true)
 			return false, nil
 		}
-		if err := v.make(number); err != nil {
+		if err := v.make(number); errors.Is(err, fs.ErrExist) {
+			continue // none of ours
+		} else if err != nil {
 			return false, err
 		}
 	}

@@ -53,8 +53,9 @@ func (v *volume) entries(g *segment) ([]record.Entry, error) {
 	return entries, err
 }
 
-// scan reads a segment record by record, up to the first one that is not whole or not newer than the one before: behind the end there may be what
-// was there before a power cut.
+// scan reads the heads of a segment's records, up to the first one that is not right or not newer than the one before: behind the end there may be
+// what was there before a power cut. The last one counts only if its body is there too, since the process may have died in the midst of
+// writing it: then it has not taken the place of anything.
 func (v *volume) scan(g *segment) (entries []record.Entry, tail int64, c class, err error) {
 	b := make([]byte, min(g.size, record.SegmentHeaderSize))
 	if err := v.read(g, b, 0); err != nil {
@@ -65,19 +66,37 @@ func (v *volume) scan(g *segment) (entries []record.Entry, tail int64, c class, 
 		return nil, 0, 0, err
 	}
 	tail = record.SegmentHeaderSize
-	last := uint64(0)
+	var last record.Header
+	before := 0 // entries of those before the last one
 	for {
 		h, targets, err := v.scanOne(g, tail)
-		if errors.Is(err, record.ErrNone) || errors.Is(err, record.ErrDamaged) || err == nil && h.Seq <= last {
-			return entries, tail, class(n), nil
+		if err == nil && h.Seq > last.Seq {
+			before = len(entries)
+			entries = record.AppendEntries(entries, &h, targets)
+			last = h
+			tail += h.Size()
+			continue
 		}
-		if err != nil {
-			return entries, tail, class(n), err
+		if err == nil || errors.Is(err, record.ErrNone) || errors.Is(err, record.ErrDamaged) {
+			err = nil
+			if last.Seq != 0 {
+				err = v.whole(g, &last)
+			}
+			if errors.Is(err, record.ErrDamaged) {
+				return entries[:before], tail - last.Size(), class(n), nil
+			}
 		}
-		entries = record.AppendEntries(entries, &h, targets)
-		last = h.Seq
-		tail += h.Size()
+		return entries, tail, class(n), err
 	}
+}
+
+// whole reads all of a record.
+func (v *volume) whole(g *segment, h *record.Header) error {
+	f, err := v.look(g, v.entryOf(g, h))
+	if err == nil {
+		_, err = f.body()
+	}
+	return err
 }
 
 // scanOne reads the head of the record at an offset.

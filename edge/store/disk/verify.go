@@ -90,10 +90,9 @@ func (v *volume) entriesIn(g *segment) ([]record.Entry, error) {
 	return v.entries(g)
 }
 
-// All goes through the objects that are stored, in no order. Their bodies are extents which have not been checked, or empty if the body is
-// not in a file yet; see [Store.Load].
+// All goes through the objects that are stored, in no order. Their bodies are extents which have not been checked; see
+// [Store.Load].
 func (s *Store) All(yield func(*store.Object) bool) {
-	now := s.now()
 	for v, g := range s.everySegment {
 		entries, err := v.entriesIn(g)
 		if err != nil {
@@ -101,7 +100,7 @@ func (s *Store) All(yield func(*store.Object) bool) {
 		}
 		for i := range entries {
 			at, ok := v.alive(g, &entries[i])
-			if !ok || entries[i].Kind != record.Object || expired(entries[i].Expiry, now) {
+			if !ok || entries[i].Kind != record.Object {
 				continue
 			}
 			if s.isClosed() {
@@ -134,8 +133,8 @@ func (v *volume) head(g *segment, hash uint64, at index.Entry) (*store.Object, e
 		return nil, record.ErrDamaged
 	}
 	body := store.Body{}
-	if x := f.extent(hash); x != nil && f.Header.Body > 0 {
-		body = store.NewExtentBody(x, f.Header.Body)
+	if f.Header.Body > 0 {
+		body = store.NewExtentBody(f.extentAt(hash), f.Header.Body)
 	}
 	return f.Object(head, body), nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,7 +125,18 @@ func (v *volume) open() error {
 		v.foreign = true
 		return nil
 	}
+	v.countBoots(names)
 	return err
+}
+
+// countBoots notes by the numbers of the segments that the newer slot of the superblock has been lost: no number is given twice.
+func (v *volume) countBoots(names []string) {
+	lost := v.super.Boot + 1
+	for _, name := range names {
+		if n, ok := numberOf(name); ok && n>>32 == lost {
+			v.super.Boot = lost
+		}
+	}
 }
 
 func (v *volume) makeSlots(names []string) {
@@ -193,7 +205,7 @@ func (v *volume) segmentName(number uint64) string {
 	return path.Join(v.path, fmt.Sprintf("%016x%s", number, segmentEnd))
 }
 
-// list returns the numbers of the segment files, ascending. Other files are none of ours.
+// list returns the numbers of the segment files, ascending. Other files are none of ours, nor is what has a number that was not given yet.
 func (v *volume) list() ([]uint64, error) {
 	names, err := v.fs.ReadDir(v.path)
 	if err != nil {
@@ -201,13 +213,21 @@ func (v *volume) list() ([]uint64, error) {
 	}
 	var numbers []uint64
 	for _, name := range names {
-		hex, ok := strings.CutSuffix(name, segmentEnd)
-		var n uint64
-		if _, err := fmt.Sscanf(hex, "%016x", &n); ok && err == nil && len(hex) == 16 {
+		if n, ok := numberOf(name); ok && (v.foreign || n>>32 != 0 && n>>32 <= v.super.Boot) {
 			numbers = append(numbers, n)
 		}
 	}
 	return numbers, nil
+}
+
+// numberOf returns the number of the segment file of a name.
+func numberOf(name string) (n uint64, ok bool) {
+	hex, ok := strings.CutSuffix(name, segmentEnd)
+	if !ok || len(hex) != 16 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(hex, 16, 64)
+	return n, err == nil
 }
 
 // dead reports whether the disk has been taken out.

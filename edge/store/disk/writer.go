@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// bufferSize is how much is gathered before it is written, in octets.
+	// bufferSize is how much is gathered before it is written, in octets; in small segments a quarter of them, but minBuffer, which is more than
+	// a segment begins with.
 	bufferSize = 4 << 20
+	minBuffer  = 2 * record.SegmentHeaderSize
 	// numBuffers is how many buffers a disk has: one for each open segment and one that is being written.
 	numBuffers = int(classes) + 1
 )
@@ -22,7 +24,7 @@ type writer struct {
 	expiry  uint32 // the last of the records'; for whoever has the lane's turn, as is forever
 	forever bool   // one of them never expires
 
-	io sync.Mutex // held while the file is written to
+	io chan struct{} // has a token of whoever writes to the file
 
 	// mu guards the following. Tail and entries are changed by whoever has the lane's turn, who need not lock to read them.
 	mu      sync.RWMutex
@@ -39,7 +41,7 @@ type writer struct {
 
 // newWriter fills a segment from a place on, with a buffer of the volume's.
 func newWriter(g *segment, c class, tail int64, buf []byte) *writer {
-	w := &writer{segment: g, class: c, tail: tail, flushed: tail, base: tail, buf: buf[:0]}
+	w := &writer{io: make(chan struct{}, 1), segment: g, class: c, tail: tail, flushed: tail, base: tail, buf: buf[:0]}
 	g.writer.Store(w)
 	return w
 }
@@ -134,8 +136,8 @@ func (w *writer) spill(spare func() []byte) {
 
 // flush writes the full buffer, if there is one, and if all is set what is in the other one. An error is the first that there was.
 func (w *writer) flush(all bool) error {
-	w.io.Lock()
-	defer w.io.Unlock()
+	w.io <- struct{}{}
+	defer func() { <-w.io }()
 	for {
 		w.mu.RLock()
 		p, off, err := w.buf, w.base, w.err

@@ -100,9 +100,17 @@ func (s *Store) InMemory(l store.Lookup) bool {
 	return o != nil && o.Body.InMemory()
 }
 
-// OnDisk reports whether something may be stored on disk under a key. It reads nothing.
+// OnDisk reports whether something may be stored on disk under a key. It reads nothing. Until all that is on the disks is known, something may.
 func (s *Store) OnDisk(key cdn.CacheKey) bool {
-	return s.disk != nil && s.disk.Has(store.Lookup{Key: key})
+	if s.disk == nil {
+		return false
+	}
+	select {
+	case <-s.disk.Warm():
+		return s.disk.Has(store.Lookup{Key: key})
+	default:
+		return true
+	}
 }
 
 // Get implements [store.Store].
