@@ -47,6 +47,9 @@ func KeptFor(p *hit.Peer) (octets, fields int) {
 // Stored is the fill level of the node's store.
 func (s *Server) Stored() store.Stats { return s.store.Stats() }
 
+// ShadowMemory is what shadow caches take.
+func (s *Server) ShadowMemory() int64 { return s.shadows.Report().Memory }
+
 // Sweep removes what has been purged, now, and reports how many objects that were and whether nothing was missed.
 func (s *Server) Sweep(ctx context.Context) (removed int64, whole bool, err error) {
 	done, err := s.sweep(ctx, 0)

@@ -8,9 +8,9 @@ import (
 
 // shadowMetrics tells what shadow caches show. They are looked at once for all.
 type shadowMetrics struct {
-	server                            *Server
-	objects, octets                   *prometheus.Desc
-	sample, dropped, largestBodyInRAM *prometheus.Desc
+	server                                    *Server
+	objects, octets                           *prometheus.Desc
+	sample, dropped, memory, largestBodyInRAM *prometheus.Desc
 }
 
 func newShadowMetrics(s *Server) *shadowMetrics {
@@ -23,13 +23,14 @@ func newShadowMetrics(s *Server) *shadowMetrics {
 		octets:           desc("shadow_byte_hit_ratio", "Share of octets that RAM would have had under a policy, with so many times the memory.", "policy", "ram"),
 		sample:           desc("shadow_sample", "1 in how many keys the shadow caches see."),
 		dropped:          desc("shadow_dropped_total", "Requests that the shadow caches should have seen and were too slow for."),
+		memory:           desc("shadow_memory_bytes", "Memory that the shadow caches take, roughly."),
 		largestBodyInRAM: desc("ram_largest_body_bytes", "Size of the largest body that is kept in RAM if it is on disk as well."),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (m *shadowMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.objects, m.octets, m.sample, m.dropped, m.largestBodyInRAM} {
+	for _, d := range []*prometheus.Desc{m.objects, m.octets, m.sample, m.dropped, m.memory, m.largestBodyInRAM} {
 		to <- d
 	}
 }
@@ -48,6 +49,7 @@ func (m *shadowMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	tell(m.sample, prometheus.GaugeValue, float64(report.Sample))
 	tell(m.dropped, prometheus.CounterValue, float64(report.Dropped))
+	tell(m.memory, prometheus.GaugeValue, float64(report.Memory))
 	if len(m.server.cfg.Disks) > 0 {
 		tell(m.largestBodyInRAM, prometheus.GaugeValue, float64(shadows.Largest()))
 	}

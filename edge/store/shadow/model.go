@@ -81,11 +81,10 @@ func (m *model) renew(ram int64, shift uint) {
 }
 
 // resample goes over to another sample.
-func (m *model) resample(ram int64, before, after uint) {
+func (m *model) resample(ram int64, shift uint) {
 	m.peak = max(m.peak, m.shadow.Stats().Entries)
-	mask := maskOf(after + m.thin)
-	m.shadow.Resize(m.budget(ram, after), func(hash uint64) bool { return hash&mask == 0 })
-	m.age(math.Exp2(float64(before) - float64(after)))
+	mask := maskOf(shift + m.thin)
+	m.shadow.Resize(m.budget(ram, shift), func(hash uint64) bool { return hash&mask == 0 })
 }
 
 // follow sets a model of the real policy as that is set.
@@ -119,15 +118,13 @@ func (m *model) age(keep float64) {
 	m.asked.scale(keep)
 	m.suited.scale(keep)
 	m.hits.scale(keep)
+	m.counted.scale(keep)
 }
 
 // ratios are the shares of requests and octets that were hits. What the sample has more than its share is hot and makes hits, and what it lacks would have
 // made some (the adjustment of SHARDS).
-func (m *model) ratios(counted amount, shift uint) (objects, octets float64) {
-	if shift+m.thin == 0 {
-		return ratio(m.hits.requests, m.asked.requests), ratio(m.hits.octets, m.asked.octets)
-	}
-	share := countShare / math.Exp2(float64(shift+m.thin))
+func (m *model) ratios(counted amount) (objects, octets float64) {
+	share := math.Exp2(-float64(m.thin))
 	all, suited := counted, m.counted
 	all.scale(share)
 	suited.scale(share)

@@ -1,6 +1,9 @@
 package shadow
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // The memory of all shadows: a hundredth of the RAM, but no more than maxMemory, and no less than minMemory, with which they have some thousand
 // objects.
@@ -81,8 +84,9 @@ func (c *Caches) resample(shift uint) {
 		return
 	}
 	for _, m := range c.models {
-		m.resample(c.cfg.RAM, c.shift, shift)
+		m.resample(c.cfg.RAM, shift)
 	}
+	c.age(math.Exp2(float64(c.shift) - float64(shift))) // as if the sample had been of that size before
 	c.shift = shift
 	c.mask.Store(maskOf(shift))
 }
