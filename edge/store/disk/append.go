@@ -202,6 +202,13 @@ func (v *volume) made(b []byte) []byte {
 func (v *volume) spares(w *writer, size int64, deadline *time.Timer) (spare func() []byte, back func(), err error) {
 	var first []byte
 	if size >= int64(cap(w.buf)-len(w.buf)) {
+		if before := w.pending(); before != nil {
+			select {
+			case <-before:
+			case <-deadline.C:
+				return nil, nil, errBusy
+			}
+		}
 		if first, err = v.buffer(deadline); err != nil {
 			return nil, nil, err
 		}
@@ -243,9 +250,9 @@ func (v *volume) settle(w *writer, footer []byte) error {
 	if err := w.flush(true); err != nil {
 		return err
 	}
-	w.io.Lock()
+	w.io <- struct{}{}
 	err := w.segment.write(footer, w.segment.size-int64(len(footer)))
-	w.io.Unlock()
+	<-w.io
 	if err == nil {
 		err = w.segment.sync()
 	}

@@ -85,8 +85,8 @@ func (v *volume) disown(list []*segment) error {
 
 // stop gives up what has not been written.
 func (w *writer) stop() {
-	w.io.Lock() // whoever writes is done
-	defer w.io.Unlock()
+	w.io <- struct{}{} // whoever writes is done
+	defer func() { <-w.io }()
 	w.wrote(0, errClosed)
 	w.finish()
 }
