@@ -202,6 +202,13 @@ func (v *volume) made(b []byte) []byte {
 func (v *volume) spares(w *writer, size int64, deadline *time.Timer) (spare func() []byte, back func(), err error) {
 	var first []byte
 	if size >= int64(cap(w.buf)-len(w.buf)) {
+		if before := w.pending(); before != nil {
+			select {
+			case <-before:
+			case <-deadline.C:
+				return nil, nil, errBusy
+			}
+		}
 		if first, err = v.buffer(deadline); err != nil {
 			return nil, nil, err
 		}

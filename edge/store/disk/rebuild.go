@@ -174,7 +174,7 @@ func (v *volume) unsealed(g *segment, c class, tail int64, entries []record.Entr
 	v.mu.Lock()
 	g.class = c
 	v.mu.Unlock()
-	w := &writer{io: make(chan struct{}, 1), segment: g, class: c, tail: tail, flushed: tail, base: tail, entries: entries}
+	w := &writer{segment: g, class: c, io: make(chan struct{}, 1), tail: tail, flushed: tail, base: tail, entries: entries}
 	for i := range entries {
 		w.age(entries[i].Kind, entries[i].Expiry)
 	}

@@ -24,7 +24,7 @@ type writer struct {
 	expiry  uint32 // the last of the records'; for whoever has the lane's turn, as is forever
 	forever bool   // one of them never expires
 
-	io chan struct{} // has a token of whoever writes to the file
+	io chan struct{} // holds a token of whoever writes to the file
 
 	// mu guards the following. Tail and entries are changed by whoever has the lane's turn, who need not lock to read them.
 	mu      sync.RWMutex
@@ -41,7 +41,7 @@ type writer struct {
 
 // newWriter fills a segment from a place on, with a buffer of the volume's.
 func newWriter(g *segment, c class, tail int64, buf []byte) *writer {
-	w := &writer{io: make(chan struct{}, 1), segment: g, class: c, tail: tail, flushed: tail, base: tail, buf: buf[:0]}
+	w := &writer{segment: g, class: c, io: make(chan struct{}, 1), tail: tail, flushed: tail, base: tail, buf: buf[:0]}
 	g.writer.Store(w)
 	return w
 }
@@ -72,8 +72,11 @@ func (w *writer) add(d *record.Draft, body store.Body, seq uint64, spare func() 
 	w.age(d.Header.Kind, d.Header.Expiry)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.err != nil {
+		return nil, w.err // it takes the place of nothing
+	}
 	w.entries = record.AppendEntries(w.entries, &d.Header, d.Targets)
-	return &d.Header, w.err
+	return &d.Header, nil
 }
 
 // age notes when a record expires.
@@ -113,12 +116,16 @@ func (w *writer) put(p []byte, spare func() []byte) {
 	}
 }
 
+// pending returns what is closed when the buffer that is being written is, or nil.
+func (w *writer) pending() chan struct{} {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.written
+}
+
 // spill hands the full buffer over to be written and goes on in another.
 func (w *writer) spill(spare func() []byte) {
-	w.mu.RLock()
-	before := w.written
-	w.mu.RUnlock()
-	if before != nil {
+	if before := w.pending(); before != nil {
 		<-before
 	}
 	next := spare()
@@ -144,9 +151,12 @@ func (w *writer) flush(all bool) error {
 		if w.out != nil {
 			p, off = w.out, w.outBase
 		}
-		if err == nil && (all || w.out != nil) {
+		switch {
+		case err != nil: // what came before is not in the file
+			p = nil
+		case all || w.out != nil:
 			p, off = p[w.flushed-off:], w.flushed
-		} else { // after an error, what is lost lies between
+		default:
 			p = nil
 		}
 		w.mu.RUnlock()
