@@ -5,8 +5,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // OS is the file system of the machine, which is Linux's.
@@ -93,6 +95,31 @@ func (OS) Free(name string) (int64, error) {
 type osFile struct {
 	file *os.File
 	raw  syscall.RawConn
+
+	mu     sync.Mutex // guards the following
+	tried  bool
+	direct *os.File // the same file for writes past the page cache, opened at the first; nil if that cannot be
+}
+
+// Writes of so many octets, from memory, to a place and of a length that are multiples of the block, go past the page cache: what is
+// written by the megabyte to be read once in a while would push out what is read all the time, and copying it takes longer than the disk does.
+const (
+	directFrom  = 1 << 20
+	directBlock = 4 << 10
+)
+
+func goesDirect(p []byte, off int64) bool {
+	at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(p))))
+	return len(p) >= directFrom && (at|off|int64(len(p)))%directBlock == 0
+}
+
+// openDirect opens a file once more. Some file systems refuse.
+func openDirect(name string) *os.File {
+	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_DIRECT, 0)
+	if err != nil {
+		return nil
+	}
+	return f
 }
 
 func newOSFile(f *os.File) (*osFile, error) {
@@ -101,7 +128,7 @@ func newOSFile(f *os.File) (*osFile, error) {
 		f.Close() //nolint:errcheck // the first error is the one to report
 		return nil, err
 	}
-	return &osFile{f, raw}, nil
+	return &osFile{file: f, raw: raw}, nil
 }
 
 // ReadAt implements [File].
@@ -109,6 +136,14 @@ func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt
 
 // WriteAt implements [File].
 func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
+	if goesDirect(p, off) {
+		if d := f.past(); d != nil {
+			n, err := d.WriteAt(p, off)
+			if !errors.Is(err, syscall.EINVAL) { // it is the file system's block that counts
+				return n, err
+			}
+		}
+	}
 	n, err := f.file.WriteAt(p, off)
 	if errors.Is(err, io.ErrUnexpectedEOF) { // what os says when the kernel takes nothing without an error
 		err = &fs.PathError{Op: "write", Path: f.file.Name(), Err: io.ErrShortWrite}
@@ -163,8 +198,28 @@ func (f *osFile) Changed() (time.Time, error) {
 // Fd implements [File].
 func (f *osFile) Fd() int { return int(f.file.Fd()) }
 
+// past returns the file for writes past the page cache.
+func (f *osFile) past() *os.File {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.tried {
+		f.tried = true
+		f.direct = openDirect(f.file.Name())
+	}
+	return f.direct
+}
+
 // Close implements [File].
-func (f *osFile) Close() error { return f.file.Close() }
+func (f *osFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tried = true
+	if f.direct != nil {
+		f.direct.Close() //nolint:errcheck // what was written to it is what counts
+		f.direct = nil
+	}
+	return f.file.Close()
+}
 
 func (f *osFile) preallocate(size int64) error {
 	c := calls.Get().(*call) //nolint:errcheck // the pool's only type

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/index"
@@ -192,9 +193,19 @@ func (v *volume) buffer(deadline *time.Timer) ([]byte, error) {
 
 func (v *volume) made(b []byte) []byte {
 	if b == nil {
-		b = make([]byte, 0, min(bufferSize, max(v.segSize/4, minBuffer)))
+		b = aligned(int(min(bufferSize, max(v.segSize/4, minBuffer))))
 	}
 	return b[:0]
+}
+
+// block is what writes past the page cache are made of, in octets.
+const block = 4 << 10
+
+// aligned makes room for n octets that begins at a multiple of a block.
+func aligned(n int) []byte {
+	b := make([]byte, n+block)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (block - 1)
+	return b[skip : skip : skip+n]
 }
 
 // spares returns what gives the writer buffers for a record of that size. It has the first one already, so that a record is only begun if it

@@ -148,22 +148,25 @@ func (w *writer) flush(all bool) error {
 	for {
 		w.mu.RLock()
 		p, off, err := w.buf, w.base, w.err
+		from := w.flushed
 		if w.out != nil {
 			p, off = w.out, w.outBase
+			from = max(off, w.flushed&^(block-1)) // with whole blocks, of which the first may be there in part: that goes past the page cache
 		}
 		switch {
 		case err != nil: // what came before is not in the file
 			p = nil
 		case all || w.out != nil:
-			p, off = p[w.flushed-off:], w.flushed
+			p, off = p[from-off:], from
 		default:
 			p = nil
 		}
+		again := int(w.flushed - from)
 		w.mu.RUnlock()
 		if err == nil && len(p) > 0 {
 			err = w.segment.write(p, off)
 		}
-		if more := w.wrote(len(p), err); !more || !all {
+		if more := w.wrote(len(p)-again, err); !more || !all {
 			return err
 		}
 	}
