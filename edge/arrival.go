@@ -141,11 +141,14 @@ func (a *arrival) stream(ctx context.Context, f *fill.Fill[*head]) {
 		return
 	}
 	src := &body{arrival: a, ctx: ctx, current: a.resp.Body}
-	if h.storing && h.object.Sliced {
-		f.CommitPart(func() { a.store(h.object) })
+	slices := h.storing && h.object.Sliced
+	if slices {
 		src.slicer = &slicer{s: a.s, fill: f, object: h.object, start: h.from}
 	}
 	f.Announce(h, h.shared)
+	if slices { // whoever finds this lacks the octets, and must find the fill that brings them
+		f.CommitPart(func() { a.store(h.object) })
+	}
 	watchdog := time.AfterFunc(bodyStall, src.interrupt)
 	defer watchdog.Stop()
 	f.ReadFrom(ctx, src, h.length, func() { watchdog.Reset(bodyStall) }, put)
