@@ -25,7 +25,11 @@ type arrival struct {
 func (a *arrival) take(ctx context.Context, f *fill.Fill[*head]) {
 	h := a.head
 	known := a.identify() && !a.gone
-	verdict := httpcache.Assess(a.s.now(), a.cacheRequest(), h.object.Response, a.policyOf(h.object.Response))
+	policy := a.policyOf(h.object.Response)
+	verdict := httpcache.Assess(a.s.now(), a.cacheRequest(), h.object.Response, policy)
+	if r := h.object.Response; known {
+		h.object.Fresh = a.arrived.Add(r.Lifetime(policy) - r.Age(a.arrived))
+	}
 	fits := known && (h.object.Sliced || h.length <= a.s.maxBody)
 	if h.reason = verdict.Reason; !fits && h.reason == "" {
 		h.reason = "too large"

@@ -20,6 +20,7 @@ import (
 	"nearcast/edge/front"
 	"nearcast/edge/store"
 	"nearcast/edge/store/purge"
+	"nearcast/edge/store/shadow"
 	"nearcast/edge/store/tier"
 	"nearcast/edge/tlscert"
 	"nearcast/internal/lograte"
@@ -89,6 +90,8 @@ type Config struct {
 	Version string
 	// Now tells the time. Nil means [time.Now].
 	Now func() time.Time
+
+	sweepDelay time.Duration // of tests; zero means the usual
 }
 
 // Server is one cache node.
@@ -100,6 +103,7 @@ type Server struct {
 	now        func() time.Time
 	store      store.Store // of tiers what is not purged
 	tiers      *tier.Store
+	shadows    *shadow.Caches // of tiers
 	fills      *fill.Group[*head]
 	unshared   *fill.Memory
 	maxBody    int64 // largest object stored
@@ -217,6 +221,7 @@ func addrOf(p *atomic.Pointer[net.TCPAddr]) net.Addr {
 // to ten seconds and returns nil. A Server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.purges.Close() //nolint:errcheck // nothing waits to be written
+	defer s.shadows.Close()
 	defer s.store.Close()
 	defer s.parents.CloseIdleConnections()
 	defer s.fills.Close()

@@ -1,11 +1,14 @@
 package edge
 
 import (
+	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/edge/cacheadmin"
 	"nearcast/edge/hit"
 	"nearcast/edge/store"
 	"nearcast/edge/tlscert"
@@ -43,3 +46,25 @@ func KeptFor(p *hit.Peer) (octets, fields int) {
 
 // Stored is the fill level of the node's store.
 func (s *Server) Stored() store.Stats { return s.store.Stats() }
+
+// ShadowMemory is what shadow caches take.
+func (s *Server) ShadowMemory() int64 { return s.shadows.Report().Memory }
+
+// Sweep removes what has been purged, now, and reports how many objects that were and whether nothing was missed.
+func (s *Server) Sweep(ctx context.Context) (removed int64, whole bool, err error) {
+	done, err := s.sweep(ctx, 0)
+	return done.Removed + done.Disk.Removed, done.Whole, err
+}
+
+// Operator is the node as the operator of its machine sees it.
+func (s *Server) Operator() cacheadmin.Node { return operator{s} }
+
+// Warm waits until all that is on disk is known.
+func (s *Server) Warm() {
+	if warm := s.tiers.Warm(); warm != nil {
+		<-warm
+	}
+}
+
+// SweepSoon has a node sweep at once after a purge.
+func SweepSoon(cfg *Config) { cfg.sweepDelay = time.Millisecond }

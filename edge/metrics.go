@@ -63,9 +63,10 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	}
 	if registry != nil {
 		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.coded, m.bombs,
-			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped)
+			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped, newStoreCollector(s))
 		registry.MustRegister(gauges(s)...)
 		registry.MustRegister(purgeGauges(s)...)
+		registry.MustRegister(newShadowMetrics(s))
 		registry.MustRegister(tlsGauges(s)...)
 	}
 	return m

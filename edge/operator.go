@@ -30,7 +30,7 @@ func (n operator) Stats() cacheadmin.Stats {
 			Dropped: s.tiers.Dropped(),
 		},
 		Purges: cacheadmin.Purges{
-			Epoch: uint64(s.purges.Epoch()), Revision: s.purges.Applied(), Entries: purges.Entries, Folded: purges.Folded,
+			Epoch: purge.Ordinal(s.purges.Epoch()), Revision: s.purges.Applied(), Entries: purges.Entries, Folded: purges.Folded,
 			LogOctets: purges.JournalBytes, Failures: purges.Failures,
 		},
 		Sweep: cacheadmin.Sweep{Running: w.tables.Load() != nil, Passes: w.passes.Load(), Looked: w.looked.Load(), Removed: w.removed.Load()},
@@ -77,7 +77,7 @@ func (n operator) List(ctx context.Context, f cacheadmin.Filter, yield func(*cac
 		owner = string(name) + " "
 	}
 	wanted := func(o *store.Object) bool {
-		return !inner(o) && strings.HasPrefix(string(o.Key), owner) && strings.HasPrefix(urlOf(o), f.Prefix) && n.s.purges.Judge(o) != purge.Gone
+		return !inner(o) && strings.HasPrefix(string(o.Key), owner) && (f.Prefix == "" || strings.HasPrefix(urlOf(o), f.Prefix)) && n.s.purges.Judge(o) != purge.Gone
 	}
 	now, count := n.s.now(), 0
 	n.s.tiers.All(func(o *store.Object) bool { return ctx.Err() == nil && wanted(o) }, func(h tier.Held) bool {
@@ -139,8 +139,13 @@ func (n operator) entry(t *tables, h *tier.Held, now time.Time) cacheadmin.Entry
 		Octets: o.Length, Tier: tierOf(h), Tags: len(o.Tags), Sliced: o.Sliced,
 		Verdict: n.s.purges.Judge(o).String(), Age: seconds(o.Response.Age(now)),
 	}
-	d := n.s.prospect(t, o, now)
-	e.TTL = seconds(d.TTL)
+	for name, lines := range o.Response.Selecting() {
+		if e.Selecting == nil {
+			e.Selecting = make(map[string]string)
+		}
+		e.Selecting[name] = strings.Join(lines, ", ")
+	}
+	e.TTL = seconds(n.s.prospect(t, o, now).TTL)
 	return e
 }
 

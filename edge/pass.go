@@ -243,7 +243,7 @@ func (x *exchange) invalidate(status int, h http.Header) (n uint64) {
 			continue
 		}
 		for _, key := range x.tables.rules[x.site].Keys(other) {
-			x.s.forget(key)
+			x.s.forgetForGood(key)
 			n++
 		}
 	}

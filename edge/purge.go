@@ -142,6 +142,17 @@ func (s *Server) forget(key cdn.CacheKey) {
 	s.fills.Detach(key, func() { s.store.Delete(key) })
 }
 
+// forgetForGood is forget for what must not come back after a restart either: what may be on disk is noted among the purges.
+func (s *Server) forgetForGood(key cdn.CacheKey) {
+	onDisk := s.tiers.OnDisk(key)
+	s.forget(key)
+	if onDisk {
+		if _, err := s.purges.Invalidate(key); err != nil { // it is in force
+			s.log.Error("an invalidation is not safe on disk", "error", err)
+		}
+	}
+}
+
 // outdated reports whether an object that has just come is not to be stored: it was purged on its way, or softly, and something newer
 // is stored by now.
 func (s *Server) outdated(q *query, o *store.Object) bool {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"nearcast/cdn"
 	"nearcast/edge/cacheadmin"
 	"nearcast/edge/coding"
 	"nearcast/edge/store"
+	"nearcast/edge/store/purge"
 	"nearcast/edge/store/tier"
 )
 
@@ -45,7 +45,7 @@ func (n operator) Show(ctx context.Context, target cdn.Target) (*cacheadmin.Show
 func (n operator) object(ctx context.Context, t *tables, h *tier.Held, now time.Time) cacheadmin.Object {
 	o := h.Object
 	d := cacheadmin.Object{
-		Entry: n.entry(t, h, now), Key: o.Key, Stored: o.Response.ResponseTime, Born: uint64(o.Born), Memory: "no", Coded: n.coded(o),
+		Entry: n.entry(t, h, now), Key: o.Key, Stored: o.Response.ResponseTime, Born: purge.Ordinal(o.Born), Memory: "no", Coded: n.coded(o),
 	}
 	switch {
 	case h.Memory && h.Body && !o.Sliced:
@@ -55,12 +55,6 @@ func (n operator) object(ctx context.Context, t *tables, h *tier.Held, now time.
 	}
 	if r := h.Disk; r != nil {
 		d.Disk = &cacheadmin.Place{Path: r.Disk, Segment: fmt.Sprintf("%016x", r.Segment), Offset: r.Offset, Octets: r.Size}
-	}
-	for name, lines := range o.Response.Selecting() {
-		if d.Selecting == nil {
-			d.Selecting = make(map[string]string)
-		}
-		d.Selecting[name] = strings.Join(lines, ", ")
 	}
 	for name, lines := range o.Response.Header {
 		for _, line := range lines {

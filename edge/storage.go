@@ -7,6 +7,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge/store/disk"
 	"nearcast/edge/store/purge"
+	"nearcast/edge/store/shadow"
 	"nearcast/edge/store/tier"
 )
 
@@ -31,6 +32,8 @@ func (s *Server) openStorage(budget int64) error {
 		}
 		return errors.Join(err, s.purges.Close())
 	}
+	s.shadows = shadow.New(shadow.Config{RAM: objectRAM(budget), Disk: below != nil, Live: s.tiers.Policy, Now: s.now})
+	s.tiers.Observe(s.shadows, s.shadows.Largest)
 	s.store = purge.Over(s.tiers, s.purges)
 	return nil
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"strings"
@@ -110,7 +111,7 @@ func (s *Server) sweeping(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if !rest(ctx, sweepDelay) {
+		if !rest(ctx, cmp.Or(s.cfg.sweepDelay, sweepDelay)) {
 			return
 		}
 		begin := time.Now()

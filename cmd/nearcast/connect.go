@@ -43,10 +43,8 @@ type profile struct {
 
 // connect returns the client of the CDN that flags, environment or profile name.
 func (f *operatorFlags) connect() (*apiclient.Client, error) {
-	switch f.output {
-	case "table", "json", "yaml":
-	default:
-		return nil, cdn.Errorf(cdn.Invalid, "", "--output %q: want table, json or yaml", f.output)
+	if err := checkOutput(f.output); err != nil {
+		return nil, err
 	}
 	p, err := f.find()
 	if err != nil {

@@ -28,6 +28,7 @@ type edgeFlags struct {
 	origin    string
 	ram       string
 	disks     []string
+	verify    string
 	accessLog string
 	gossip    string
 	join      string
@@ -66,6 +67,7 @@ front of one origin that obeys the origin's headers and adds no rule of its own;
 	flags.BoolVar(&f.obey, "obey-request-cache-control", false, "stand alone and let visitors' Cache-Control force validation; it lets any of them send load to the origin")
 	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored objects, and fetches on their way, may fill, as a `SIZE`")
 	flags.StringArrayVar(&f.disks, "disk", nil, "directory on a disk that stored objects may fill, and how much of it, as `PATH:SIZE`; a SIZE alone means DIR/cache. Give it once for each disk")
+	flags.StringVar(&f.verify, "verify-rate", "4MiB", "how much of the disks' content is read and compared with its checksums in the background, as a `SIZE` in a second; 0 for nothing")
 	flags.StringVar(&f.accessLog, "access-log", "", "`FILE` that gets a line of JSON for each request; none if empty")
 	flags.StringVar(&f.gossip, "gossip", "", "`ADDR` of this node in the gossip pool, IP:port")
 	flags.StringVar(&f.join, "join", "", "`ADDRS` of members of the gossip pool, comma-separated")
@@ -159,6 +161,9 @@ func runEdge(cmd *cobra.Command, f *edgeFlags) error {
 	}
 	if cfg.Disks, err = parseDisks(f.disks); err != nil {
 		return err
+	}
+	if cfg.VerifyRate, err = cdn.ParseSize(f.verify); err != nil {
+		return fmt.Errorf("--verify-rate: %w", err)
 	}
 	if cfg.Certificates, err = f.certificates(); err != nil {
 		return err

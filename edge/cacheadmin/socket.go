@@ -98,11 +98,12 @@ func Find(dir string) (string, error) {
 			return "", fmt.Errorf("looking for the node: %w", err)
 		}
 	}
+	what := "no " + SocketName
 	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("looking for the node: %w", err)
+		what = "no such directory"
 	}
 	if err := checkPath(path); err != nil {
 		return "", err
 	}
-	return "", cdn.Errorf(cdn.NotFound, "", "no node runs in %s: there is no %s. Give --dir the --dir of a running nearcast edge, or the directory of its first --disk", dir, SocketName)
+	return "", cdn.Errorf(cdn.NotFound, "", "no node runs in %s: there is %s. Give --dir the --dir of a running nearcast edge, or the directory of its first --disk", dir, what)
 }

@@ -66,7 +66,7 @@ type Disk struct {
 
 // Purges is what is remembered of purges.
 type Purges struct {
-	Epoch     uint64       `json:"epoch"`
+	Epoch     uint64       `json:"epoch"`    // of the node's, in its log
 	Revision  cdn.Revision `json:"revision"` // of the fleet's, that has been applied
 	Entries   int          `json:"entries"`
 	Folded    uint64       `json:"folded"`
@@ -125,14 +125,16 @@ type Entry struct {
 	Site    cdn.SiteName `json:"site"`
 	Variant string       `json:"variant,omitempty"` // what the request's fields add to the key
 	Vary    string       `json:"vary,omitempty"`    // the field of the response
-	Status  int          `json:"status"`
-	Octets  int64        `json:"octets"` // of the whole content; -1: not known yet
-	Age     int64        `json:"age"`    // seconds
-	TTL     int64        `json:"ttl"`    // seconds of freshness that are left, negative if it is stale
-	Verdict string       `json:"verdict"`
-	Tier    Tier         `json:"tier"`
-	Tags    int          `json:"tags"`
-	Sliced  bool         `json:"sliced,omitempty"`
+	// Selecting are the fields of the request that Vary names, as they were in the one that brought it.
+	Selecting map[string]string `json:"selecting,omitempty"`
+	Status    int               `json:"status"`
+	Octets    int64             `json:"octets"` // of the whole content; -1: not known yet
+	Age       int64             `json:"age"`    // seconds
+	TTL       int64             `json:"ttl"`    // seconds of freshness that are left, negative if it is stale
+	Verdict   string            `json:"verdict"`
+	Tier      Tier              `json:"tier"`
+	Tags      int               `json:"tags"`
+	Sliced    bool              `json:"sliced,omitempty"`
 }
 
 // Shown is all that is stored of a URL.
@@ -147,17 +149,16 @@ type Shown struct {
 type Object struct {
 	Entry
 
-	Key       cdn.CacheKey      `json:"key"`
-	Selecting map[string]string `json:"selecting,omitempty"` // fields of the request that it was made for
-	Fields    []string          `json:"fields"`              // of the response, each "Name: value"
-	Stored    time.Time         `json:"stored"`              // when the response came, or was validated last
-	Born      uint64            `json:"born"`                // the newest purge at that time
-	Memory    string            `json:"memory"`              // "head and body", "head", or "no"
-	Disk      *Place            `json:"disk,omitempty"`
-	Coded     []Coded           `json:"coded,omitempty"`
-	Present   []Range           `json:"present,omitempty"` // of a content in slices
-	Missing   []Range           `json:"missing,omitempty"`
-	Unlooked  int64             `json:"unlooked,omitempty"` // octets at the end of which nobody has looked
+	Key      cdn.CacheKey `json:"key"`
+	Fields   []string     `json:"fields"` // of the response, each "Name: value"
+	Stored   time.Time    `json:"stored"` // when the response came, or was validated last
+	Born     uint64       `json:"born"`   // Purges.Epoch at that time
+	Memory   string       `json:"memory"` // "head and body", "head", or "no"
+	Disk     *Place       `json:"disk,omitempty"`
+	Coded    []Coded      `json:"coded,omitempty"`
+	Present  []Range      `json:"present,omitempty"` // of a content in slices
+	Missing  []Range      `json:"missing,omitempty"`
+	Unlooked int64        `json:"unlooked,omitempty"` // octets at the end of which nobody has looked
 }
 
 // Place is where on a disk a record is.
@@ -194,5 +195,5 @@ type Report struct {
 type Dropped struct {
 	URL     string `json:"url"` // "all" for everything
 	Keys    int    `json:"keys"`
-	Objects int64  `json:"objects"` // that were there
+	Objects int64  `json:"objects"` // that were there; of everything, those in memory and those on disk are counted each
 }

@@ -45,6 +45,9 @@ type Object struct {
 	Tags []uint64
 	// Response is the head.
 	Response *httpcache.Response
+	// Fresh is until when the response is fresh by the rules under which it was stored, which may be others than its origin's; zero
+	// if that is not known. It helps to keep together what ends together, and is not stored.
+	Fresh time.Time
 	// Body is the content, or the octets of a slice.
 	Body Body
 	// Start is where in the content Body begins: zero, except in a slice.
@@ -85,6 +88,16 @@ func AppendCodedKey(dst []byte, id ID, coding string) []byte {
 // Same reports whether o and p are one and the same: the content, its head, and the octets in the same place.
 func (o *Object) Same(p *Object) bool {
 	return o.ID == p.ID && o.Response == p.Response && o.Start == p.Start && o.Body.same(p.Body)
+}
+
+// Refreshed returns the object with a new head, that of a validation which began at an epoch, and without a memo.
+func (o *Object) Refreshed(head *httpcache.Response, born Epoch) *Object {
+	fresh := *o
+	fresh.Response, fresh.Born, fresh.Memo = head, born, nil
+	if !o.Fresh.IsZero() {
+		fresh.Fresh = head.ResponseTime.Add(o.Fresh.Sub(o.Response.ResponseTime))
+	}
+	return &fresh
 }
 
 // Lookup says which object is looked for.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // class is a sort of URL: /NAME/NUMBER.
@@ -105,17 +107,30 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
+// block is how many octets are drawn at a time. Each begins with a number of its own, and goes on with a piece of a table: contents of many
+// MiB a second have to be made, sent and compared.
+const block = 4096
+
+// table is octets that look like chance.
+var table = sync.OnceValue(func() []byte { //nolint:gochecknoglobals // computed once, and never changed
+	b := make([]byte, 1<<20+block)
+	rand.NewChaCha8([32]byte{1}).Read(b) //nolint:errcheck // never fails
+	return b
+})
+
 // fill writes the octets from off on.
 func (f content) fill(p []byte, off int64) {
-	var word [8]byte
+	all := table()
 	for len(p) > 0 {
-		if off%8 == 0 && len(p) >= 8 {
-			binary.LittleEndian.PutUint64(p, mix(f.seed+uint64(off/8)))
-			p, off = p[8:], off+8
-			continue
+		number := mix(f.seed + uint64(off/block))
+		piece := all[number>>40%(1<<20):][:block]
+		in := int(off % block)
+		n := copy(p, piece[in:])
+		var first [8]byte
+		binary.LittleEndian.PutUint64(first[:], number)
+		if in < len(first) {
+			copy(p[:n], first[in:])
 		}
-		binary.LittleEndian.PutUint64(word[:], mix(f.seed+uint64(off/8)))
-		n := copy(p, word[off%8:])
 		p, off = p[n:], off+int64(n)
 	}
 }

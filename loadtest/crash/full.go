@@ -19,7 +19,7 @@ func playFull(ctx context.Context, s *stage) error {
 		return err
 	}
 	defer v.discard()
-	n := s.newNode(v.dir, smallRAM, "1GiB")
+	n := s.newNode(v.dir, "64MiB", "1GiB")
 	defer n.kill()
 	for range s.out.Rounds {
 		if err := n.start(ctx); err != nil {
@@ -47,7 +47,7 @@ func (s *stage) squeeze(ctx context.Context, n *node, v *volume) error {
 	if err := takeAll(ballast); err != nil {
 		return err
 	}
-	s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 1200)
+	s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 400)
 	n.lives("without room")
 	if text, err := os.ReadFile(n.Log); err != nil || !strings.Contains(string(text), "no room") {
 		s.out.fault("the log says nothing of the lack of room (%v)", err)

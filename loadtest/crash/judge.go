@@ -152,7 +152,7 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 		j.complain(&j.tally.Wrong, a, err)
 	case errors.Is(err, errUndone):
 		j.complain(&j.tally.Undone, a, err)
-	case err != nil && gone, errors.Is(err, errBrokenOff) && (time.Since(j.shock) < shockTime || v.version != j.origin.version(a.path)):
+	case err != nil && gone, errors.Is(err, errBrokenOff) && (time.Since(j.shock) < shockTime || v.version > 0 && v.version < j.origin.version(a.path)):
 		j.tally.BrokenOff++
 	case err != nil:
 		j.complain(&j.tally.Failed, a, err)
@@ -196,7 +196,7 @@ func (j *judge) exchange(ctx context.Context, client *http.Client, base string, 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return view{}, err
+		return view{}, fmt.Errorf("%w before its head: %w", errBrokenOff, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	v := view{hit: resp.Header.Get("X-Cache") == "HIT", status: resp.Header.Get("Cache-Status")}

@@ -67,7 +67,7 @@ func playKillFull(ctx context.Context, s *stage) error {
 	if err := n.start(ctx); err != nil {
 		return err
 	}
-	s.bulk = stuff(ctx, s.judge, n.Plain, 0, 1200)
+	s.bulk = stuff(ctx, s.judge, n.Plain, 0, 1100)
 	for round := range s.out.Rounds {
 		c := gather(ctx, s.judge, n.Plain, s.o.connections, uint64(round))
 		end := make(chan int, 1)

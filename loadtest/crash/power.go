@@ -66,9 +66,15 @@ func (s *stage) cutRound(ctx context.Context, n *node, v *volume, seed uint64) (
 	return crash, v.mount(ctx)
 }
 
-// usable stores something new and says that it is wrong if that does not reach the disk.
+// usable asks for new things until something of that has reached the disk, and says that it is wrong if that does not happen soon. Of a disk that
+// has been filled once, memory first learns what is worth it.
 func (s *stage) usable(ctx context.Context, n *node, when string) {
-	before := n.metric(ctx, metricWritten)
-	s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 8)
-	n.reaches(ctx, metricWritten, before+1<<20, "nothing is written "+when)
+	before, began := n.metric(ctx, metricWritten), time.Now()
+	for n.metric(ctx, metricWritten) < before+64<<10 {
+		if time.Since(began) > s.o.patience || ctx.Err() != nil {
+			s.out.fault("nothing is written %s", when)
+			return
+		}
+		s.bulk = stuff(ctx, s.judge, n.Plain, s.bulk, 16)
+	}
 }

@@ -120,7 +120,7 @@ func damage(dir string, do harm) error {
 	if total == 0 {
 		return errIntact
 	}
-	for range 100_000 {
+	for range 20_000 {
 		at, i := rand.Int64N(total), 0
 		for at >= sizes[i] {
 			at, i = at-sizes[i], i+1

@@ -39,9 +39,8 @@ func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.
 	if now == nil || now.ID != old.ID || !now.Response.ResponseTime.Equal(old.Response.ResponseTime) {
 		return false
 	}
-	fresh := *now
-	fresh.Response, fresh.Born = head, born
-	_, ok := s.Add(&fresh, head.Selecting())
+	now.Fresh, now.Response = old.Fresh, old.Response
+	_, ok := s.Add(now.Refreshed(head, born), head.Selecting())
 	if !ok {
 		s.Forget(l) // what it says is not so any more
 	}
@@ -58,6 +57,11 @@ func (s *Store) Delete(key cdn.CacheKey) {
 	hash := s.hash(string(key), "")
 	if s.warming() {
 		s.forgetBlindly(hash, key, "")
+		for _, v := range s.volumes {
+			if !v.dead() {
+				v.flushLane(long)
+			}
+		}
 	}
 	for _, v := range s.volumes {
 		if v.dead() {

@@ -29,10 +29,12 @@ func (j *journal) Write(p []byte) (int, error) {
 	return j.b.Write(p)
 }
 
-func (j *journal) has(s string) bool {
+func (j *journal) has(s string) bool { return strings.Contains(j.text(), s) }
+
+func (j *journal) text() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return strings.Contains(j.b.String(), s)
+	return j.b.String()
 }
 
 // pair is a configuration of two disks.

@@ -68,8 +68,9 @@ func (v *volume) scan(g *segment) (entries []record.Entry, tail int64, c class, 
 	tail = record.SegmentHeaderSize
 	var last record.Header
 	before := 0 // entries of those before the last one
+	look := window{segment: g}
 	for {
-		h, targets, err := v.scanOne(g, tail)
+		h, targets, err := look.scanOne(tail)
 		if err == nil && h.Seq > last.Seq {
 			before = len(entries)
 			entries = record.AppendEntries(entries, &h, targets)
@@ -99,13 +100,39 @@ func (v *volume) whole(g *segment, h *record.Header) error {
 	return err
 }
 
-// scanOne reads the head of the record at an offset.
-func (v *volume) scanOne(g *segment, off int64) (record.Header, []record.Place, error) {
+// window is a part of a segment that has been read at once: a read for each small record would take seconds.
+type window struct {
+	segment *segment
+	off     int64
+	b       []byte
+}
+
+const windowSize = 1 << 20
+
+// at returns n octets at an offset, which must be in the segment. They are good until the next call.
+func (w *window) at(off, n int64) ([]byte, error) {
+	if off < w.off || off+n > w.off+int64(len(w.b)) {
+		size := max(n, min(windowSize, w.segment.size-off))
+		if int64(cap(w.b)) < size {
+			w.b = make([]byte, size)
+		}
+		w.off, w.b = off, w.b[:size]
+		if err := w.segment.volume.read(w.segment, w.b, off); err != nil {
+			w.b = w.b[:0]
+			return nil, err
+		}
+	}
+	return w.b[off-w.off:][:n], nil
+}
+
+// scanOne returns the head of the record at an offset.
+func (w *window) scanOne(off int64) (record.Header, []record.Place, error) {
+	g := w.segment
 	if g.size-off < record.HeaderSize {
 		return record.Header{}, nil, record.ErrNone
 	}
-	b := make([]byte, min(2048, g.size-off))
-	if err := v.read(g, b, off); err != nil {
+	b, err := w.at(off, record.HeaderSize)
+	if err != nil {
 		return record.Header{}, nil, err
 	}
 	h, err := record.ParseHeader(b, g.salt, uint32(off/record.Unit)) //nolint:gosec // within a segment
@@ -115,12 +142,8 @@ func (v *volume) scanOne(g *segment, off int64) (record.Header, []record.Place, 
 	if off+h.Size() > g.size-record.TrailerSize {
 		return h, nil, record.ErrDamaged
 	}
-	if need := h.BodyOffset(); need > int64(len(b)) {
-		have := len(b)
-		b = append(b, make([]byte, int(need)-have)...)
-		if err := v.read(g, b[have:], off+int64(have)); err != nil {
-			return h, nil, err
-		}
+	if b, err = w.at(off, h.BodyOffset()); err != nil {
+		return h, nil, err
 	}
 	view, err := record.ParseMeta(h, b[record.HeaderSize:], g.salt)
 	if err != nil {

@@ -14,6 +14,9 @@ const grace = 24 * time.Hour
 // must have, which is not known here.
 func useful(o *store.Object) (fresh, until time.Time) {
 	end, validator, said := o.Response.FreshUntil()
+	if !o.Fresh.IsZero() {
+		end, said = o.Fresh, true
+	}
 	switch {
 	case !said:
 		return time.Time{}, time.Time{}

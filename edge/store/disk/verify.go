@@ -93,7 +93,6 @@ func (v *volume) entriesIn(g *segment) ([]record.Entry, error) {
 // All goes through the objects that are stored, in no order. Their bodies are extents which have not been checked; see
 // [Store.Load].
 func (s *Store) All(yield func(*store.Object) bool) {
-	now := s.now()
 	for v, g := range s.everySegment {
 		entries, err := v.entriesIn(g)
 		if err != nil {
@@ -101,7 +100,7 @@ func (s *Store) All(yield func(*store.Object) bool) {
 		}
 		for i := range entries {
 			at, ok := v.alive(g, &entries[i])
-			if !ok || entries[i].Kind != record.Object || expired(entries[i].Expiry, now) {
+			if !ok || entries[i].Kind != record.Object {
 				continue
 			}
 			if s.isClosed() {

@@ -91,11 +91,11 @@ func (p *Live) Add(hash uint64, size int64) (Handle, []Event) {
 	p.events = p.events[:0]
 	p.tune()
 	n := p.slab.take(hash, size)
-	p.count(n, hash, size)
+	known := p.count(n, hash, size)
 	switch {
 	case size > p.budget:
 		p.evicted(n)
-	case p.ghosts.take(hash):
+	case p.ghosts.take(hash) || known:
 		p.prove(n)
 		p.slab.push(&p.main, n)
 	case p.setting.share == 0:
@@ -110,8 +110,9 @@ func (p *Live) Add(hash uint64, size int64) (Handle, []Event) {
 	return Handle(n), p.events
 }
 
-// count sets up a new entry's counter and shows the entry to the tuner.
-func (p *Live) count(n uint32, hash uint64, size int64) {
+// count sets up a new entry's counter and shows the entry to the tuner. It reports whether the entry would be here, had the setting
+// always been that of now: after a change that brings back what another setting has let go of.
+func (p *Live) count(n uint32, hash uint64, size int64) (known bool) {
 	if chunks := *p.counters.Load(); int(n>>chunkBits) >= len(chunks) {
 		more := append(chunks[:len(chunks):len(chunks)], new(counterChunk))
 		p.counters.Store(&more)
@@ -119,10 +120,11 @@ func (p *Live) count(n uint32, hash uint64, size int64) {
 	flags := uint32(0)
 	if p.tuner.samples(hash) {
 		flags = watched
-		p.tuner.access(hash, size)
+		known = p.tuner.access(hash, size)
 		p.setting = p.tuner.setting()
 	}
 	p.counter(n).Store(flags)
+	return known
 }
 
 // tune shows the tuner what was used.
@@ -255,11 +257,14 @@ type Report struct {
 	// Rounds is how often, at most, an entry goes round in the main queue without being asked for again; Uses is how often it must be asked for
 	// to come there from the small one.
 	Rounds, Uses int
+	// Ghosts is how many that had to go are remembered, as a multiple of those that are there: 1 and up.
+	Ghosts int
 	// Moves is how often the setting was changed.
 	Moves int64
 	// Sample is 1 in how many hashes the shadows see, Lost how many hits of theirs they have missed.
 	Sample, Lost int64
-	// Rivals are what other policies would have made of the sample, with a budget smaller by as much; the first is plain S3-FIFO but for the
+	// Rivals are what other policies would have made of the sample, with a budget smaller by as much. Their ratios are what counts: whenever the
+	// sample is halved, so is what was counted; the first is plain S3-FIFO but for the
 	// bypass of large newcomers.
 	Rivals []Rival
 }

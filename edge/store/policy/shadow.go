@@ -108,9 +108,19 @@ func (s *Shadow) drop(n uint32) {
 	s.slab.give(n)
 }
 
-// shrink makes the budget smaller and forgets what is not to stay. Counts stay as they are.
+// halve makes the budget half as large and forgets what is not to stay. Half of what was counted is forgotten too, so that requests from before
+// weigh no more than those to come, of which there will be half as many.
+func (s *Shadow) halve(stays func(hash uint64) bool) {
+	s.limit = min(s.limit, s.budget/2)
+	for _, n := range [...]*int64{&s.stats.Requests, &s.stats.Hits, &s.stats.Octets, &s.stats.HitBytes, &s.stats.Evictions} {
+		*n /= 2
+	}
+	s.shrink(s.budget/2, stays)
+}
+
+// shrink sets the budget and forgets what is not to stay.
 func (s *Shadow) shrink(budget int64, stays func(hash uint64) bool) {
-	s.budget, s.limit = budget, min(s.limit, budget)
+	s.budget = budget
 	for n := uint32(1); n <= s.slab.top; n++ {
 		if e := s.slab.at(n); e.queue != none && !stays(e.hash) {
 			s.order.remove(s, n)

@@ -41,7 +41,7 @@ const (
 	decisions, minWait = 4, 32
 	// minGain is what another setting must have more of, objects and octets together, as a share of what the best rival has. Below it
 	// a change costs more than it brings.
-	minGain = 0.01
+	minGain = 0.06
 	// certainty is how many standard deviations of chance a gain must exceed.
 	certainty = 0.5
 	// surplus is the worth of hits beyond those of the best rival: they must not be bought with what is lacking in the other measure.
@@ -84,11 +84,14 @@ func (t *tuner) setting() setting { return t.trials[t.best].setting }
 
 func (t *tuner) samples(hash uint64) bool { return mix(hash)&t.mask == 0 }
 
-// access shows a request for a sampled hash to all shadows.
-func (t *tuner) access(hash uint64, size int64) {
+// access shows a request for a sampled hash to all shadows. It reports whether that with the setting of now has what is asked for.
+func (t *tuner) access(hash uint64, size int64) (known bool) {
 	first := t.trials[0].access(hash, size, t.budget, nil)
+	known = first
 	for i := range t.trials[1:] {
-		t.trials[1+i].access(hash, size, t.budget, &first)
+		if hit := t.trials[1+i].access(hash, size, t.budget, &first); 1+i == t.best {
+			known = hit
+		}
 	}
 	for i := range t.rivals {
 		t.rivals[i].access(hash, size, t.budget, &first)
@@ -99,6 +102,7 @@ func (t *tuner) access(hash uint64, size int64) {
 	if t.wait--; t.wait <= 0 {
 		t.decide()
 	}
+	return known
 }
 
 // access reports whether it was a hit. Octets of an object that alone is most of the cache count for less: whether it is there is luck.
@@ -137,7 +141,7 @@ func (t *tuner) halve() {
 	t.budget /= 2
 	for _, list := range [...][]trial{t.trials, t.rivals} {
 		for i := range list {
-			list[i].shadow.shrink(t.budget, t.samples)
+			list[i].shadow.halve(t.samples)
 			list[i].age(0.5)
 		}
 	}
@@ -189,7 +193,7 @@ func worth(ratio float64) float64 { return min(ratio, 1) + surplus*max(ratio-1, 
 func (t *tuner) report() Report {
 	set := t.setting()
 	r := Report{
-		Small: float64(set.share) / 1000, Rounds: int(set.rounds), Uses: int(set.uses),
+		Small: float64(set.share) / 1000, Rounds: int(set.rounds), Uses: int(set.uses), Ghosts: max(set.ghosts, 1),
 		Moves: t.moves, Sample: int64(t.mask) + 1, Lost: t.seen.lost.Load(),
 		Rivals: []Rival{{Name: "S3-FIFO", Stats: t.trials[0].shadow.Stats()}},
 	}

@@ -134,3 +134,6 @@ const eraShift = 40
 
 // sameEra reports whether two epochs are of one log, so that one of them is the later.
 func sameEra(a, b store.Epoch) bool { return a>>eraShift == b>>eraShift }
+
+// Ordinal is how many purges an epoch stands behind in its log, those included that only renewed it.
+func Ordinal(e store.Epoch) uint64 { return uint64(e) & (1<<eraShift - 1) }

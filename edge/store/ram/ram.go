@@ -203,6 +203,13 @@ func (s *Store) Stats() store.Stats {
 	}
 }
 
+// Policy tells how the policy is set that decides what goes.
+func (s *Store) Policy() policy.Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.policy.Report()
+}
+
 // Close implements [store.Store].
 func (s *Store) Close() {
 	s.Clear() // from now on the index leads nobody to the bodies, but for what is put meanwhile

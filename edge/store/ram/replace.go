@@ -8,9 +8,9 @@ import (
 // Refresh implements [store.Store].
 func (s *Store) Refresh(old *store.Object, head *httpcache.Response, born store.Epoch) bool {
 	return s.replace(old, sameContent, func(o *store.Object) *store.Object {
-		fresh := *o
-		fresh.Response, fresh.Born, fresh.Memo = head, born, store.NewMemo(s)
-		return &fresh
+		fresh := o.Refreshed(head, born)
+		fresh.Memo = store.NewMemo(s)
+		return fresh
 	})
 }
 

@@ -1,6 +1,9 @@
 package shadow
 
-import "sync"
+import (
+	"sync"
+	"unsafe"
+)
 
 // buffer is where requests wait for the goroutine that shows them to the models: those who ask must not wait for that.
 type buffer struct {
@@ -12,6 +15,8 @@ type buffer struct {
 const (
 	buffered = 4096         // may wait; what is more is lost, and counted
 	enough   = buffered / 8 // make it worth waking somebody
+
+	bufferMemory = 2 * buffered * int64(unsafe.Sizeof(request{})) // octets: one is filled while the other is read
 )
 
 // add reports whether somebody is to be woken.

@@ -1,6 +1,7 @@
 package shadow
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 // cuts are the sizes of bodies, in octets and ascending, of which one may be the largest that is kept in RAM if it is on disk as well. That none is cut
 // is another choice. A sliced content comes in bodies of [store.SliceSize] at most.
 func cuts(ram int64) []int64 {
-	between := func(low, n, high int64) int64 { return min(max(n, low), high) &^ 1023 }
+	between := func(low, n, high int64) int64 { return 1 << (bits.Len64(uint64(min(max(n, low), high))) - 1) } // round ones
 	return slices.Compact([]int64{
 		between(4<<10, ram/800, 64<<10),
 		between(16<<10, ram/200, 256<<10),

@@ -18,6 +18,7 @@ type model struct {
 
 	shadow *policy.Shadow
 	peak   int64 // entries that it has memory for
+	weight int64 // of an entry's memory, 1 usually
 
 	asked, suited, hits amount // of the sample; suited are those that are not too large
 	counted             amount // of those counted, what is not too large
@@ -76,15 +77,21 @@ func (m *model) budget(ram int64, shift uint) int64 {
 
 // renew makes the shadow anew, empty.
 func (m *model) renew(ram int64, shift uint) {
-	m.shadow, m.peak = m.open(m.budget(ram, shift)), 0
+	m.shadow, m.peak, m.weight = m.open(m.budget(ram, shift)), 0, 1
 }
 
 // resample goes over to another sample.
-func (m *model) resample(ram int64, before, after uint) {
+func (m *model) resample(ram int64, shift uint) {
 	m.peak = max(m.peak, m.shadow.Stats().Entries)
-	mask := maskOf(after + m.thin)
-	m.shadow.Resize(m.budget(ram, after), func(hash uint64) bool { return hash&mask == 0 })
-	m.age(math.Exp2(float64(before) - float64(after)))
+	mask := maskOf(shift + m.thin)
+	m.shadow.Resize(m.budget(ram, shift), func(hash uint64) bool { return hash&mask == 0 })
+}
+
+// follow sets a model of the real policy as that is set.
+func (m *model) follow(r policy.Report) {
+	if m.shadow.Follow(r) {
+		m.weight = max(m.weight, int64(r.Ghosts+2)/2)
+	}
 }
 
 func (m *model) access(r *request, shift uint) {
@@ -111,15 +118,13 @@ func (m *model) age(keep float64) {
 	m.asked.scale(keep)
 	m.suited.scale(keep)
 	m.hits.scale(keep)
+	m.counted.scale(keep)
 }
 
 // ratios are the shares of requests and octets that were hits. What the sample has more than its share is hot and makes hits, and what it lacks would have
 // made some (the adjustment of SHARDS).
-func (m *model) ratios(counted amount, shift uint) (objects, octets float64) {
-	if shift+m.thin == 0 {
-		return ratio(m.hits.requests, m.asked.requests), ratio(m.hits.octets, m.asked.octets)
-	}
-	share := countShare / math.Exp2(float64(shift+m.thin))
+func (m *model) ratios(counted amount) (objects, octets float64) {
+	share := math.Exp2(-float64(m.thin))
 	all, suited := counted, m.counted
 	all.scale(share)
 	suited.scale(share)

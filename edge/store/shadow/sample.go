@@ -1,6 +1,9 @@
 package shadow
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // The memory of all shadows: a hundredth of the RAM, but no more than maxMemory, and no less than minMemory, with which they have some thousand
 // objects.
@@ -8,12 +11,12 @@ const (
 	memoryShare = 100
 	minMemory   = 8 << 20
 	maxMemory   = 32 << 20
-	entryMemory = 112 // octets of an entry at most: itself and a ghost, each in a slab and in an index
+	entryMemory = 80 // octets of an entry: itself, and in many models a ghost, each in a slab and in an index
 )
 
 // roomFor is how many entries all models together may have. What has been used once stays theirs: for that there is half as much again.
-func roomFor(ram int64) int {
-	return int(min(max(ram/memoryShare, minMemory), maxMemory)) / entryMemory * 2 / 3
+func roomFor(ram int64) int64 {
+	return min(max(ram/memoryShare, minMemory), maxMemory) / entryMemory * 2 / 3
 }
 
 const (
@@ -35,16 +38,11 @@ type load struct {
 
 // fit makes the sample smaller if the models have too many entries. Large caches have few requests of the sample.
 func (c *Caches) fit() {
-	entries, memory := int64(0), int64(0)
-	for _, m := range c.models {
-		n := m.shadow.Stats().Entries
-		entries += n
-		memory += max(n, m.peak)
-	}
-	if entries > int64(c.room) || c.shift < usualShift && c.models[0].shadow.Stats().Entries > 2*fewEntries {
+	entries, memory := c.entries()
+	if entries > c.room || c.shift < usualShift && c.models[0].shadow.Stats().Entries > 2*fewEntries {
 		c.resample(c.shift + 1)
 	}
-	if memory > int64(c.room)*3/2 {
+	if memory > c.room*3/2 {
 		for _, m := range c.models {
 			m.renew(c.cfg.RAM, c.shift)
 		}
@@ -61,19 +59,23 @@ func (c *Caches) bear(now time.Time) {
 	perSecond := float64(c.load.taken) / elapsed
 	c.load = load{since: now}
 	model := c.models[0].shadow.Stats()
+	entries, _ := c.entries()
 	switch {
 	case perSecond > maxLoad:
 		c.resample(c.shift + 1)
-	case c.shift > 0 && perSecond < maxLoad/4 && model.Entries < fewEntries/2 && model.Bytes > c.models[0].budget(c.cfg.RAM, c.shift)/8*7 && c.entries() < c.room/4:
+	case c.shift > 0 && perSecond < maxLoad/4 && model.Entries < fewEntries/2 && model.Bytes > c.models[0].budget(c.cfg.RAM, c.shift)/8*7 && entries < c.room/4:
 		c.resample(c.shift - 1)
 	}
 }
 
-func (c *Caches) entries() (n int) {
+// entries counts those that there are, and those that there is memory for.
+func (c *Caches) entries() (now, memory int64) {
 	for _, m := range c.models {
-		n += int(m.shadow.Stats().Entries)
+		n := m.shadow.Stats().Entries
+		now += n * m.weight
+		memory += max(n, m.peak) * m.weight
 	}
-	return n
+	return now, memory
 }
 
 // resample goes over to a sample of 1 in 1 << shift.
@@ -82,8 +84,9 @@ func (c *Caches) resample(shift uint) {
 		return
 	}
 	for _, m := range c.models {
-		m.resample(c.cfg.RAM, c.shift, shift)
+		m.resample(c.cfg.RAM, shift)
 	}
+	c.age(math.Exp2(float64(c.shift) - float64(shift))) // as if the sample had been of that size before
 	c.shift = shift
 	c.mask.Store(maskOf(shift))
 }

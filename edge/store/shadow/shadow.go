@@ -40,7 +40,9 @@ type Caches struct {
 	cfg  Config
 	seed maphash.Seed
 
-	mask    atomic.Uint64 // a key is in the sample if these bits of its hash are zero
+	// A key is in the sample if these bits of its hash are zero. As many requests are counted, whatever their keys: what is hottest is in the sample
+	// or it is not, which makes all the difference to hit ratios, and how many requests the sample should have had tells which it was.
+	mask    atomic.Uint64
 	largest atomic.Int64
 	buffer  buffer
 	wake    chan struct{}
@@ -51,7 +53,7 @@ type Caches struct {
 	mu      sync.Mutex // guards the following; the buffer's may be taken under it
 	models  []*model
 	spare   []request
-	room    int   // entries of all models together
+	room    int64 // entries of all models together
 	shift   uint  // the sample is 1 in 1 << shift
 	taken   int64 // requests of the sample so far
 	counted amount
@@ -67,10 +69,6 @@ type request struct {
 	body    int64 // octets
 	counted bool  // it is one of those that stand for all requests, sampled or not
 }
-
-// countShare is 1 in how many requests are counted, whatever their key. What is hottest is in the sample or it is not, which makes
-// all the difference to hit ratios; how many requests the sample should have had tells which it was.
-const countShare = 16
 
 // New returns shadows, of which a goroutine takes care until Close.
 func New(cfg Config) *Caches {
@@ -109,9 +107,10 @@ func (c *Caches) Samples(key cdn.CacheKey) bool {
 	return c.wants(maphash.String(c.seed, string(key)))
 }
 
-func (c *Caches) wants(hash uint64) bool { return hash&c.mask.Load() == 0 || counts() }
-
-func counts() bool { return rand.Uint32()%countShare == 0 }
+func (c *Caches) wants(hash uint64) bool {
+	mask := c.mask.Load()
+	return hash&mask == 0 || rand.Uint64()&mask == 0
+}
 
 // Asked shows a request: one for an object that was there, or one that brought it.
 func (c *Caches) Asked(o *store.Object) {
@@ -123,7 +122,8 @@ func (c *Caches) Asked(o *store.Object) {
 }
 
 func (c *Caches) ask(hash uint64, size, body int64) {
-	counted := hash&c.mask.Load() != 0 || counts()
+	mask := c.mask.Load()
+	counted := hash&mask != 0 || rand.Uint64()&mask == 0
 	if c.buffer.add(request{hash, size, body, counted}) {
 		select {
 		case c.wake <- struct{}{}:
@@ -176,7 +176,7 @@ func (c *Caches) follow() {
 	}
 	report := c.cfg.Live()
 	for _, m := range c.models {
-		m.shadow.Follow(report)
+		m.follow(report)
 	}
 }
 
@@ -216,7 +216,6 @@ func (c *Caches) age(keep float64) {
 	c.counted.scale(keep)
 	for _, m := range c.models {
 		m.age(keep)
-		m.counted.scale(keep)
 	}
 }
 
@@ -228,6 +227,8 @@ type Report struct {
 	Sample int64
 	// Dropped is how many requests they should have seen and did not, because they could not keep up.
 	Dropped uint64
+	// Memory is what all of it takes, in octets, roughly.
+	Memory int64
 }
 
 // Cache is one shadow.
@@ -247,10 +248,11 @@ func (c *Caches) Report() Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drainLocked()
-	r := Report{Sample: 1 << c.shift, Dropped: c.buffer.dropped()}
+	_, entries := c.entries()
+	r := Report{Sample: 1 << c.shift, Dropped: c.buffer.dropped(), Memory: entries*entryMemory + bufferMemory}
 	for _, m := range c.models {
 		one := Cache{Policy: m.policy, RAM: m.scale, Entries: m.shadow.Stats().Entries}
-		one.Objects, one.Octets = m.ratios(c.counted, c.shift)
+		one.Objects, one.Octets = m.ratios(c.counted)
 		r.Caches = append(r.Caches, one)
 	}
 	return r

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -123,11 +122,14 @@ func footprint(visits []visit) (octets int64) {
 	return octets
 }
 
-// show shows a load to shadows as those do who call Samples and Asked.
+// show shows a load to shadows as those do who call Samples and Asked, but with the same chance each time.
 func show(c *Caches, visits []visit) {
+	random := rand.New(rand.NewPCG(3, 4))
 	for i, v := range visits {
-		if hash := maphash.Comparable(c.seed, v.id); c.wants(hash) {
-			c.ask(hash, v.size, v.size)
+		mask := c.mask.Load()
+		r := request{hash: mixed(v.id), size: v.size, body: v.size, counted: random.Uint64()&mask == 0}
+		if r.counted || r.hash&mask == 0 {
+			c.take(&r)
 		}
 		if i%512 == 0 {
 			c.drain()

@@ -106,10 +106,13 @@ type Swept struct {
 // Sweep removes everything that keep does not want; see [disk.Store.Sweep]. keep may be called for the same object more than once.
 func (s *Store) Sweep(ctx context.Context, rate int64, keep func(o *store.Object) bool) (Swept, error) {
 	var done Swept
+	whole := true
 	s.settle()
 	s.ram.All(func(o *store.Object) bool {
-		if done.Looked++; !keep(o) && s.ram.Drop(o) {
-			done.Removed++
+		if done.Looked++; !keep(o) {
+			removed, all := s.dropUnwanted(o.Key, keep)
+			done.Removed += removed
+			whole = whole && all
 		}
 		if done.Looked%breathAfter == 0 {
 			breathe(ctx)
@@ -120,14 +123,37 @@ func (s *Store) Sweep(ctx context.Context, rate int64, keep func(o *store.Object
 		return done, err
 	}
 	if s.disk == nil {
-		done.Whole = true
+		done.Whole = whole
 		return done, nil
 	}
 	var err error
 	done.Disk, err = s.disk.Sweep(ctx, rate, keep)
-	done.Whole = err == nil && done.Disk.Whole
+	done.Whole = whole && err == nil && done.Disk.Whole
 	return done, err
 }
+
+// dropUnwanted takes out of memory what keep does not want of a key, in whatever form it is by now. It reports false if it could not,
+// since the form changed each time.
+func (s *Store) dropUnwanted(key cdn.CacheKey, keep func(*store.Object) bool) (removed int64, all bool) {
+	for range dropAttempts {
+		all = true
+		for _, o := range s.ram.Of(key) {
+			if keep(o) {
+				continue
+			}
+			all = false
+			if s.ram.Drop(o) {
+				removed++
+			}
+		}
+		if all {
+			break
+		}
+	}
+	return removed, all
+}
+
+const dropAttempts = 8
 
 // The search through memory lets others have the processor after so many objects, for so long.
 const (

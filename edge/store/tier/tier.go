@@ -33,13 +33,14 @@ type Config struct {
 
 // Store is a [store.Store] in memory and on disk.
 type Store struct {
-	ram     *ram.Store
-	disk    *disk.Store // nil: none
-	alive   func(o *store.Object) bool
-	largest atomic.Int64
-	seed    maphash.Seed
-	stripes [stripes]stripe
-	writer  writer
+	ram      *ram.Store
+	disk     *disk.Store // nil: none
+	alive    func(o *store.Object) bool
+	observer Observer // nil: none
+	largest  func() int64
+	seed     maphash.Seed
+	stripes  [stripes]stripe
+	writer   writer
 }
 
 const stripes = 256
@@ -52,11 +53,11 @@ type stripe struct {
 
 // New returns a store.
 func New(cfg Config) (*Store, error) {
-	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), alive: cfg.Alive}
+	largest := max(cfg.RAM/bodyShare, minBody)
+	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), alive: cfg.Alive, largest: func() int64 { return largest }}
 	if s.alive == nil {
 		s.alive = func(*store.Object) bool { return true }
 	}
-	s.largest.Store(max(cfg.RAM/bodyShare, minBody))
 	memory := ram.Config{Budget: cfg.RAM}
 	if s.disk != nil {
 		memory.Proven, memory.Leaving = s.proven, s.leaving
@@ -70,7 +71,7 @@ func New(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// A body that is on disk is kept in memory as well if it is no larger than a share of the memory.
+// A body that is on disk is kept in memory as well if it is no larger than a share of the memory, unless Observe says otherwise.
 const (
 	bodyShare = 200
 	minBody   = 4 << 10
@@ -99,13 +100,29 @@ func (s *Store) InMemory(l store.Lookup) bool {
 	return o != nil && o.Body.InMemory()
 }
 
-// OnDisk reports whether something may be stored on disk under a key. It reads nothing.
+// OnDisk reports whether something may be stored on disk under a key. It reads nothing. Until all that is on the disks is known, something may.
 func (s *Store) OnDisk(key cdn.CacheKey) bool {
-	return s.disk != nil && s.disk.Has(store.Lookup{Key: key})
+	if s.disk == nil {
+		return false
+	}
+	select {
+	case <-s.disk.Warm():
+		return s.disk.Has(store.Lookup{Key: key})
+	default:
+		return true
+	}
 }
 
 // Get implements [store.Store].
 func (s *Store) Get(l store.Lookup) (o *store.Object, known bool) {
+	o, known = s.find(l)
+	if o != nil && s.observer != nil && s.observer.Samples(l.Key) {
+		s.observer.Asked(o)
+	}
+	return o, known
+}
+
+func (s *Store) find(l store.Lookup) (o *store.Object, known bool) {
 	if o, known = s.ram.Get(l); o != nil {
 		if o = s.whole(o, l); o != nil && s.suitsBest(o, l) {
 			return o, true
@@ -175,7 +192,7 @@ func (s *Store) promote(l store.Lookup, o *store.Object, before uint64) *store.O
 		return o
 	}
 	kept := o
-	if o.Body.InMemory() && o.Body.Len() > s.largest.Load() {
+	if o.Body.InMemory() && o.Body.Len() > s.largest() {
 		if extent, _ := o.Body.Extent(); extent == nil {
 			return o
 		}
@@ -212,10 +229,11 @@ func extentOf(o *store.Object) store.Extent {
 // Put implements [store.Store].
 func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	defer s.change(o.Key)()
+	lookup := store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}
+	s.observePut(o, lookup)
 	if s.disk == nil {
 		return s.ram.Put(o, fields)
 	}
-	lookup := store.Lookup{Key: o.Key, Variant: o.Variant, Fields: fields}
 	if s.disk.Roomy() {
 		if kept, ok := s.disk.Add(o, fields); ok {
 			if !s.ram.Put(kept, fields) {

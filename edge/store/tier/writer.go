@@ -99,31 +99,46 @@ func (s *Store) leaving(o *store.Object, proven bool) {
 	}
 }
 
-// write takes a candidate to disk, if that lacks it, and tells memory where it is then: a large body need not stay there.
+// write takes a candidate to disk, if that lacks it, and tells memory where it is then.
 func (s *Store) write(c candidate) {
 	o := c.object
 	st := s.stripe(o.Key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.version.Load() != c.version || !s.alive(o) {
+	if c.gone && st.version.Load() != c.version || !s.alive(o) { // memory cannot say any more what is the newest
 		return
 	}
 	l := lookupOf(o)
 	have := s.ram.Peek(l)
-	switch {
-	case c.gone && (have != nil || s.disk.Has(l)), !c.gone && (have == nil || have.ID != o.ID):
-		return
-	case !c.gone && s.disk.Has(l):
-		if on := s.disk.Peek(l); on != nil && on.ID == o.ID {
-			return
+	if c.gone {
+		if have == nil && !s.disk.Has(l) {
+			s.disk.Add(o, l.Fields)
 		}
-	}
-	kept, ok := s.disk.Add(o, l.Fields)
-	if !ok || c.gone {
 		return
 	}
-	if kept.Body.Len() > s.largest.Load() && extentOf(kept) != nil {
-		kept.Body = store.NewExtentBody(extentOf(kept), kept.Body.Len())
+	if have == nil || have.ID != o.ID {
+		return
 	}
-	s.ram.Swap(have, kept)
+	head := l
+	head.Head = true
+	if on := s.disk.Peek(head); on != nil && on.ID == have.ID {
+		s.place(have, have)
+		return
+	}
+	if kept, ok := s.disk.Add(have, l.Fields); ok {
+		s.place(have, kept)
+	}
+}
+
+// place puts what is on disk in the place of what is in memory, which is the same content: of a large body memory need not have more than
+// where it is.
+func (s *Store) place(have, kept *store.Object) {
+	if extent := extentOf(kept); extent != nil && kept.Body.Len() > s.largest() {
+		head := *kept
+		head.Body = store.NewExtentBody(extent, kept.Body.Len())
+		kept = &head
+	}
+	if kept != have {
+		s.ram.Swap(have, kept)
+	}
 }
