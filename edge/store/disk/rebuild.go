@@ -30,7 +30,7 @@ func (v *volume) rebuild() {
 	rest := v.resume(tails)
 	close(v.ready)
 	for _, w := range tails {
-		b.note(w.segment, w.entries)
+		b.note(w.segment, b.gathered[w.segment.number]) // others may be adding to the writer by now
 	}
 	all := v.all()
 	for i, g := range all {
