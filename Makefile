@@ -100,8 +100,9 @@ test-flood: build ## attack an edge for 20 s in each way that is known and check
 # How an edge is ended, and what must hold when it is there again: go doc ./loadtest/crash
 CRASH_FLAGS ?=
 .PHONY: test-crash
-test-crash: test-deps build ## end an edge by kill -9, power cuts, failing system calls and damaged files, and judge each answer; half an hour, as root
+test-crash: test-deps build ## end an edge by kill -9, power cuts, failing system calls and damaged files, and judge each answer; then the disk tier alone, after 100,000 system calls; an hour, as root
 	$(GO) run ./loadtest/crash $(CRASH_FLAGS)
+	$(GO) test -count=1 -timeout 2h ./edge/store/disk -run 'TestCuts|TestFlippedBits|TestMisdirected' -cuts 100000 -flips 30000 -misdirected 5000
 
 FUZZTIME ?= 30s
 .PHONY: fuzz

@@ -3,8 +3,6 @@ package disk
 import (
 	"sync"
 	"sync/atomic"
-
-	"nearcast/edge/store/disk/index"
 )
 
 // blindness remembers what was written before everything on the disks was known.
@@ -39,8 +37,4 @@ func (b *blindness) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.veils = nil
-}
-
-func location(g *segment, unit uint32) index.Location {
-	return index.Location{Segment: g.slot, Offset: unit}
 }

@@ -44,7 +44,7 @@ func (v *volume) clear() error {
 	for _, g := range list {
 		g.close()
 		v.index.RemoveSegment(g.slot)
-		if err := v.fs.Remove(v.segmentName(g.number)); err != nil {
+		if err := v.unlink(g.number); err != nil {
 			return err
 		}
 	}

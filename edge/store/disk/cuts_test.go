@@ -18,7 +18,7 @@ import (
 
 // cutPoints is how many calls of the file system the power is cut and the process killed after: by default some that take seconds.
 func cutPoints() *int {
-	return flag.Int("cuts", 1200, "after how many system calls TestCuts cuts the power and kills the process")
+	return flag.Int("cuts", 800, "after how many system calls TestCuts cuts the power and kills the process")
 }
 
 var cuts = cutPoints()

@@ -30,7 +30,7 @@ func (v *volume) rebuild() {
 	rest := v.resume(tails)
 	close(v.ready)
 	for _, w := range tails {
-		b.note(w.segment, w.entries)
+		b.note(w.segment, b.gathered[w.segment.number]) // others may be adding to the writer by now
 	}
 	all := v.all()
 	for i, g := range all {
@@ -55,13 +55,19 @@ func (v *volume) rebuild() {
 // survey opens all segments and returns those that have not been sealed, as writers without a buffer, the newest first.
 func (v *volume) survey() ([]*writer, error) {
 	numbers, err := v.list()
+	for err != nil && v.outwait(err) {
+		numbers, err = v.list()
+	}
+	if err != nil && v.store.isClosed() {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	var tails []*writer
 	for i := len(numbers) - 1; i >= 0 && !v.dead() && !v.store.isClosed(); i-- {
 		if numbers[i] < v.super.First {
-			if err := v.fs.Remove(v.segmentName(numbers[i])); err != nil {
+			if err := v.unlink(numbers[i]); err != nil {
 				return nil, err
 			}
 			continue
@@ -121,21 +127,31 @@ func (v *volume) surveyOne(number uint64) (*writer, error) {
 func (v *volume) adopt(number uint64) (*segment, error) {
 	for {
 		f, size, err := v.openSized(number)
-		if err == nil {
+		switch {
+		case err == nil:
 			return v.adoptOpen(number, f, size)
-		}
-		if !transient(err) {
+		case !transient(err):
 			v.misread(err)
 			return nil, nil
-		}
-		v.log.Warn("a segment cannot be opened now", "error", err)
-		timer := time.NewTimer(time.Second)
-		select {
-		case <-timer.C:
-		case <-v.store.done:
-			timer.Stop()
+		case !v.outwait(err):
 			return nil, nil
 		}
+	}
+}
+
+// outwait waits a second if an error tells of a lack that may pass, and reports whether to try again.
+func (v *volume) outwait(err error) bool {
+	if !transient(err) {
+		return false
+	}
+	v.log.Warn("a file cannot be opened now", "error", err)
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-v.store.done:
+		return false
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -177,7 +178,7 @@ func (g *segment) close() {
 func (v *volume) remove(g *segment) error {
 	g.close()
 	v.index.RemoveSegment(g.slot)
-	if err := v.fs.Remove(v.segmentName(g.number)); err != nil {
+	if err := v.unlink(g.number); err != nil {
 		return err
 	}
 	// Before that is durable, the file may come back: others must go on saying what in it has been replaced.
@@ -185,6 +186,14 @@ func (v *volume) remove(g *segment) error {
 		return err
 	}
 	v.dismiss(g)
+	return nil
+}
+
+// unlink removes the file of a segment, unless that has been done: it is tried again when only the directory could not be synced.
+func (v *volume) unlink(number uint64) error {
+	if err := v.fs.Remove(v.segmentName(number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 
