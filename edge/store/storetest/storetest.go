@@ -60,7 +60,7 @@ func object(key cdn.CacheKey, coding, body string) (*store.Object, http.Header) 
 func put(t *testing.T, s store.Store, key cdn.CacheKey, coding, body string) {
 	t.Helper()
 	if o, fields := object(key, coding, body); !s.Put(o, fields) {
-		t.Fatalf("Put(%q, %q) refused", key, body)
+		t.Fatalf("Put(%q, %.40q) refused", key, body)
 	}
 }
 

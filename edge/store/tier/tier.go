@@ -35,6 +35,7 @@ type Config struct {
 type Store struct {
 	ram      *ram.Store
 	disk     *disk.Store // nil: none
+	budget   int64       // of ram, in octets
 	alive    func(o *store.Object) bool
 	observer Observer // nil: none
 	largest  func() int64
@@ -45,6 +46,10 @@ type Store struct {
 
 const stripes = 256
 
+// filterShare is the part of the memory up to which an object has to prove itself there before it is written: of larger ones memory cannot
+// have as many as it takes to see whether they are asked for again.
+const filterShare = 4
+
 // stripe is what the changes of some keys are done under.
 type stripe struct {
 	mu      sync.Mutex
@@ -54,7 +59,7 @@ type stripe struct {
 // New returns a store.
 func New(cfg Config) (*Store, error) {
 	largest := max(cfg.RAM/bodyShare, minBody)
-	s := &Store{disk: cfg.Disk, seed: maphash.MakeSeed(), alive: cfg.Alive, largest: func() int64 { return largest }}
+	s := &Store{disk: cfg.Disk, budget: cfg.RAM, seed: maphash.MakeSeed(), alive: cfg.Alive, largest: func() int64 { return largest }}
 	if s.alive == nil {
 		s.alive = func(*store.Object) bool { return true }
 	}
@@ -247,8 +252,13 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 		return true
 	}
 	s.forget(lookup)
-	_, ok := s.disk.Add(o, fields)
-	return ok
+	if o.Size() > s.budget/filterShare {
+		if _, ok := s.disk.Add(o, fields); ok {
+			return true
+		}
+	}
+	s.disk.Forget(lookup)
+	return false
 }
 
 // forget takes out of memory what a lookup finds there.
