@@ -12,7 +12,7 @@ import (
 
 // shards is how many parts there are. Each grows by itself, in steps of whole pages: with more of them the pages would be too coarse for a
 // hundred thousand entries.
-const shards = 64
+const shards = 32
 
 // Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 6 (the shard): hashes that agree in
 // those are the same to it. Any number of entries may have the same hash.

@@ -30,7 +30,7 @@ func (mapped) take(octets int) (*region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %d octets for the index of the disks: %w", octets, err)
 	}
-	exact(b)
+	wide(b)
 	r := &region{octets: b}
 	runtime.AddCleanup(r, func(b []byte) {
 		_ = unix.Munmap(b) // it is mapped, and nothing could be done about it

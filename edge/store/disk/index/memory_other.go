@@ -2,4 +2,4 @@
 
 package index
 
-func exact([]byte) {}
+func wide([]byte) {}
