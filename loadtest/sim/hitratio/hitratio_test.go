@@ -69,8 +69,8 @@ func TestAdmission(t *testing.T) {
 // 9,994 requests, of which RAM of 1 % holds some hundred objects and a few bodies are most of all octets: it is over before the shadows can know.
 func missed() map[string]float64 {
 	return map[string]float64{
-		"apache_logs.anon.tr.gz 1% objects": 0.96,
-		"apache_logs.anon.tr.gz 10% octets": 0.91,
+		"apache_logs.anon.tr.gz 1% objects":          0.96,
+		"cloudPhysicsIO.oracleGeneral.bin 1% octets": 0.9,
 	}
 }
 

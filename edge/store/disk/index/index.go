@@ -14,7 +14,7 @@ import (
 // hundred thousand entries.
 const shards = 32
 
-// Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 6 (the shard): hashes that agree in
+// Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 5 (the shard): hashes that agree in
 // those are the same to it. Any number of entries may have the same hash.
 //
 // All methods may be called by any number of goroutines, also during and after Close, which leaves an index that stays empty. A search
