@@ -19,7 +19,7 @@ func (s *Store) Add(o *store.Object, fields http.Header) (kept *store.Object, ok
 	if o.Body.Len() < minExtent {
 		return o, true
 	}
-	hash := s.hash(string(o.Key), o.Variant)
+	hash := s.hash(o.Key)
 	list, _ := s.stored(hash, o.Key, o.Variant)
 	for _, f := range list {
 		if f.Header.ID == uint64(o.ID) {
@@ -54,7 +54,7 @@ func (s *Store) Delete(key cdn.CacheKey) {
 	if s.closed {
 		return
 	}
-	hash := s.hash(string(key), "")
+	hash := s.hash(key)
 	if s.warming() {
 		s.forgetBlindly(hash, key, "")
 		for _, v := range s.volumes {

@@ -56,7 +56,7 @@ type shop struct {
 func (g *setting) openShop(fs fsys.FS, disks int, now func() time.Time, log *slog.Logger) (s shop, err error) {
 	c := disk.Config{Disks: g.disks[:disks], FS: fs, SegmentSize: g.segment, Now: now, Log: log}
 	if g.weak {
-		c.Hash = func(key, _ string, _ [16]byte) uint64 { return uint64(key[len(key)-1] % 3) }
+		c.Hash = func(key string, _ [16]byte) uint64 { return uint64(key[len(key)-1] % 3) }
 	}
 	if g.purges {
 		if s.log, err = purge.Open(purge.Config{Dir: "/p", FS: fs, Log: log}); err != nil {

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nearcast/cdn"
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
 	"nearcast/internal/fsys"
@@ -51,8 +52,8 @@ type Config struct {
 	SegmentSize int64
 	// Patience is how long a write waits at most for a disk that does not keep up, before it is refused; 0 is 250 ms.
 	Patience time.Duration
-	// Hash is the hash of key and variant; nil is [index.Hash]. Any function will do, if slowly.
-	Hash func(key, variant string, seed [16]byte) uint64
+	// Hash is the hash of a key; nil is [index.Hash]. Any function will do, if slowly.
+	Hash func(key string, seed [16]byte) uint64
 }
 
 const (
@@ -265,7 +266,7 @@ func (s *Store) isClosed() bool {
 }
 
 // hash is the index's hash: all variants of a key have the same.
-func (s *Store) hash(key, _ string) uint64 { return s.config.Hash(key, "", s.seed) }
+func (s *Store) hash(key cdn.CacheKey) uint64 { return s.config.Hash(string(key), s.seed) }
 
 func (s *Store) stripe(hash uint64) *sync.Mutex { return &s.stripes[mix(hash)%numStripes] }
 

@@ -22,12 +22,12 @@ func (s *Store) Peek(l store.Lookup) *store.Object {
 	return o
 }
 
-// Has reports whether something is stored that has the hash of the key and variant. It reads nothing, so it may err on the side of yes.
+// Has reports whether something is stored that has the hash of the key, in whatever variant. It reads nothing, so it may err on the side of yes.
 func (s *Store) Has(l store.Lookup) bool {
 	if s.isClosed() {
 		return false
 	}
-	hash := s.hash(string(l.Key), l.Variant)
+	hash := s.hash(l.Key)
 	var room [8]entry
 	for _, v := range s.volumes {
 		if !v.dead() && len(v.index.Find(hash, room[:0])) > 0 {
@@ -38,7 +38,7 @@ func (s *Store) Has(l store.Lookup) bool {
 }
 
 func (s *Store) find(l store.Lookup, count bool) (o *store.Object, known bool) {
-	hash := s.hash(string(l.Key), l.Variant)
+	hash := s.hash(l.Key)
 	for range patienceGone {
 		o, known, gone := s.findOnce(l, hash, count)
 		if o != nil || !gone {

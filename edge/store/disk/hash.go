@@ -7,7 +7,7 @@ import (
 )
 
 // keyedHash is the hash of keys: nobody who does not know the seed of the disks can choose keys that meet.
-func keyedHash(key, variant string, seed [16]byte) uint64 { return index.Hash(seed, key, variant) }
+func keyedHash(key string, seed [16]byte) uint64 { return index.Hash(seed, key, "") }
 
 // mix spreads the bits of a number (the finaliser of MurmurHash3).
 func mix(h uint64) uint64 {

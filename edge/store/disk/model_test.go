@@ -138,7 +138,7 @@ func (w *world) open(warm bool) {
 	w.checkAll()
 }
 
-func weak(string, string, [16]byte) uint64 { return 42 }
+func weak(string, [16]byte) uint64 { return 42 }
 
 // TestModel: whatever is done in whatever order, over restarts too, Get returns what was put last, or nothing if that has been
 // removed, or has gone for room where there is little.

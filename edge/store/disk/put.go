@@ -24,7 +24,7 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	if o = s.Load(o); o == nil {
 		return false
 	}
-	hash := s.hash(string(o.Key), o.Variant)
+	hash := s.hash(o.Key)
 	v := s.home(hash)
 	if v == nil {
 		return false
@@ -148,7 +148,7 @@ func (s *Store) Forget(l store.Lookup) {
 	if s.closed {
 		return
 	}
-	hash := s.hash(string(l.Key), l.Variant)
+	hash := s.hash(l.Key)
 	if s.warming() {
 		s.forgetBlindly(hash, l.Key, l.Variant)
 	}

@@ -205,7 +205,7 @@ func TestSweepTogether(t *testing.T) {
 func TestOf(t *testing.T) {
 	fs := fsys.NewMem(fsys.MemConfig{})
 	c := pair(fs)
-	c.Hash = func(string, string, [16]byte) uint64 { return 1 }
+	c.Hash = func(string, [16]byte) uint64 { return 1 }
 	s := open(t, c)
 	put(t, s, variant("a", "gzip", "one"), "gzip")
 	put(t, s, variant("a", "br", "two"), "br")

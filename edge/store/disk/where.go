@@ -24,7 +24,7 @@ func (s *Store) Of(key cdn.CacheKey) (list []Record) {
 	if s.isClosed() {
 		return nil
 	}
-	hash := s.hash(string(key), "")
+	hash := s.hash(key)
 	var room [8]entry
 	var seqs []uint64
 	for _, v := range s.volumes {

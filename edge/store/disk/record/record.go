@@ -65,7 +65,7 @@ type Place struct {
 type Header struct {
 	Kind   Kind
 	Flags  Flags
-	Hash   uint64 // of key and variant, keyed with the seed of the disk
+	Hash   uint64 // of the key, keyed with the seed of the disk
 	Seq    uint64 // the order in which records were written, over all disks
 	ID     uint64 // the content's; of a tombstone the Seq of the record that it speaks for, or 0 for its own
 	Born   uint64 // epoch of purges
