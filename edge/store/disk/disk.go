@@ -198,16 +198,6 @@ func (s *Store) warming() bool {
 	}
 }
 
-// Lapped reports whether all the room has been used once, so that from now on each object that comes pushes others out.
-func (s *Store) Lapped() bool {
-	for _, v := range s.volumes {
-		if !v.dead() && !v.lapped.Load() {
-			return false
-		}
-	}
-	return true
-}
-
 // Roomy reports whether less than half of the room has been used so far: whatever comes may be kept.
 func (s *Store) Roomy() bool {
 	for _, v := range s.volumes {

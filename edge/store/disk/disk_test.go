@@ -115,7 +115,7 @@ func TestFrequency(t *testing.T) {
 	}
 	want(t, s, "got", "", "body")
 	want(t, s, "peeked", "", nothing)
-	if !s.Lapped() {
+	if !s.Stats().Disks[0].Lapped {
 		t.Error("the disk has been full, and Lapped says no")
 	}
 }

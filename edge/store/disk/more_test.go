@@ -109,7 +109,7 @@ func TestTogether(t *testing.T) {
 					}
 				case n == 47:
 					s.Stats()
-					s.Lapped()
+					s.Roomy()
 				default:
 					if o := get(s, key, ""); o != nil && text(o) != long(key, int(o.Length)) {
 						t.Errorf("Get(%q) = %.40q", key, text(o))
