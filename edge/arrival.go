@@ -143,7 +143,8 @@ func (a *arrival) stream(ctx context.Context, f *fill.Fill[*head]) {
 	src := &body{arrival: a, ctx: ctx, current: a.resp.Body}
 	slices := h.storing && h.object.Sliced
 	if slices {
-		src.slicer = &slicer{s: a.s, fill: f, object: h.object, start: h.from}
+		src.slicer = &slicer{s: a.s, fill: f, object: h.object, from: h.from, start: h.from}
+		f.Hold(0)
 	}
 	f.Announce(h, h.shared)
 	if slices { // whoever finds this lacks the octets, and must find the fill that brings them

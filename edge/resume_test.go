@@ -89,6 +89,68 @@ func TestThousandReadersOfAFillThatDies(t *testing.T) {
 	}
 }
 
+// TestNewcomerAmidASlice: who comes while the first slice of a large content is on its way, and its first reader far ahead,
+// shares that fill: the slice is not stored yet.
+func TestNewcomerAmidASlice(t *testing.T) {
+	body := content(3*mib, 9)
+	more := make(chan int)
+	var requests atomic.Int64
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) > 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		h := w.Header()
+		h.Set("Cache-Control", "max-age=60")
+		h.Set("Etag", `"v1"`)
+		h.Set("Accept-Ranges", "bytes")
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		for rest := body; len(rest) > 0; {
+			n, open := <-more
+			if !open {
+				return
+			}
+			w.Write(rest[:n])
+			w.(http.Flusher).Flush()
+			rest = rest[n:]
+		}
+	})
+	defer close(more)
+	_, addr := r.startAlone(t)
+	get := func() io.ReadCloser {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/v", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Body
+	}
+	const step = 400 << 10
+	go func() { more <- step }()
+	first := get()
+	defer first.Close()
+	got := make([]byte, 2*step)
+	if _, err := io.ReadFull(first, got[:step]); err != nil {
+		t.Fatal(err)
+	}
+	more <- step
+	if _, err := io.ReadFull(first, got[step:]); err != nil {
+		t.Fatal(err)
+	}
+	late := get()
+	defer late.Close()
+	if _, err := io.ReadFull(late, got); err != nil || !bytes.Equal(got, body[:2*step]) {
+		t.Errorf("the newcomer got other octets, or %v", err)
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests to the origin, want 1", n)
+	}
+}
+
 // crowd is many readers of one URL.
 type crowd struct {
 	*rig

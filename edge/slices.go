@@ -8,11 +8,13 @@ import (
 	"nearcast/edge/store"
 )
 
-// slicer stores a content in slices while it arrives. A nil slicer stores nothing.
+// slicer stores a content in slices while it arrives. Until a slice is stored, its octets are to be had from the fill. A
+// nil slicer stores nothing.
 type slicer struct {
 	s      *Server
 	fill   *fill.Fill[*head]
 	object *store.Object
+	from   int64 // offset in the content of the fill's first octet
 	start  int64 // offset in the content of the first octet of pieces
 	pieces [][]byte
 	size   int64 // of pieces together
@@ -42,6 +44,7 @@ func (c *slicer) flush() {
 	body := store.NewBody(c.pieces...).Compact()
 	c.fill.CommitPart(func() { c.s.putSlice(c.object, c.start, body) })
 	c.start, c.pieces, c.size = c.start+c.size, nil, 0
+	c.fill.Hold(c.start - c.from)
 }
 
 // sliceHead is the head of a slice: it has none of its own.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,7 @@ type Stream struct {
 	end      int64      // octets received
 	reserved int64      // of kept, this stream's
 	near     int64      // see Near
+	held     int64      // see Hold
 	unkept   bool       // it was not to be kept from the start
 	windowed bool
 	done     bool
@@ -55,6 +57,7 @@ type cursor struct{ pos int64 }
 
 func (s *Stream) init(limits Limits, kept, reads, windows *atomic.Int64, cancel context.CancelFunc) {
 	s.limits, s.kept, s.reads, s.windows, s.cancel = limits, kept, reads, windows, cancel
+	s.held = math.MaxInt64
 	s.changed.L = &s.mu
 	s.cursors = make(map[*cursor]struct{})
 }
@@ -82,6 +85,14 @@ func (s *Stream) Near(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.near = n
+}
+
+// Hold keeps a window's octets from offset at on, however far its readers are, until it is called with
+// another offset: those that nobody finds elsewhere yet. It takes no memory of octets that the caller has to hold anyway.
+func (s *Stream) Hold(at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = at
 }
 
 // ReadFrom moves the whole body from src to the readers and then finishes the
@@ -160,7 +171,7 @@ func (s *Stream) room(ctx context.Context, length int64) ([]byte, error) {
 		}
 		slowest, fastest := s.cursorsLocked()
 		window := s.window()
-		s.trimLocked(max(slowest, fastest-window))
+		s.trimLocked(min(max(slowest, fastest-window), s.held))
 		if s.end-fastest < window {
 			break
 		}

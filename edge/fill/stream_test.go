@@ -49,6 +49,60 @@ func TestOutgrows(t *testing.T) {
 	})
 }
 
+// TestHold: a window keeps what it is told to, though all its readers are far ahead.
+func TestHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := fill.NewGroup[string](fill.Limits{Keep: 1 << 20, Budget: 16 << 20, Window: 128 << 10})
+		defer g.Close()
+		content := bytes.Repeat([]byte("abcdefgh"), 1<<17) // 1 MiB
+		src, feed := io.Pipe()
+		fills := make(chan *one, 1)
+		first, _, _ := g.Join("k", ask(true, anything), func() fill.Run[string] {
+			return func(ctx context.Context, f *one) {
+				f.Unkeep()
+				f.Hold(0)
+				fills <- f
+				f.Announce("head", true)
+				f.ReadFrom(ctx, src, 2<<20, func() {}, func(store.Body) {})
+			}
+		})
+		defer first.Close()
+		f := <-fills
+		read := func(n int) {
+			t.Helper()
+			for n > 0 {
+				p, err := first.Next(t.Context())
+				if n -= len(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		joins := func() bool {
+			a := ask(true, anything)
+			a.Accept = func(string) (int64, bool) { return 0, true }
+			late, _, _ := g.Join("k", a, func() fill.Run[string] { return nil })
+			if late != nil {
+				late.Close()
+			}
+			return late != nil
+		}
+		go feed.Write(content)
+		read(len(content))
+		synctest.Wait()
+		if !joins() {
+			t.Error("a newcomer does not get octets that are held")
+		}
+		f.Hold(int64(len(content)))
+		go feed.Write(content)
+		read(len(content))
+		synctest.Wait()
+		if joins() {
+			t.Error("octets are kept that are held no more")
+		}
+		feed.Close()
+	})
+}
+
 // TestPlaces: readers begin where they want to, if that can be had.
 func TestPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
