@@ -40,6 +40,7 @@ const (
 	maxHeaderBytes = 64 << 10
 	standaloneName = "nearcast"
 	catchUpTimeout = time.Second // how long a regional node waits to learn of a purge that its asker knows
+	commitTimeout  = time.Second // longest wait of an unsafe request for what it has invalidated to be safe on disk
 )
 
 // Origin reaches a customer's origin. The request's URL is the normalised target,

@@ -23,6 +23,7 @@ type metrics struct {
 	panics             prometheus.Counter
 	resumed            prometheus.Counter
 	broken             prometheus.Counter
+	uncommitted        prometheus.Counter
 	coded              prometheus.Counter
 	bombs              prometheus.Counter
 	generation         prometheus.Gauge
@@ -44,6 +45,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		refused:            counter("store_refused_total", "Responses that the store had no room for."),
 		resumed:            counter("fills_resumed_total", "Bodies that upstream broke off and that were continued from where they ended."),
 		broken:             counter("responses_broken_off_total", "Responses cut short because the rest could not be had."),
+		uncommitted:        counter("invalidations_uncommitted_total", "Unsafe requests whose invalidations may be undone by a power cut, since the disk failed or took too long."),
 		coded:              counter("variants_coded_total", "Contents that a content coding was applied to."),
 		abused:             counterVec("connections_abused_total", "Connections of HTTP/2 ended because they cost too much, by budget.", "budget"),
 		connectionsRefused: counterVec("connections_refused_total", "Connections closed at once because there were too many, by limit.", "limit"),
@@ -62,7 +64,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		m.hits[class] = m.requests.WithLabelValues(wordHit, statusClass(class*100))
 	}
 	if registry != nil {
-		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.coded, m.bombs,
+		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.uncommitted, m.coded, m.bombs,
 			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped, newStoreCollector(s))
 		registry.MustRegister(gauges(s)...)
 		registry.MustRegister(purgeGauges(s)...)

@@ -205,7 +205,11 @@ func (n operator) Drop(target cdn.Target) (cacheadmin.Dropped, error) {
 		for _, key := range keys {
 			d.Keys++
 			d.Objects += int64(len(n.s.tiers.Of(key)))
-			if _, err := n.s.purges.Invalidate(key); err != nil {
+			epoch, err := n.s.purges.Invalidate(key)
+			if err == nil {
+				err = n.s.purges.Commit(context.Background(), epoch)
+			}
+			if err != nil {
 				return d, cdn.Errorf(cdn.Unavailable, "", "%s: removed, but after a restart it may be back: %w", target, err)
 			}
 			n.s.forget(key)

@@ -236,18 +236,17 @@ func (x *exchange) copyBody(resp *http.Response, kept *keeper) {
 
 // invalidate forgets what a successful unsafe request has made untrue (RFC 9111 section 4.4), and returns
 // how many keys that were.
-func (x *exchange) invalidate(status int, h http.Header) (n uint64) {
+func (x *exchange) invalidate(status int, h http.Header) uint64 {
+	var keys []cdn.CacheKey
 	for _, uri := range httpcache.Invalidates(x.method, status, x.target.String(), h) {
 		other, err := cdn.ParseTarget(uri)
 		if err != nil {
 			continue
 		}
-		for _, key := range x.tables.rules[x.site].Keys(other) {
-			x.s.forgetForGood(key)
-			n++
-		}
+		keys = append(keys, x.tables.rules[x.site].Keys(other)...)
 	}
-	return n
+	x.s.forgetForGood(x.r.Context(), keys)
+	return uint64(len(keys))
 }
 
 // updateFromHead lets the answer to a HEAD freshen what is stored, or drops that if it is of another

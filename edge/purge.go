@@ -142,14 +142,29 @@ func (s *Server) forget(key cdn.CacheKey) {
 	s.fills.Detach(key, func() { s.store.Delete(key) })
 }
 
-// forgetForGood is forget for what must not come back after a restart either: what may be on disk is noted among the purges.
-func (s *Server) forgetForGood(key cdn.CacheKey) {
-	onDisk := s.tiers.OnDisk(key)
-	s.forget(key)
-	if onDisk {
-		if _, err := s.purges.Invalidate(key); err != nil { // it is in force
+// forgetForGood is forget for keys whose contents must not come back after a restart either: what may be on disk is noted among the purges,
+// durably unless the disk takes too long for that.
+func (s *Server) forgetForGood(ctx context.Context, keys []cdn.CacheKey) {
+	var newest store.Epoch
+	for _, key := range keys {
+		onDisk := s.tiers.OnDisk(key)
+		s.forget(key)
+		if !onDisk {
+			continue
+		}
+		epoch, err := s.purges.Invalidate(key)
+		if err != nil { // it is in force
 			s.log.Error("an invalidation is not safe on disk", "error", err)
 		}
+		newest = max(newest, epoch)
+	}
+	if newest == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := s.purges.Commit(ctx, newest); err != nil {
+		s.metrics.uncommitted.Inc()
 	}
 }
 

@@ -181,6 +181,60 @@ func TestLastRangeComesFirst(t *testing.T) {
 	}
 }
 
+// TestWholeBesideAPart: of a content without a validator a part is on its way, and somebody wants the whole. What the part lacks could
+// not be put together with it, so the whole is fetched by itself.
+func TestWholeBesideAPart(t *testing.T) {
+	body := content(30_000, 5)
+	release := make(chan struct{})
+	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		if req.Header.Get("Range") != "bytes=0-19999" {
+			http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(body))
+			return
+		}
+		w.Header().Set("Content-Range", "bytes 0-19999/30000")
+		w.Header().Set("Content-Length", "20000")
+		w.WriteHeader(http.StatusPartialContent)
+		w.Write(body[:10_000])
+		w.(http.Flusher).Flush()
+		<-release
+		w.Write(body[10_000:20_000])
+	})
+	_, addr := r.startAlone(t)
+	begin := func(fields ...string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/v", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(fields); i += 2 {
+			req.Header.Set(fields[i], fields[i+1])
+		}
+		resp, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		first := make([]byte, 1)
+		if _, err := io.ReadFull(resp.Body, first); err != nil || first[0] != body[0] {
+			t.Fatal(first, err)
+		}
+		return resp
+	}
+	part := begin("Range", "bytes=0-19999")
+	whole := begin()
+	close(release)
+	for _, tt := range []struct {
+		name string
+		resp *http.Response
+		want []byte
+	}{{"part", part, body[1:20_000]}, {"whole", whole, body[1:]}} {
+		if got, err := io.ReadAll(tt.resp.Body); err != nil || !bytes.Equal(got, tt.want) {
+			t.Errorf("the %s: %d octets and %v, want %d", tt.name, len(got), err, len(tt.want))
+		}
+	}
+}
+
 // TestRangeAmplification is the attack on the origin's uplink: little asked for of much (RFC 9110
 // section 17.15).
 func TestRangeAmplification(t *testing.T) {

@@ -154,8 +154,12 @@ func (src *source) complete(pos, end int64) error {
 // waits for its head, which may be of another content. It returns nil if the octets are stored after all.
 func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, own bool, err error) {
 	o := src.object
+	upTo := end // of one without a strong validator the rest could not be had elsewhere
+	if _, strong := o.Response.StrongValidator(); strong {
+		upTo = pos + 1
+	}
 	has := func(h *head) (int64, bool) {
-		return pos - h.from, h.object != nil && h.object.ID == o.ID && h.brings(pos, pos+1)
+		return pos - h.from, h.object != nil && h.object.ID == o.ID && h.brings(pos, upTo)
 	}
 	for joins := 0; ; joins++ {
 		at, gap, missing := src.s.missing(o, pos, end, src.exact)

@@ -48,6 +48,7 @@ type judge struct {
 	posts      map[string]int     // beginnings and ends of POSTs
 	stored     map[spot]time.Time // what must be in the cache, and since when it has been
 	shock      time.Time          // when a disk was last taken away
+	losing     bool               // see expectLoss
 }
 
 // floor is the least version that may be served, since when.
@@ -74,6 +75,19 @@ func (j *judge) expectShock() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.shock = time.Now()
+}
+
+// expectLoss says that nothing can be made durable until expectSafety: what is invalidated meanwhile may come back after that.
+func (j *judge) expectLoss() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.losing = true
+}
+
+func (j *judge) expectSafety() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.losing = false
 }
 
 const maxComplaints = 10
@@ -158,7 +172,7 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 		j.complain(&j.tally.Failed, a, err)
 	case a.method == http.MethodPost:
 		j.posts[a.path]++
-		if v.version > j.floors[a.path].version {
+		if v.version > j.floors[a.path].version && !j.losing {
 			j.floors[a.path] = floor{v.version, time.Now()}
 		}
 	case v.whole && j.posts[a.path] == t.posts:

@@ -7,11 +7,15 @@ import (
 	"nearcast/loadtest/rig"
 )
 
+// leastSynced is the share of what was stored for [writeTime] that a power cut must leave. A disk that is being stuffed has refused some of it.
+const leastSynced = .8
+
 // afterCut is how long the edge serves on without its disk before it ends too.
 const afterCut = 300 * time.Millisecond
 
 // playPower cuts the power: first the file system stops and forgets what was not synced, then the edge dies, then the journal
-// is replayed. What was stored may be gone, but nothing else may come instead.
+// is replayed. What was stored a while ago must be there as long as the disk has room for all; then it fills, old segments are given up for new
+// ones, and nothing wrong may come instead.
 func playPower(ctx context.Context, s *stage) error {
 	v, err := newExt4(ctx, s.dir, "power", 3*gibi)
 	if err != nil {
@@ -20,7 +24,14 @@ func playPower(ctx context.Context, s *stage) error {
 	defer v.discard()
 	n := s.newNode(v.dir, smallRAM, "2GiB")
 	defer n.kill()
+	sent := s.origin.octets.Load() // at the time of the last wipe
 	for round := range s.out.Rounds {
+		if roomy := round < s.out.Rounds/2; roomy && s.origin.octets.Load()-sent > gibi/2 {
+			sent = s.origin.octets.Load()
+			if err := n.wipe(); err != nil {
+				return err
+			}
+		}
 		if err := n.start(ctx); err != nil {
 			return err
 		}
@@ -34,6 +45,9 @@ func playPower(ctx context.Context, s *stage) error {
 		s.count(ctx, n, crash, 100)
 		s.usable(ctx, n, "after a power cut")
 		n.kill()
+		if round == max(1, s.out.Rounds/2)-1 {
+			s.mustKeep(leastSynced)
+		}
 	}
 	return nil
 }
@@ -50,6 +64,7 @@ func (s *stage) cutRound(ctx context.Context, n *node, v *volume, seed uint64) (
 	}
 	crash = time.Now()
 	s.judge.expectShock()
+	s.judge.expectLoss()
 	if err := v.cut(); err != nil {
 		return crash, err
 	}
@@ -60,6 +75,7 @@ func (s *stage) cutRound(ctx context.Context, n *node, v *volume, seed uint64) (
 	c.expectEnd()
 	n.kill()
 	c.dismiss()
+	s.judge.expectSafety()
 	if err := v.unmount(ctx); err != nil {
 		return crash, err
 	}

@@ -176,6 +176,7 @@ func (s *Store) start() {
 			v.rebuild()
 		})
 		s.wg.Go(v.flushing)
+		s.wg.Go(v.syncing)
 		s.wg.Go(v.reclaiming)
 	}
 	s.wg.Go(s.regrouping)

@@ -226,10 +226,12 @@ func (v *volume) syncLanes() error {
 		if w == nil {
 			continue
 		}
-		if err := w.flush(true); err != nil {
-			return err
+		err := w.flush(true)
+		if err == nil {
+			err = w.segment.sync()
 		}
-		if err := w.segment.sync(); err != nil {
+		if err != nil {
+			v.abandon(l, w, err)
 			return err
 		}
 	}

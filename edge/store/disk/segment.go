@@ -37,6 +37,9 @@ type segment struct {
 	door sync.RWMutex
 	gone bool // guarded by door
 
+	syncing  sync.Mutex // held by whoever syncs
+	unsynced error      // of a sync that failed; guarded by syncing
+
 	mu   sync.Mutex // held by whoever opens or closes the file
 	file atomic.Pointer[fsys.File]
 
@@ -154,16 +157,21 @@ func (g *segment) foreign(f fsys.File) bool {
 	return true
 }
 
-// sync makes what was written durable. After an error the disk is out.
+// sync makes what was written durable. An error stays: what was to be synced then may be lost, whatever another sync would say.
 func (g *segment) sync() error {
-	f, err := g.handle()
-	if err == nil {
-		err = f.Sync()
+	g.syncing.Lock()
+	defer g.syncing.Unlock()
+	if g.unsynced != nil {
+		return g.unsynced
 	}
+	f, err := g.handle()
 	if err != nil {
 		return fmt.Errorf("syncing segment %016x: %w", g.number, err)
 	}
-	return nil
+	if err := f.Sync(); err != nil {
+		g.unsynced = fmt.Errorf("syncing segment %016x: %w", g.number, err)
+	}
+	return g.unsynced
 }
 
 // close keeps readers out for good, and waits for those that are in.

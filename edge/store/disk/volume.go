@@ -39,17 +39,18 @@ type volume struct {
 	readers *readers
 	buffers chan []byte // those that are not in use; an empty one is made when it is needed
 
-	failure atomic.Pointer[error] // set once: the disk is out
-	lapped  atomic.Bool
-	slots   []atomic.Pointer[segment] // by the number that the index has
-	lanes   [classes]lane
-	ready   chan struct{}          // closed when it is known which segments are to be filled further
-	kick    chan struct{}          // there is something to reclaim
-	dirty   chan struct{}          // there is something to flush
-	sealing chan struct{}          // holds a token while a segment is sealed
-	ending  atomic.Pointer[writer] // of the segment that is being sealed, if that was in a lane
-	counts  counts
-	checked checked
+	failure  atomic.Pointer[error] // set once: the disk is out
+	lapped   atomic.Bool
+	slots    []atomic.Pointer[segment] // by the number that the index has
+	lanes    [classes]lane
+	ready    chan struct{}          // closed when it is known which segments are to be filled further
+	kick     chan struct{}          // there is something to reclaim
+	dirty    chan struct{}          // there is something to flush
+	unsynced chan struct{}          // there is something to sync
+	sealing  chan struct{}          // holds a token while a segment is sealed
+	ending   atomic.Pointer[writer] // of the segment that is being sealed, if that was in a lane
+	counts   counts
+	checked  checked
 
 	clearing sync.Mutex // held by whoever removes segments
 	credit   int64      // how much may be written again, in octets; guarded by clearing
@@ -74,7 +75,7 @@ func (s *Store) newVolume(d Disk) (*volume, error) {
 	v := &volume{
 		store: s, fs: s.fs, log: s.log.With("disk", d.Path), path: d.Path, size: d.Size, segSize: segSize, credit: segSize,
 		index: index.New(), readers: newReaders(), buffers: make(chan []byte, numBuffers),
-		ready: make(chan struct{}), kick: make(chan struct{}, 1), dirty: make(chan struct{}, 1), sealing: make(chan struct{}, 1),
+		ready: make(chan struct{}), kick: make(chan struct{}, 1), dirty: make(chan struct{}, 1), unsynced: make(chan struct{}, 1), sealing: make(chan struct{}, 1),
 		stocked: make(chan struct{}), segments: make(map[uint64]*segment),
 	}
 	for range numBuffers {

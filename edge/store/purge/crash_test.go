@@ -40,8 +40,9 @@ func (s *story) step(i int) {
 	var p cdn.Purge
 	switch s.rng.IntN(6) {
 	case 0:
-		_, err := s.log.Invalidate(o.Key)
-		s.witnesses = append(s.witnesses, witness{o, false})
+		epoch, err := s.log.Invalidate(o.Key)
+		kept := err == nil && s.rng.IntN(2) == 0 && s.log.Commit(s.t.Context(), epoch) == nil
+		s.witnesses = append(s.witnesses, witness{o, kept})
 		if err == nil {
 			return
 		}

@@ -78,6 +78,9 @@ type Log struct {
 	begun  begun
 	opened uint64        // the epoch at the end of Open
 	held   atomic.Uint64 // what was born before it is held back; zero for nothing
+	synced atomic.Uint64 // up to which epoch Commit has seen everything durable
+
+	committing chan struct{} // holds a token of whoever syncs for Commit
 
 	writing  sync.Mutex // guards the following; taken before table.mu
 	journal  journal
@@ -104,7 +107,7 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.Regexps <= 0 {
 		cfg.Regexps = defaultRegexps
 	}
-	l := &Log{cfg: cfg, log: cfg.Log, rewrite: minRewrite}
+	l := &Log{cfg: cfg, log: cfg.Log, rewrite: minRewrite, committing: make(chan struct{}, 1)}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -119,6 +122,8 @@ func Open(cfg Config) (*Log, error) {
 
 // Close gives the file back. Nothing is lost by leaving it out.
 func (l *Log) Close() error {
+	l.committing <- struct{}{} // nobody syncs any more
+	defer func() { <-l.committing }()
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.closed = true
@@ -152,7 +157,7 @@ func (l *Log) ApplyAll(revision cdn.Revision) (store.Epoch, error) {
 }
 
 // Invalidate makes what is stored under a key [Gone]: something at this node has made it untrue (RFC 9111 section 4.4). It
-// survives the end of the process, but not always a power cut.
+// survives the end of the process, and a power cut after [Log.Commit].
 func (l *Log) Invalidate(key cdn.CacheKey) (store.Epoch, error) {
 	l.stats.invalidated.Add(1)
 	return l.append(record{kind: kindKey, key: key}, false)
