@@ -37,8 +37,8 @@ type segment struct {
 	door sync.RWMutex
 	gone bool // guarded by door
 
-	syncing  chan struct{} // holds a token of whoever syncs
-	unsynced error         // of a sync that failed; for whoever has the token
+	syncing  latch // held by whoever syncs
+	unsynced error // of a sync that failed; guarded by syncing
 
 	mu   sync.Mutex // held by whoever opens or closes the file
 	file atomic.Pointer[fsys.File]
@@ -63,7 +63,7 @@ func (v *volume) newSegmentLocked(number uint64, size int64) (*segment, error) {
 	if n == 0 {
 		return nil, fmt.Errorf("disk: more than %d segments", len(v.slots))
 	}
-	g := &segment{volume: v, number: number, slot: v.freeSlots[n-1], size: size, salt: record.NewSalt(v.super.Disk, number), syncing: make(chan struct{}, 1)}
+	g := &segment{volume: v, number: number, slot: v.freeSlots[n-1], size: size, salt: record.NewSalt(v.super.Disk, number), syncing: newLatch()}
 	v.freeSlots = v.freeSlots[:n-1]
 	v.used += size
 	v.slots[g.slot].Store(g)
@@ -159,8 +159,8 @@ func (g *segment) foreign(f fsys.File) bool {
 
 // sync makes what was written durable. An error stays: what was to be synced then may be lost, whatever another sync would say.
 func (g *segment) sync() error {
-	g.syncing <- struct{}{}
-	defer func() { <-g.syncing }()
+	g.syncing.Lock()
+	defer g.syncing.Unlock()
 	if g.unsynced != nil {
 		return g.unsynced
 	}

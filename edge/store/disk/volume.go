@@ -52,8 +52,8 @@ type volume struct {
 	counts   counts
 	checked  checked
 
-	clearing sync.Mutex // held by whoever removes segments
-	credit   int64      // how much may be written again, in octets; guarded by clearing
+	clearing latch // held by whoever removes segments
+	credit   int64 // how much may be written again, in octets; guarded by clearing
 
 	super   record.Super // guarded by Store.session
 	foreign bool         // its superblock was damaged or is not of this store: it begins empty
@@ -76,7 +76,7 @@ func (s *Store) newVolume(d Disk) (*volume, error) {
 		store: s, fs: s.fs, log: s.log.With("disk", d.Path), path: d.Path, size: d.Size, segSize: segSize, credit: segSize,
 		index: index.New(), readers: newReaders(), buffers: make(chan []byte, numBuffers),
 		ready: make(chan struct{}), kick: make(chan struct{}, 1), dirty: make(chan struct{}, 1), unsynced: make(chan struct{}, 1), sealing: make(chan struct{}, 1),
-		stocked: make(chan struct{}), segments: make(map[uint64]*segment),
+		stocked: make(chan struct{}), segments: make(map[uint64]*segment), clearing: newLatch(),
 	}
 	for range numBuffers {
 		v.buffers <- nil
