@@ -204,10 +204,7 @@ func (h *hand) choose() bool {
 		return true
 	}
 	a.AddInt(&names.contentLength, "", o.Body.Len(), "")
-	if h.request.Method == http.MethodGet {
-		h.fill(0, o.Body.Len())
-	}
-	return true
+	return h.request.Method != http.MethodGet || h.fill(0, o.Body.Len())
 }
 
 // chooseRange is choose for a single range. Anything else that a Range field can be is not for the lane.
@@ -221,19 +218,19 @@ func (h *hand) chooseRange(header http.Header) bool {
 	a.Status, a.Block = http.StatusPartialContent, h.face.part
 	a.AddInt(&names.contentLength, "", r.Length, "")
 	a.Add(&names.contentRange, r.ContentRange(size))
-	h.fill(r.Start, r.Length)
-	return true
+	return h.fill(r.Start, r.Length)
 }
 
-// fill gives the answer octets of the object's content.
-func (h *hand) fill(start, length int64) {
+// fill gives the answer octets of the object's content. It reports false if they have gone meanwhile.
+func (h *hand) fill(start, length int64) bool {
 	a, body := h.answer, &h.object.Body
 	a.Length = length
 	if file, at := body.Extent(); file != nil && h.request.Files {
 		a.File, a.Offset = file, at+start
-		return
+		return file.Hold()
 	}
 	a.Content = body.AppendTo(a.Content, start, length)
+	return true
 }
 
 // describe adds the fields that depend on the time.

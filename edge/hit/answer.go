@@ -22,7 +22,7 @@ type Answer struct {
 	// 304, whatever the fields say of its length.
 	Content [][]byte
 	// File has the content in place of Content if it is not nil, from Offset on. Only a request that says
-	// Files gets it.
+	// Files gets it, and has to release it.
 	File File
 	// Offset is where in File the content begins, in octets.
 	Offset int64
@@ -40,6 +40,8 @@ type File interface {
 	// Use calls f with the file's descriptor and the offset of the first octet in it, both good until f returns. It reports
 	// false, without a call, if the octets are not there any more.
 	Use(f func(fd int, offset int64)) bool
+	// Release says that the octets are not wanted any more. That of an answer is held until then.
+	Release()
 }
 
 // field is a field that is this answer's own; its value is text[from:to].

@@ -108,6 +108,7 @@ func (c *conn) knowsHost(host string) bool {
 func (c *conn) sendHit(a *hit.Answer, keep bool) (sent int64, err error) {
 	if a.File != nil {
 		sent, err = c.out.file(a.File, a.Offset, a.Length)
+		a.File.Release()
 		c.out.err = err // the head has promised it all
 		return sent, err
 	}

@@ -31,11 +31,13 @@ type extent struct {
 
 // Use implements [store.Extent].
 func (x *extent) Use(f func(fd int, offset int64)) bool {
-	if x.volume.dead() || !x.segment.enter() {
+	g := x.segment
+	g.door.RLock()
+	defer g.door.RUnlock()
+	if x.volume.dead() || g.gone.Load() && g.file.Load() == nil {
 		return false
 	}
-	defer x.segment.leave()
-	file, err := x.segment.handle()
+	file, err := g.handle()
 	if err != nil || file.Fd() < 0 || !x.inFile() {
 		return false
 	}

@@ -35,7 +35,8 @@ type segment struct {
 	// door is held for reading by whoever reads from the file. Whoever takes the segment away waits until all are out, and
 	// nobody waits to get in: the segment is as good as gone then.
 	door sync.RWMutex
-	gone bool // guarded by door
+	gone atomic.Bool  // changed under door
+	held atomic.Int64 // see hold
 
 	syncing  latch // held by whoever syncs
 	unsynced error // of a sync that failed; guarded by syncing
@@ -44,12 +45,13 @@ type segment struct {
 	file atomic.Pointer[fsys.File]
 
 	// Guarded by volume.mu.
-	known  bool   // what is in it is in the index
-	sealed bool   // it takes no more records
-	class  class  // of its records, if it was there at the start
-	lost   bool   // it could not be written to the end: it goes at once
-	expiry uint32 // when all that is in it is of no use any more; 0: never
-	tail   int64  // where its records end
+	known    bool        // what is in it is in the index
+	sealed   bool        // it takes no more records
+	class    class       // of its records, if it was there at the start
+	lost     bool        // it could not be written to the end: it goes at once
+	expiry   uint32      // when all that is in it is of no use any more; 0: never
+	tail     int64       // where its records end
+	deadline *time.Timer // while it lingers: when it goes
 }
 
 // newestFirst sorts segments by number.
@@ -75,7 +77,7 @@ func (g *segment) enter() bool {
 	if !g.door.TryRLock() {
 		return false
 	}
-	if g.gone {
+	if g.gone.Load() {
 		g.door.RUnlock()
 		return false
 	}
@@ -174,14 +176,6 @@ func (g *segment) sync() error {
 	return g.unsynced
 }
 
-// close keeps readers out for good, and waits for those that are in.
-func (g *segment) close() {
-	g.door.Lock()
-	defer g.door.Unlock()
-	g.gone = true
-	g.shut()
-}
-
 // remove takes the segment off the disk. What is in the index of it goes too.
 func (v *volume) remove(g *segment) error {
 	g.close()
@@ -208,11 +202,19 @@ func (v *volume) unlink(number uint64) error {
 // dismiss gives back what a segment took, after its removal has become durable.
 func (v *volume) dismiss(g *segment) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	delete(v.segments, g.number)
-	v.used -= g.size
 	v.slots[g.slot].CompareAndSwap(g, nil)
 	v.freeSlots = append(v.freeSlots, g.slot)
+	var over *segment
+	if g.file.Load() == nil {
+		v.used -= g.size
+	} else {
+		over = v.lingerLocked(g)
+	}
+	v.mu.Unlock()
+	if over != nil {
+		over.expel()
+	}
 }
 
 // exists reports whether records of a segment may still be on the disk.

@@ -61,6 +61,7 @@ type volume struct {
 	mu        sync.Mutex          // guards the following
 	segments  map[uint64]*segment // all with records, by number, until their removal is durable
 	free      []*segment          // made and empty, oldest first
+	lingering []*segment          // gone, but somebody holds their files, oldest first
 	stocked   chan struct{}       // closed when there is one more of them
 	freeSlots []uint32
 	next      uint64 // number of the next segment
@@ -314,6 +315,11 @@ func (v *volume) close() {
 	for _, g := range v.free {
 		g.shut()
 	}
+	for _, g := range v.lingering {
+		g.deadline.Stop()
+		g.shut()
+	}
+	v.lingering = nil
 	if v.lock != nil {
 		_ = v.lock.Close() // nothing is left to do about it
 		v.lock = nil

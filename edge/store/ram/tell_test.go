@@ -27,6 +27,8 @@ func object(key string, n int) *store.Object {
 type file struct{ _ int }
 
 func (*file) Use(func(int, int64)) bool { return false }
+func (*file) Hold() bool                { return false }
+func (*file) Release()                  {}
 
 // filed is the same object with its body in a file.
 func filed(o *store.Object) *store.Object {

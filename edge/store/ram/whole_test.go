@@ -103,6 +103,8 @@ func act(t *testing.T, s *Store, rnd *rand.Rand, id store.ID) {
 type extent struct{ _ int }
 
 func (*extent) Use(func(int, int64)) bool { return false }
+func (*extent) Hold() bool                { return false }
+func (*extent) Release()                  {}
 
 func inFile(o *store.Object) *store.Object {
 	f := *o
