@@ -3,8 +3,9 @@ package disk
 import "time"
 
 const (
-	// flushAfter is how long a record stays in memory only, at most.
-	flushAfter = 500 * time.Millisecond
+	// flushAfter is how often what is gathered is looked at. It is written when it is found there for the second time, so that no record stays in
+	// memory only for longer than twice that, and a buffer that is filling fast is written once, when it is full.
+	flushAfter = 250 * time.Millisecond
 	// syncAfter is how long after that a power cut may take it, at most, while the disk keeps up.
 	syncAfter = time.Second
 )
@@ -12,7 +13,13 @@ const (
 // flushing writes what has been in a buffer for a while, so that the death of the process costs little.
 func (v *volume) flushing() {
 	v.whenever(v.dirty, flushAfter, func() {
-		v.flush()
+		for c := range class(len(v.lanes)) {
+			if w := v.writerOf(c); w != nil && w.fresh.Swap(false) {
+				poke(v.dirty)
+				continue
+			}
+			v.flushLane(c)
+		}
 		poke(v.unsynced)
 	})
 }
@@ -22,10 +29,25 @@ func (v *volume) syncing() {
 	v.whenever(v.unsynced, syncAfter, func() {
 		v.clearing.Lock() // nobody takes a segment away
 		defer v.clearing.Unlock()
-		if !v.dead() {
-			v.wrote(v.syncLanes())
+		for c := range class(len(v.lanes)) {
+			w := v.writerOf(c)
+			if w == nil || v.dead() {
+				continue
+			}
+			if err := w.segment.sync(); err != nil {
+				v.abandon(&v.lanes[c], w, err)
+				v.wrote(err)
+			}
 		}
 	})
+}
+
+// writerOf returns the writer of a lane; nil if it has none.
+func (v *volume) writerOf(c class) *writer {
+	l := &v.lanes[c]
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	return l.writer
 }
 
 // whenever calls do some time after it has been poked, for everything that has come until then, as long as the store is open.
@@ -66,15 +88,12 @@ func (v *volume) flush() {
 
 // flushLane writes what is buffered in a lane.
 func (v *volume) flushLane(c class) {
-	l := &v.lanes[c]
-	l.turn <- struct{}{}
-	w := l.writer
-	<-l.turn
+	w := v.writerOf(c)
 	if w == nil || v.dead() {
 		return
 	}
 	if err := w.flush(true); err != nil {
-		v.abandon(l, w, err)
+		v.abandon(&v.lanes[c], w, err)
 	}
 }
 

@@ -218,11 +218,8 @@ func (v *volume) carry(g *segment, entries []record.Entry) (carried bool, err er
 
 // syncLanes makes durable all that has been appended.
 func (v *volume) syncLanes() error {
-	for i := range v.lanes {
-		l := &v.lanes[i]
-		l.turn <- struct{}{}
-		w := l.writer
-		<-l.turn
+	for c := range class(len(v.lanes)) {
+		w := v.writerOf(c)
 		if w == nil {
 			continue
 		}
@@ -231,7 +228,7 @@ func (v *volume) syncLanes() error {
 			err = w.segment.sync()
 		}
 		if err != nil {
-			v.abandon(l, w, err)
+			v.abandon(&v.lanes[c], w, err)
 			return err
 		}
 	}

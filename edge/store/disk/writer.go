@@ -1,7 +1,9 @@
 package disk
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
@@ -12,9 +14,19 @@ const (
 	// a segment begins with.
 	bufferSize = 4 << 20
 	minBuffer  = 2 * record.SegmentHeaderSize
-	// numBuffers is how many buffers a disk has: one for each open segment and one that is being written.
-	numBuffers = int(classes) + 1
+	// maxOuts is how many full buffers of a segment wait to be written, so that the disk need not wait for the next one.
+	maxOuts = 2
+	// numBuffers is how many buffers a disk has: one for each open segment, those that are full, and the next one.
+	numBuffers = int(classes) + maxOuts + 1
 )
+
+// full is a buffer that is to be written, and where in the file it begins.
+type full struct {
+	base int64
+	b    []byte
+}
+
+func (f *full) end() int64 { return f.base + int64(len(f.b)) }
 
 // writer fills a segment.
 type writer struct {
@@ -24,7 +36,8 @@ type writer struct {
 	expiry  uint32 // the last of the records'; for whoever has the lane's turn, as is forever
 	forever bool   // one of them never expires
 
-	io chan struct{} // holds a token of whoever writes to the file
+	io    chan struct{} // holds a token of whoever writes to the file
+	fresh atomic.Bool   // the buffer was begun when another was full, and nobody has looked at it since
 
 	// mu guards the following. Tail and entries are changed by whoever has the lane's turn, who need not lock to read them.
 	mu      sync.RWMutex
@@ -33,9 +46,8 @@ type writer struct {
 	flushed int64 // what is before is in the file
 	base    int64 // where in the file buf begins
 	buf     []byte
-	outBase int64         // where in the file out begins
-	out     []byte        // full, and about to be written; nil if there is none
-	written chan struct{} // closed when out is written, or cannot be
+	outs    []full        // in the order of the file, maxOuts at most
+	written chan struct{} // closed when there is room in outs again; nil if there is
 	err     error         // of the first write that failed; the segment is lost from there on
 }
 
@@ -116,7 +128,7 @@ func (w *writer) put(p []byte, spare func() []byte) {
 	}
 }
 
-// pending returns what is closed when the buffer that is being written is, or nil.
+// pending returns what is closed when another buffer may become full, or nil if it may now.
 func (w *writer) pending() chan struct{} {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -135,13 +147,16 @@ func (w *writer) spill(spare func() []byte) {
 		w.err = errClosed
 		return
 	}
-	w.out, w.outBase, w.written = w.buf, w.base, make(chan struct{})
+	if w.outs = append(w.outs, full{w.base, w.buf}); len(w.outs) == maxOuts {
+		w.written = make(chan struct{})
+	}
 	w.base += int64(len(w.buf))
 	w.buf = next[:0]
+	w.fresh.Store(true)
 	w.segment.volume.store.wg.Go(func() { _ = w.flush(false) }) // the error is in w
 }
 
-// flush writes the full buffer, if there is one, and if all is set what is in the other one. An error is the first that there was.
+// flush writes the first of the full buffers, if there is one, and if all is set everything else. An error is the first that there was.
 func (w *writer) flush(all bool) error {
 	w.io <- struct{}{}
 	defer func() { <-w.io }()
@@ -149,14 +164,14 @@ func (w *writer) flush(all bool) error {
 		w.mu.RLock()
 		p, off, err := w.buf, w.base, w.err
 		from := w.flushed
-		if w.out != nil {
-			p, off = w.out, w.outBase
+		if len(w.outs) > 0 {
+			p, off = w.outs[0].b, w.outs[0].base
 			from = max(off, w.flushed&^(block-1)) // with whole blocks, of which the first may be there in part: that goes past the page cache
 		}
 		switch {
 		case err != nil: // what came before is not in the file
 			p = nil
-		case all || w.out != nil:
+		case all || len(w.outs) > 0:
 			p, off = p[from-off:], from
 		default:
 			p = nil
@@ -182,13 +197,21 @@ func (w *writer) wrote(n int, err error) (more bool) {
 	default:
 		w.flushed += int64(n)
 	}
-	if w.out == nil || err == nil && w.flushed < w.base {
+	if len(w.outs) == 0 || err == nil && w.flushed < w.outs[0].end() {
 		return false
 	}
-	w.segment.volume.buffers <- w.out // there is room for all
-	w.out = nil
-	close(w.written)
-	w.written = nil
+	done := 1
+	if err != nil {
+		done = len(w.outs)
+	}
+	for _, out := range w.outs[:done] {
+		w.segment.volume.buffers <- out.b // there is room for all
+	}
+	w.outs = slices.Delete(w.outs, 0, done)
+	if w.written != nil {
+		close(w.written)
+		w.written = nil
+	}
 	return err == nil
 }
 
@@ -212,16 +235,23 @@ func (w *writer) copyTail(p []byte, off int64) (inFile int) {
 	}
 	inFile = int(max(0, w.flushed-off))
 	clear(p[inFile:])
-	for _, part := range [...]struct {
-		base int64
-		b    []byte
-	}{{w.outBase, w.out}, {w.base, w.buf}} {
-		from, to := max(off+int64(inFile), part.base), min(off+int64(len(p)), part.base+int64(len(part.b)))
+	for part := range w.inMemory {
+		from, to := max(off+int64(inFile), part.base), min(off+int64(len(p)), part.end())
 		if from < to {
 			copy(p[from-off:to-off], part.b[from-part.base:])
 		}
 	}
 	return inFile
+}
+
+// inMemory yields the buffers in the order of the file. w.mu must be held.
+func (w *writer) inMemory(yield func(full) bool) {
+	for _, out := range w.outs {
+		if !yield(out) {
+			return
+		}
+	}
+	yield(full{w.base, w.buf})
 }
 
 // footer is what the segment ends with as it is now.
