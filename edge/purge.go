@@ -147,9 +147,9 @@ func (s *Server) forget(key cdn.CacheKey) {
 func (s *Server) forgetForGood(ctx context.Context, keys []cdn.CacheKey) {
 	var newest store.Epoch
 	for _, key := range keys {
-		onDisk := s.tiers.OnDisk(key)
+		mayReturn := s.tiers.MayReturn(key)
 		s.forget(key)
-		if !onDisk {
+		if !mayReturn {
 			continue
 		}
 		epoch, err := s.purges.Invalidate(key)

@@ -156,13 +156,17 @@ func playAll(ctx context.Context, o options, chosen []scenario, errs io.Writer) 
 	for _, sc := range chosen {
 		got, err := sc.stage(ctx, o, dir, cert)
 		if ctx.Err() != nil {
-			return outcomes, ctx.Err()
+			got.fault("it was stopped")
+			return append(outcomes, got), ctx.Err()
 		}
 		if err != nil {
 			got.fault("it broke off: %v", err)
 		}
 		outcomes = append(outcomes, got)
 		fmt.Fprintf(errs, "%s: %s\n", sc.name, got.summary())
+		for _, f := range got.Faults {
+			fmt.Fprintf(errs, "%s: %s\n", sc.name, f)
+		}
 		if o.keep && len(got.Faults) > 0 {
 			fmt.Fprintf(errs, "%s: %s/%s is kept\n", sc.name, dir, sc.name)
 			continue

@@ -217,3 +217,26 @@ func TestStaleTail(t *testing.T) {
 		want(t, s, key, "", nothing)
 	}
 }
+
+// TestMayReturn: what a damaged record has taken the place of is on the disk still, and may be found again after a restart.
+func TestMayReturn(t *testing.T) {
+	c, _ := onFiles(t)
+	s := open(t, c)
+	if s.MayReturn("a") {
+		t.Error("something that was never stored may return")
+	}
+	put(t, s, thing("a", long("old", 70_000)), "")
+	put(t, s, thing("a", long("new", 70_000)), "")
+	put(t, s, thing("b", long("b", 70_000)), "")
+	s.Flush()
+	if !s.MayReturn("a") || s.MayReturn("c") {
+		t.Error("MayReturn does not know what is stored")
+	}
+	tamper(t, c.Disks[0].Path, long("new", 70_000)[1000:1100])
+	if o := get(s, "a", ""); o != nil || s.Has(store.Lookup{Key: "a"}) {
+		t.Fatal("a damaged record is not dropped")
+	}
+	if !s.MayReturn("a") {
+		t.Error("what a damaged record has taken the place of cannot return")
+	}
+}

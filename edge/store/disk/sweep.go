@@ -48,13 +48,28 @@ func (s *Store) Sweep(ctx context.Context, rate int64, keep func(o *store.Object
 		if !v.dead() {
 			v.wrote(v.syncLanes())
 		}
-		// What was damaged once, or not known for lack of memory, may be there again after a restart.
-		c := &v.counts
-		if v.dead() || c.lostTombstones.Load()+c.damaged.Load()+c.unindexed.Load() > 0 {
+		if v.forgetful() {
 			done.Whole = false
 		}
 	}
 	return done, nil
+}
+
+// forgetful reports whether there may be something on the disk after a restart that is not known now: what was damaged once, or had no room
+// in the index, may have taken the place of something older.
+func (v *volume) forgetful() bool {
+	c := &v.counts
+	return v.dead() || c.lostTombstones.Load()+c.damaged.Load()+c.unindexed.Load() > 0
+}
+
+// MayReturn reports whether something of a key may be on disk, now or after a restart. It reads nothing, and may err on the side of yes.
+func (s *Store) MayReturn(key cdn.CacheKey) bool {
+	for _, v := range s.volumes {
+		if v.forgetful() {
+			return true
+		}
+	}
+	return s.warming() || s.Has(store.Lookup{Key: key})
 }
 
 // awaitReclaim waits for those who write something again, and may have asked whether it is alive a while ago.

@@ -118,6 +118,9 @@ func (s *Store) OnDisk(key cdn.CacheKey) bool {
 	}
 }
 
+// MayReturn reports whether something stored under a key may be on disk, now or after a restart. It reads nothing.
+func (s *Store) MayReturn(key cdn.CacheKey) bool { return s.disk != nil && s.disk.MayReturn(key) }
+
 // Get implements [store.Store].
 func (s *Store) Get(l store.Lookup) (o *store.Object, known bool) {
 	o, known = s.find(l)
