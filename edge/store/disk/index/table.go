@@ -3,6 +3,7 @@ package index
 import (
 	"runtime"
 	"sync/atomic"
+	"unsafe"
 )
 
 const (
@@ -12,20 +13,58 @@ const (
 	leastTail    = 4 // buckets after the last home
 )
 
-// bucket is entries in no order. Only who holds the shard's lock stores to one, but for the uses in a place word, which anybody counts by
+// bucket is entries in no order, in one cache line: for each slot a place, and 16 bits in each of the words after that, so that the tags of
+// all can be compared at once. Only who holds the shard's lock stores to one, but for the uses in a place word, which anybody counts by
 // compare-and-swap; everybody else loads what may be half of a change, and finds that out by the shard's version.
-type bucket struct{ name, place [slots]uint64 }
+type bucket struct {
+	place  [slots]uint64
+	low    uint64 // halves of the tags
+	high   uint64
+	expiry uint64
+	bound  uint64 // of full buckets the largest tag and 1, else 0: what has a smaller tag is not in a bucket after this
+}
+
+const (
+	lane  = 1<<16 - 1
+	lanes = 0x0001_0001_0001_0001
+)
 
 func (b *bucket) load(j int) (name, place uint64) {
-	return atomic.LoadUint64(&b.name[j]), atomic.LoadUint64(&b.place[j])
+	at := j * 16
+	low, high := atomic.LoadUint64(&b.low)>>at&lane, atomic.LoadUint64(&b.high)>>at&lane
+	return (high<<16|low)<<tagAt | atomic.LoadUint64(&b.expiry)>>at&lane, atomic.LoadUint64(&b.place[j])
 }
 
 func (b *bucket) store(j int, name, place uint64) {
-	atomic.StoreUint64(&b.name[j], name)
+	setLane(&b.low, j, name>>tagAt&lane)
+	setLane(&b.high, j, name>>(tagAt+16))
+	setLane(&b.expiry, j, name&lane)
 	atomic.StoreUint64(&b.place[j], place)
+	bound := uint64(0)
+	for k := range slots {
+		n, p := b.load(k)
+		if p == 0 {
+			bound = 0
+			break
+		}
+		bound = max(bound, n>>tagAt+1)
+	}
+	atomic.StoreUint64(&b.bound, bound)
 }
 
-func (b *bucket) clear(j int) { atomic.StoreUint64(&b.place[j], 0) }
+func setLane(word *uint64, j int, to uint64) {
+	at := j * 16
+	atomic.StoreUint64(word, atomic.LoadUint64(word)&^(lane<<at)|to<<at)
+}
+
+func (b *bucket) clear(j int) { b.store(j, 0, 0) }
+
+// match returns the highest bit of the lanes of those slots that have a tag, whose halves low and high have in every lane, or are empty and look
+// like it.
+func (b *bucket) match(low, high uint64) uint64 {
+	differ := (atomic.LoadUint64(&b.low) ^ low) | (atomic.LoadUint64(&b.high) ^ high)
+	return ^(differ&(lanes*(lane>>1)) + lanes*(lane>>1) | differ) & (lanes << 15)
+}
 
 // table is open addressing with linear probing over buckets, kept in the order of tags: an entry's home is in proportion to its tag; if its
 // home is full, the entry with the largest tag there goes on to the next bucket. So each entry of a bucket has a tag not larger than any in
@@ -36,6 +75,7 @@ func (b *bucket) clear(j int) { atomic.StoreUint64(&b.place[j], 0) }
 // There is no way round from the end to the beginning: after the last home there are a few more buckets. When the last one
 // is full, another table is due before anything can be inserted.
 type table struct {
+	first   unsafe.Pointer // the first of the buckets
 	buckets []bucket
 	homes   uint64
 	region  *region // of buckets
@@ -48,7 +88,7 @@ func newTable(m memory, homes, tail int) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &table{buckets: bucketsOf(r), homes: uint64(homes), region: r}, nil
+	return &table{first: unsafe.Pointer(&bucketsOf(r)[0]), buckets: bucketsOf(r), homes: uint64(homes), region: r}, nil
 }
 
 func (t *table) home(tag uint32) int { return int(uint64(tag) * t.homes >> 32) }
@@ -69,6 +109,11 @@ func (t *table) full() bool {
 	return true
 }
 
+// pair returns the home of a tag and the bucket after it: there are some after the last home.
+func (t *table) pair(tag uint32) *[2]bucket {
+	return (*[2]bucket)(unsafe.Add(t.first, uint64(tag)*t.homes>>32*bucketOctets))
+}
+
 // find appends the entries with a tag. It may be called without a lock, and then what it returns is to be trusted only if the version did
 // not change.
 func (t *table) find(tag uint32, dst []Entry) []Entry {
@@ -76,17 +121,13 @@ func (t *table) find(tag uint32, dst []Entry) []Entry {
 		return dst
 	}
 	for i := t.home(tag); i < len(t.buckets); i++ {
-		// Branches that depend on tags are guessed wrong half of the time, so there are few: the sign bit of last says that an entry had
-		// a larger tag or was none.
-		b, last := &t.buckets[i], uint64(0)
+		b := &t.buckets[i]
 		for j := range slots {
-			name, place := b.load(j)
-			last |= uint64(tag) - name>>tagAt | ^place
-			if tagOf(name) == tag && place != 0 {
+			if name, place := b.load(j); tagOf(name) == tag && place != 0 {
 				dst = append(dst, unpack(name, place))
 			}
 		}
-		if last>>usedAt != 0 {
+		if bound := atomic.LoadUint64(&b.bound); bound == 0 || bound > uint64(tag)+1 {
 			break
 		}
 	}
@@ -100,17 +141,13 @@ func (t *table) locate(tag uint32, location uint64) (i, j int, ok bool) {
 		return 0, 0, false
 	}
 	for i = t.home(tag); i < len(t.buckets); i++ {
-		b, more := &t.buckets[i], true
+		b := &t.buckets[i]
 		for j = range slots {
-			name, place := b.load(j)
-			switch {
-			case place == 0 || tagOf(name) > tag:
-				more = false
-			case tagOf(name) == tag && place&locationMask == location:
+			if name, place := b.load(j); tagOf(name) == tag && place&locationMask == location && place != 0 {
 				return i, j, true
 			}
 		}
-		if !more {
+		if bound := atomic.LoadUint64(&b.bound); bound == 0 || bound > uint64(tag)+1 {
 			break
 		}
 	}
@@ -173,9 +210,9 @@ func (b *bucket) least() int {
 func (t *table) fill(from *table, keep func(name, place uint64) bool) (count int, ok bool) {
 	i, used := 0, 0
 	for b := range from.buckets {
-		var sorted bucket
-		for j := range from.buckets[b].sorted(&sorted) {
-			name, place := sorted.name[j], sorted.place[j]
+		var sorted [slots]words
+		for _, w := range from.buckets[b].sorted(&sorted) {
+			name, place := w.name, w.place
 			if keep != nil && !keep(name, place) {
 				continue
 			}
@@ -187,7 +224,7 @@ func (t *table) fill(from *table, keep func(name, place uint64) bool) (count int
 			if i == len(t.buckets) {
 				return count, false
 			}
-			t.buckets[i].name[used], t.buckets[i].place[used] = name, place
+			t.buckets[i].store(used, name, place)
 			used++
 			count++
 		}
@@ -195,8 +232,11 @@ func (t *table) fill(from *table, keep func(name, place uint64) bool) (count int
 	return count, i < len(t.buckets)-1 || used < slots
 }
 
-// sorted copies the entries to dst in the order of their tags, and returns their number.
-func (b *bucket) sorted(dst *bucket) int {
+// words are an entry's.
+type words struct{ name, place uint64 }
+
+// sorted returns the entries, in dst, in the order of their tags.
+func (b *bucket) sorted(dst *[slots]words) []words {
 	count := 0
 	for j := range slots {
 		name, place := b.load(j)
@@ -204,11 +244,11 @@ func (b *bucket) sorted(dst *bucket) int {
 			continue
 		}
 		k := count
-		for ; k > 0 && tagOf(dst.name[k-1]) > tagOf(name); k-- {
-			dst.name[k], dst.place[k] = dst.name[k-1], dst.place[k-1]
+		for ; k > 0 && tagOf(dst[k-1].name) > tagOf(name); k-- {
+			dst[k] = dst[k-1]
 		}
-		dst.name[k], dst.place[k] = name, place
+		dst[k] = words{name, place}
 		count++
 	}
-	return count
+	return dst[:count]
 }
