@@ -115,7 +115,7 @@ func (x *Index) grow(s *shard, t *table) bool {
 		return x.rebuild(s, 1, nil)
 	}
 	pages := t.octets() / pageOctets
-	return x.rebuild(s, pages+max(1, pages/8), nil)
+	return x.rebuild(s, pages+max(1, pages/24), nil)
 }
 
 // shrink replaces the table by a smaller one if it is less than half full.

@@ -96,7 +96,7 @@ func (t *table) home(tag uint32) int { return int(uint64(tag) * t.homes >> 32) }
 func (t *table) octets() int { return len(t.region.octets) }
 
 // room is how many entries it may hold before it must grow.
-func (t *table) room() int { return int(t.homes) * slots * 19 / 20 }
+func (t *table) room() int { return int(t.homes) * slots * 7 / 8 }
 
 // full reports whether an insertion may run over the end.
 func (t *table) full() bool {
