@@ -14,7 +14,7 @@ import (
 
 // shards is how many parts there are. Each grows by itself, in steps of whole pages: with more of them the pages would be too coarse for a
 // hundred thousand entries.
-const shards = 32
+const shards = 16
 
 // Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 5 (the shard): hashes that agree in
 // those are the same to it. Any number of entries may have the same hash.
@@ -42,7 +42,7 @@ func split(hash uint64) (shard int, tag uint32) { return int(hash % shards), uin
 func (x *Index) Find(hash uint64, dst []Entry) []Entry {
 	s, tag, n := &x.shards[hash%shards], uint32(hash>>32), len(dst)
 	version, t := s.version.Load(), s.table.Load()
-	if version&1 == 0 && t != nil && n < cap(dst) {
+	if version&1 == 0 && t != nil && uint64(tag) < t.moved.Load() && n < cap(dst) {
 		p, low, high := t.pair(tag), uint64(tag)&lane*lanes, uint64(tag)>>16*lanes
 		hits := p[0].match(low, high)>>15 | p[1].match(low, high)>>14
 		at := bits.TrailingZeros64(hits | 1<<49)
@@ -131,17 +131,17 @@ func (x *Index) Len() int {
 func (x *Index) Bytes() int64 { return x.octets.Load() + int64(unsafe.Sizeof(*x)) }
 
 // Clear removes everything. What is inserted meanwhile may stay.
-func (x *Index) Clear() { x.empty(false) }
+func (x *Index) Clear() { x.clear(false) }
 
 // Close removes everything and gives the memory back. Nothing can be inserted any more.
-func (x *Index) Close() { x.empty(true) }
+func (x *Index) Close() { x.clear(true) }
 
-func (x *Index) empty(forGood bool) {
+func (x *Index) clear(forGood bool) {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.Lock()
 		s.closed = s.closed || forGood
-		x.publish(s, nil, 0)
+		x.empty(s)
 		s.mu.Unlock()
 	}
 }

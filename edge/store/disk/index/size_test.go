@@ -16,15 +16,15 @@ type metered struct {
 	now, most int64
 }
 
-func (m *metered) take(octets int) (*region, error) {
-	m.now += int64(octets)
+func (m *metered) back(r *region, from, to int) {
+	m.now += int64(to - from)
 	m.most = max(m.most, m.now)
-	return m.memory.take(octets)
+	m.memory.back(r, from, to)
 }
 
-func (m *metered) drop(r *region) {
-	m.now -= int64(len(r.octets))
-	m.memory.drop(r)
+func (m *metered) drop(r *region, from, to int) {
+	m.now -= int64(to - from)
+	m.memory.drop(r, from, to)
 }
 
 // TestSize holds memory to 20 octets an entry, both tables of a shard that grows included.

@@ -79,16 +79,30 @@ type table struct {
 	buckets []bucket
 	homes   uint64
 	region  *region // of buckets
+
+	// While the table is being filled from another, tags smaller than moved are here, and the others in older.
+	moved atomic.Uint64
+	older atomic.Pointer[table]
 }
 
-// newTable returns an empty table of so many homes. m is asked for whole pages.
-func newTable(m memory, homes, tail int) (*table, error) {
-	pages := (homes + tail + pageBuckets - 1) / pageBuckets
+const allMoved = 1 << 32
+
+// newTable returns an empty table of so many homes and pages, that has memory for none of them.
+func newTable(m memory, homes, pages int) (*table, error) {
 	r, err := m.take(pages * pageOctets)
 	if err != nil {
 		return nil, err
 	}
-	return &table{first: unsafe.Pointer(&bucketsOf(r)[0]), buckets: bucketsOf(r), homes: uint64(homes), region: r}, nil
+	b := bucketsOf(r)
+	return &table{first: unsafe.Pointer(unsafe.SliceData(b)), buckets: b, homes: uint64(homes), region: r}, nil
+}
+
+// of returns the table that has a tag: t, or the older one.
+func (t *table) of(tag uint32) *table {
+	if t == nil || uint64(tag) < t.moved.Load() {
+		return t
+	}
+	return t.older.Load() // nil, if all has moved meanwhile, which the version tells
 }
 
 func (t *table) home(tag uint32) int { return int(uint64(tag) * t.homes >> 32) }
@@ -203,33 +217,6 @@ func (b *bucket) least() int {
 		}
 	}
 	return least
-}
-
-// fill puts into t, which is empty and nobody else's, what from has and keep (nil: everything) wants. It returns the number, and false if
-// there is too little room after the last home.
-func (t *table) fill(from *table, keep func(name, place uint64) bool) (count int, ok bool) {
-	i, used := 0, 0
-	for b := range from.buckets {
-		var sorted [slots]words
-		for _, w := range from.buckets[b].sorted(&sorted) {
-			name, place := w.name, w.place
-			if keep != nil && !keep(name, place) {
-				continue
-			}
-			if home := t.home(tagOf(name)); home > i {
-				i, used = home, 0
-			} else if used == slots {
-				i, used = i+1, 0
-			}
-			if i == len(t.buckets) {
-				return count, false
-			}
-			t.buckets[i].store(used, name, place)
-			used++
-			count++
-		}
-	}
-	return count, i < len(t.buckets)-1 || used < slots
 }
 
 // words are an entry's.
