@@ -12,15 +12,15 @@ import (
 	"unsafe"
 )
 
-// shards is how many parts there are. Each grows by itself, in steps of whole pages: with more of them the pages would be too coarse for a
-// hundred thousand entries.
+// shards is how many parts there are. Each grows by itself. With more of them less of the memory is in large pages, with fewer a hash has
+// fewer bits.
 const shards = 16
 
-// Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 5 (the shard): hashes that agree in
+// Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 4 (the shard): hashes that agree in
 // those are the same to it. Any number of entries may have the same hash.
 //
 // All methods may be called by any number of goroutines, also during and after Close, which leaves an index that stays empty. A search
-// waits for nobody but a writer in the midst of a change to the same 64th of the index, and that briefly; never for
+// waits for nobody but a writer in the midst of a change to the same 16th of the index, and that briefly; never for
 // growth. Memory is at most 20 octets an entry once there are 100 000, also while it grows, if the hashes are good.
 type Index struct {
 	shards     [shards]shard

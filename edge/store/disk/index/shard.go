@@ -9,7 +9,8 @@ import (
 // shard is the entries of one part of the hashes.
 //
 // Readers take no lock: they read the version, the table and the version again, and begin anew if it was odd or has changed (a sequence
-// lock). A table is replaced by another without making them wait, since the one that is left behind stays as it is until the version tells.
+// lock). A table is replaced by another without making them wait: while the one is filled from the other, each tag is in one of them, and the
+// version tells when it has moved.
 type shard struct {
 	version atomic.Uint64         // odd while the table changes
 	table   atomic.Pointer[table] // nil: no entries

@@ -21,7 +21,7 @@ type bucket struct {
 	low    uint64 // halves of the tags
 	high   uint64
 	expiry uint64
-	bound  uint64 // of full buckets the largest tag and 1, else 0: what has a smaller tag is not in a bucket after this
+	bound  uint64 // of a full bucket its largest tag and 1, else 0: a search for a smaller tag ends here
 }
 
 const (
@@ -69,7 +69,7 @@ func (b *bucket) match(low, high uint64) uint64 {
 // table is open addressing with linear probing over buckets, kept in the order of tags: an entry's home is in proportion to its tag; if its
 // home is full, the entry with the largest tag there goes on to the next bucket. So each entry of a bucket has a tag not larger than any in
 // the buckets after it, and an entry that is not at home has only full buckets between its home and itself. A search ends at the first bucket
-// with room or with a larger tag, which keeps it short, hit or miss, where 19 slots of 20 are taken (Robin Hood hashing; Celis 1986). And a
+// with room or with a larger tag, which keeps it short, hit or miss, where 7 slots of 8 are taken (Robin Hood hashing; Celis 1986). And a
 // larger or smaller table is made by one pass in order.
 //
 // There is no way round from the end to the beginning: after the last home there are a few more buckets. When the last one
