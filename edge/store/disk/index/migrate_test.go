@@ -21,15 +21,18 @@ func (w *watched) drop(r *region, from, to int) {
 // TestMidway looks for entries while they are on their way from one table to another: what is there is found all the time, once, whichever table it
 // is in.
 func TestMidway(t *testing.T) {
-	const count, sample = 2500, 97
+	const sample = 97
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
-			there, midway := map[uint64]int{}, 0
+			there, midway, count := map[uint64]int{}, 0, uint64(8000)
+			if hash(0) == hash(7) {
+				count = 1500 // all of them are found each time
+			}
 			mem := &watched{memory: mapped{}}
 			x := &Index{memory: mem}
 			defer x.Close()
 			check := func() {
-				for n := uint64(midway % sample); n < count; n += sample {
+				for n := uint64(midway) % sample; n < count; n += sample {
 					if got := len(x.Find(hash(n), nil)); got != there[hash(n)] {
 						t.Fatalf("there are %d of %#x, want %d", got, hash(n), there[hash(n)])
 					}
@@ -43,12 +46,12 @@ func TestMidway(t *testing.T) {
 					}
 				}
 			}
-			for n := range uint64(count) {
+			for n := range count {
 				x.Insert(hash(n), Entry{Location: locationOf(n)})
 				there[hash(n)]++
 			}
 			check()
-			for n := range uint64(count) {
+			for n := range count {
 				there[hash(n)]-- // it is found until it is removed, and a table shrinks after that
 				x.Remove(hash(n), locationOf(n))
 			}
