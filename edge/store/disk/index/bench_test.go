@@ -133,7 +133,7 @@ func BenchmarkAll(b *testing.B) {
 // BenchmarkMemory is what a random access costs that has to wait for the one before it, in as much memory as an index of 10 million takes, for
 // comparison: a search is about one.
 func BenchmarkMemory(b *testing.B) {
-	r, err := mapped{}.take(174_000_000 / pageOctets * pageOctets)
+	r, err := mapped{}.take(190_000_000 / pageOctets * pageOctets)
 	if err != nil {
 		b.Fatal(err)
 	}

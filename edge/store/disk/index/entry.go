@@ -130,13 +130,17 @@ func (e Entry) place() uint64 {
 func (e Entry) name(tag uint32) uint64 { return uint64(tag)<<tagAt | uint64(e.Expiry) }
 
 func unpack(name, place uint64) Entry {
-	return Entry{
-		Location:  Location{Segment: uint32(place & MaxSegment), Offset: uint32(place >> offsetAt & MaxOffset)},
-		Class:     uint8(place >> classAt),
-		Frequency: uint8(place >> frequencyAt & MaxFrequency),
-		Flags:     Flags(place >> flagsAt),
-		Expiry:    Expiry(name),
-	}
+	var e Entry
+	e.set(name, place)
+	return e
+}
+
+func (e *Entry) set(name, place uint64) {
+	e.Segment, e.Offset = uint32(place&MaxSegment), uint32(place>>offsetAt&MaxOffset)
+	e.Class = uint8(place >> classAt)
+	e.Frequency = uint8(place >> frequencyAt & MaxFrequency)
+	e.Flags = Flags(place >> flagsAt)
+	e.Expiry = Expiry(name)
 }
 
 func tagOf(name uint64) uint32 { return uint32(name >> tagAt) }

@@ -5,20 +5,22 @@
 package index
 
 import (
+	"math/bits"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 )
 
-// shards is how many parts there are. Each grows by itself, in steps of whole pages: with more of them the pages would be too coarse for a
-// hundred thousand entries.
-const shards = 32
+// shards is how many parts there are. Each grows by itself. With more of them less of the memory is in large pages, with fewer a hash has
+// fewer bits.
+const shards = 16
 
-// Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 5 (the shard): hashes that agree in
+// Index maps hashes to entries. Of a hash it uses the upper 32 bits (the tag, which is kept) and the lower 4 (the shard): hashes that agree in
 // those are the same to it. Any number of entries may have the same hash.
 //
 // All methods may be called by any number of goroutines, also during and after Close, which leaves an index that stays empty. A search
-// waits for nobody but a writer in the midst of a change to the same 64th of the index, and that briefly; never for
+// waits for nobody but a writer in the midst of a change to the same 16th of the index, and that briefly; never for
 // growth. Memory is at most 20 octets an entry once there are 100 000, also while it grows, if the hashes are good.
 type Index struct {
 	shards     [shards]shard
@@ -33,9 +35,29 @@ func New() *Index { return &Index{memory: mapped{}} }
 func split(hash uint64) (shard int, tag uint32) { return int(hash % shards), uint32(hash >> 32) }
 
 // Find appends all entries with a hash to dst, in no order. It does not allocate if dst has room.
+//
+// Nearly half of the entries are not at home, and no branch predictor can tell which. A branch guessed wrong here would be one that has
+// waited for memory, and have what was begun after it begin anew, so there is none in the usual case: the home and the bucket after it are
+// read at once, and what is in them is weighed by arithmetic. So the memory of several searches is on its way at a time.
 func (x *Index) Find(hash uint64, dst []Entry) []Entry {
-	n, tag := split(hash)
-	return x.shards[n].find(tag, dst)
+	s, tag, n := &x.shards[hash%shards], uint32(hash>>32), len(dst)
+	version, t := s.version.Load(), s.table.Load()
+	if version&1 == 0 && t != nil && uint64(tag) < t.moved.Load() && n < cap(dst) {
+		p, low, high := t.pair(tag), uint64(tag)&lane*lanes, uint64(tag)>>16*lanes
+		hits := p[0].match(low, high)>>15 | p[1].match(low, high)>>14
+		at := bits.TrailingZeros64(hits | 1<<49)
+		b, j := (*bucket)(unsafe.Add(unsafe.Pointer(p), at%16*bucketOctets)), at/16
+		place := atomic.LoadUint64(&b.place[j%slots])
+		expiry := atomic.LoadUint64(&b.expiry) >> (j * 16)
+		bound := atomic.LoadUint64(&p[1].bound)
+		runtime.KeepAlive(t) // and with it the region
+		if hits&(hits-1) == 0 && bound-1 >= uint64(tag)+1 && s.version.Load() == version {
+			dst = dst[:n+1]
+			dst[n].set(expiry, place)
+			return dst[:n+int(-hits&place>>63)]
+		}
+	}
+	return s.find(tag, dst)
 }
 
 // Insert adds an entry. A location must not be inserted twice. It reports false, and leaves the index as it is, if the location is out of
@@ -109,17 +131,17 @@ func (x *Index) Len() int {
 func (x *Index) Bytes() int64 { return x.octets.Load() + int64(unsafe.Sizeof(*x)) }
 
 // Clear removes everything. What is inserted meanwhile may stay.
-func (x *Index) Clear() { x.empty(false) }
+func (x *Index) Clear() { x.clear(false) }
 
 // Close removes everything and gives the memory back. Nothing can be inserted any more.
-func (x *Index) Close() { x.empty(true) }
+func (x *Index) Close() { x.clear(true) }
 
-func (x *Index) empty(forGood bool) {
+func (x *Index) clear(forGood bool) {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.Lock()
 		s.closed = s.closed || forGood
-		x.publish(s, nil, 0)
+		x.empty(s)
 		s.mu.Unlock()
 	}
 }

@@ -3,3 +3,5 @@
 package index
 
 func wide([]byte) {}
+
+func populate([]byte) {}

@@ -20,10 +20,13 @@ func (heap) take(octets int) (*region, error) {
 	return &region{octets: unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), octets)}, nil
 }
 
-func (heap) drop(r *region) {
-	for i := range bucketsOf(r) {
+func (heap) back(*region, int, int) {}
+
+func (heap) drop(r *region, from, to int) {
+	for i := range bucketsOf(r)[from/bucketOctets : to/bucketOctets] {
+		b := &bucketsOf(r)[from/bucketOctets+i]
 		for j := range slots {
-			bucketsOf(r)[i].store(j, 0, 0)
+			b.store(j, 0, 0)
 		}
 	}
 }

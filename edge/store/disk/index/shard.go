@@ -9,7 +9,8 @@ import (
 // shard is the entries of one part of the hashes.
 //
 // Readers take no lock: they read the version, the table and the version again, and begin anew if it was odd or has changed (a sequence
-// lock). A table is replaced by another without making them wait, since the one that is left behind stays as it is until the version tells.
+// lock). A table is replaced by another without making them wait: while the one is filled from the other, each tag is in one of them, and the
+// version tells when it has moved.
 type shard struct {
 	version atomic.Uint64         // odd while the table changes
 	table   atomic.Pointer[table] // nil: no entries
@@ -30,7 +31,7 @@ func (s *shard) find(tag uint32, dst []Entry) []Entry {
 		if version&1 != 0 {
 			continue
 		}
-		found := s.table.Load().find(tag, dst)
+		found := s.table.Load().of(tag).find(tag, dst)
 		if s.version.Load() == version {
 			return found
 		}
@@ -42,7 +43,7 @@ func (s *shard) find(tag uint32, dst []Entry) []Entry {
 
 // touch counts a use, if it finds the entry at once.
 func (s *shard) touch(tag uint32, location uint64) {
-	t := s.table.Load()
+	t := s.table.Load().of(tag)
 	if i, j, ok := t.locate(tag, location); ok {
 		word := &t.buckets[i].place[j]
 		place := atomic.LoadUint64(word)
@@ -109,71 +110,82 @@ func (x *Index) remove(s *shard, tag uint32, location uint64) bool {
 	return true
 }
 
-// grow replaces the table by one an eighth larger.
+// grow replaces the table by one a twentieth larger.
 func (x *Index) grow(s *shard, t *table) bool {
 	if t == nil {
-		return x.rebuild(s, 1, nil)
+		return x.rebuild(s, 1)
 	}
 	pages := t.octets() / pageOctets
-	return x.rebuild(s, pages+max(1, pages/8), nil)
+	return x.rebuild(s, pages+max(1, pages/20))
 }
 
 // shrink replaces the table by a smaller one if it is less than half full.
 func (x *Index) shrink(s *shard, t *table) {
 	count := int(s.count.Load())
 	if count == 0 {
-		x.publish(s, nil, 0)
+		x.empty(s)
 		return
 	}
 	if least := pagesFor(count); count < t.room()/2 && least < t.octets()/pageOctets {
-		x.rebuild(s, least, nil) // if there is no memory for it, then later
+		x.rebuild(s, least) // if there is no memory for it, then later
 	}
 }
 
 // pagesFor returns the size of a table in which count entries have some room to become more.
 func pagesFor(count int) int {
-	buckets := (count+count/8)/slots + leastTail
+	buckets := (count+count/6)/slots + leastTail
 	return buckets/pageBuckets + 1
 }
 
-// rebuild replaces the table by one of about so many pages (more, if many entries have the last tags) with what keep wants of it. It reports
-// false, and changes nothing, if there is no memory. Only one shard is rebuilt at a time, for both tables exist meanwhile.
-func (x *Index) rebuild(s *shard, pages int, keep func(name, place uint64) bool) bool {
+// rebuild replaces the table by one of about so many pages (more, if many entries have the last tags). It reports false, and changes
+// nothing, if there is no memory. Only one shard is rebuilt at a time, for a part of both tables exists meanwhile.
+func (x *Index) rebuild(s *shard, pages int) bool {
 	x.rebuilding.Lock()
 	defer x.rebuilding.Unlock()
 	old := s.table.Load()
-	homes := pages*pageBuckets - leastTail
-	for tail := leastTail; ; tail *= 2 {
-		t, err := newTable(x.memory, homes, tail)
-		if err != nil {
-			return false
-		}
-		x.octets.Add(int64(t.octets()))
-		count, ok := 0, true
-		if old != nil {
-			count, ok = t.fill(old, keep)
-		}
-		if ok {
-			x.publish(s, t, count)
-			return true
-		}
-		x.drop(t)
-	}
-}
-
-// publish replaces the table and gives the old one's memory back.
-func (x *Index) publish(s *shard, t *table, count int) {
-	old := s.table.Load()
-	s.version.Add(1)
-	s.table.Store(t)
-	s.version.Add(1)
-	s.count.Store(int64(count))
+	homes, tail := pages*pageBuckets-leastTail, leastTail
 	if old != nil {
-		x.drop(old)
+		tail = old.tailFor(homes)
+	}
+	t, err := newTable(x.memory, homes, (homes+tail+pageBuckets-1)/pageBuckets)
+	if err != nil {
+		return false
+	}
+	if old != nil {
+		x.move(s, old, t)
+		return true
+	}
+	t.moved.Store(allMoved)
+	x.back(t, 0, t.octets())
+	s.change(func() { s.table.Store(t) })
+	return true
+}
+
+// change has those who search see all of what do does, or nothing.
+func (s *shard) change(do func()) {
+	s.version.Add(1)
+	do()
+	s.version.Add(1)
+}
+
+// empty removes everything.
+func (x *Index) empty(s *shard) {
+	old := s.table.Load()
+	s.change(func() { s.table.Store(nil) })
+	s.count.Store(0)
+	if old != nil {
+		x.drop(old, 0, old.octets())
 	}
 }
 
-func (x *Index) drop(t *table) {
-	x.memory.drop(t.region)
-	x.octets.Add(-int64(t.octets()))
+// back has memory for a part of a table.
+func (x *Index) back(t *table, from, to int) {
+	x.memory.back(t.region, from, to)
+	x.octets.Add(int64(to - from))
+}
+
+// drop gives back the memory for a part of a table.
+func (x *Index) drop(t *table, from, to int) {
+	x.memory.drop(t.region, from, to)
+	x.octets.Add(-int64(to - from))
 }

@@ -16,18 +16,18 @@ type metered struct {
 	now, most int64
 }
 
-func (m *metered) take(octets int) (*region, error) {
-	m.now += int64(octets)
+func (m *metered) back(r *region, from, to int) {
+	m.now += int64(to - from)
 	m.most = max(m.most, m.now)
-	return m.memory.take(octets)
+	m.memory.back(r, from, to)
 }
 
-func (m *metered) drop(r *region) {
-	m.now -= int64(len(r.octets))
-	m.memory.drop(r)
+func (m *metered) drop(r *region, from, to int) {
+	m.now -= int64(to - from)
+	m.memory.drop(r, from, to)
 }
 
-// TestSize holds memory to 20 octets an entry, both tables of a shard that grows included.
+// TestSize holds memory to 20 octets an entry, what both tables of a shard that grows take included.
 func TestSize(t *testing.T) {
 	const perEntry, from = 20, 100_000
 	mem := &metered{memory: mapped{}}
@@ -53,6 +53,11 @@ func TestSize(t *testing.T) {
 	t.Logf("at most %.2f octets an entry, with %d; %.2f with %d", worst, at, float64(x.Bytes())/float64(x.Len()), x.Len())
 	if worst > perEntry {
 		t.Errorf("it takes %.2f octets an entry with %d, want at most %d", worst, at, perEntry)
+	}
+	mem.most = mem.now
+	x.RemoveFunc(func(hash uint64, _ Entry) bool { return hash>>32%100 == 0 })
+	if each := float64(mem.most) / float64(x.Len()); each > perEntry {
+		t.Errorf("while a hundredth is removed, it takes %.2f octets an entry", each)
 	}
 	x.RemoveFunc(func(hash uint64, _ Entry) bool { return hash>>32%16 > 0 })
 	if each := float64(x.Bytes()) / float64(x.Len()); each > 30 {

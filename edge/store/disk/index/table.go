@@ -3,6 +3,7 @@ package index
 import (
 	"runtime"
 	"sync/atomic"
+	"unsafe"
 )
 
 const (
@@ -12,43 +13,96 @@ const (
 	leastTail    = 4 // buckets after the last home
 )
 
-// bucket is entries in no order. Only who holds the shard's lock stores to one, but for the uses in a place word, which anybody counts by
+// bucket is entries in no order, in one cache line: for each slot a place, and 16 bits in each of the words after that, so that the tags of
+// all can be compared at once. Only who holds the shard's lock stores to one, but for the uses in a place word, which anybody counts by
 // compare-and-swap; everybody else loads what may be half of a change, and finds that out by the shard's version.
-type bucket struct{ name, place [slots]uint64 }
+type bucket struct {
+	place  [slots]uint64
+	low    uint64 // halves of the tags
+	high   uint64
+	expiry uint64
+	bound  uint64 // of a full bucket its largest tag and 1, else 0: a search for a smaller tag ends here
+}
+
+const (
+	lane  = 1<<16 - 1
+	lanes = 0x0001_0001_0001_0001
+)
 
 func (b *bucket) load(j int) (name, place uint64) {
-	return atomic.LoadUint64(&b.name[j]), atomic.LoadUint64(&b.place[j])
+	at := j * 16
+	low, high := atomic.LoadUint64(&b.low)>>at&lane, atomic.LoadUint64(&b.high)>>at&lane
+	return (high<<16|low)<<tagAt | atomic.LoadUint64(&b.expiry)>>at&lane, atomic.LoadUint64(&b.place[j])
 }
 
 func (b *bucket) store(j int, name, place uint64) {
-	atomic.StoreUint64(&b.name[j], name)
+	setLane(&b.low, j, name>>tagAt&lane)
+	setLane(&b.high, j, name>>(tagAt+16))
+	setLane(&b.expiry, j, name&lane)
 	atomic.StoreUint64(&b.place[j], place)
+	bound := uint64(0)
+	for k := range slots {
+		n, p := b.load(k)
+		if p == 0 {
+			bound = 0
+			break
+		}
+		bound = max(bound, n>>tagAt+1)
+	}
+	atomic.StoreUint64(&b.bound, bound)
 }
 
-func (b *bucket) clear(j int) { atomic.StoreUint64(&b.place[j], 0) }
+func setLane(word *uint64, j int, to uint64) {
+	at := j * 16
+	atomic.StoreUint64(word, atomic.LoadUint64(word)&^(lane<<at)|to<<at)
+}
+
+func (b *bucket) clear(j int) { b.store(j, 0, 0) }
+
+// match returns the highest bit of the lanes of those slots that have a tag, whose halves low and high have in every lane, or are empty and look
+// like it.
+func (b *bucket) match(low, high uint64) uint64 {
+	differ := (atomic.LoadUint64(&b.low) ^ low) | (atomic.LoadUint64(&b.high) ^ high)
+	return ^(differ&(lanes*(lane>>1)) + lanes*(lane>>1) | differ) & (lanes << 15)
+}
 
 // table is open addressing with linear probing over buckets, kept in the order of tags: an entry's home is in proportion to its tag; if its
 // home is full, the entry with the largest tag there goes on to the next bucket. So each entry of a bucket has a tag not larger than any in
 // the buckets after it, and an entry that is not at home has only full buckets between its home and itself. A search ends at the first bucket
-// with room or with a larger tag, which keeps it short, hit or miss, where 19 slots of 20 are taken (Robin Hood hashing; Celis 1986). And a
+// with room or with a larger tag, which keeps it short, hit or miss, where 7 slots of 8 are taken (Robin Hood hashing; Celis 1986). And a
 // larger or smaller table is made by one pass in order.
 //
 // There is no way round from the end to the beginning: after the last home there are a few more buckets. When the last one
 // is full, another table is due before anything can be inserted.
 type table struct {
+	first   unsafe.Pointer // the first of the buckets
 	buckets []bucket
 	homes   uint64
 	region  *region // of buckets
+
+	// While the table is being filled from another, tags smaller than moved are here, and the others in older.
+	moved atomic.Uint64
+	older atomic.Pointer[table]
 }
 
-// newTable returns an empty table of so many homes. m is asked for whole pages.
-func newTable(m memory, homes, tail int) (*table, error) {
-	pages := (homes + tail + pageBuckets - 1) / pageBuckets
+const allMoved = 1 << 32
+
+// newTable returns an empty table of so many homes and pages, that has memory for none of them.
+func newTable(m memory, homes, pages int) (*table, error) {
 	r, err := m.take(pages * pageOctets)
 	if err != nil {
 		return nil, err
 	}
-	return &table{buckets: bucketsOf(r), homes: uint64(homes), region: r}, nil
+	b := bucketsOf(r)
+	return &table{first: unsafe.Pointer(unsafe.SliceData(b)), buckets: b, homes: uint64(homes), region: r}, nil
+}
+
+// of returns the table that has a tag: t, or the older one.
+func (t *table) of(tag uint32) *table {
+	if t == nil || uint64(tag) < t.moved.Load() {
+		return t
+	}
+	return t.older.Load() // nil, if all has moved meanwhile, which the version tells
 }
 
 func (t *table) home(tag uint32) int { return int(uint64(tag) * t.homes >> 32) }
@@ -56,7 +110,7 @@ func (t *table) home(tag uint32) int { return int(uint64(tag) * t.homes >> 32) }
 func (t *table) octets() int { return len(t.region.octets) }
 
 // room is how many entries it may hold before it must grow.
-func (t *table) room() int { return int(t.homes) * slots * 19 / 20 }
+func (t *table) room() int { return int(t.homes) * slots * 7 / 8 }
 
 // full reports whether an insertion may run over the end.
 func (t *table) full() bool {
@@ -69,6 +123,11 @@ func (t *table) full() bool {
 	return true
 }
 
+// pair returns the home of a tag and the bucket after it: there are some after the last home.
+func (t *table) pair(tag uint32) *[2]bucket {
+	return (*[2]bucket)(unsafe.Add(t.first, uint64(tag)*t.homes>>32*bucketOctets))
+}
+
 // find appends the entries with a tag. It may be called without a lock, and then what it returns is to be trusted only if the version did
 // not change.
 func (t *table) find(tag uint32, dst []Entry) []Entry {
@@ -76,17 +135,13 @@ func (t *table) find(tag uint32, dst []Entry) []Entry {
 		return dst
 	}
 	for i := t.home(tag); i < len(t.buckets); i++ {
-		// Branches that depend on tags are guessed wrong half of the time, so there are few: the sign bit of last says that an entry had
-		// a larger tag or was none.
-		b, last := &t.buckets[i], uint64(0)
+		b := &t.buckets[i]
 		for j := range slots {
-			name, place := b.load(j)
-			last |= uint64(tag) - name>>tagAt | ^place
-			if tagOf(name) == tag && place != 0 {
+			if name, place := b.load(j); tagOf(name) == tag && place != 0 {
 				dst = append(dst, unpack(name, place))
 			}
 		}
-		if last>>usedAt != 0 {
+		if bound := atomic.LoadUint64(&b.bound); bound == 0 || bound > uint64(tag)+1 {
 			break
 		}
 	}
@@ -100,17 +155,13 @@ func (t *table) locate(tag uint32, location uint64) (i, j int, ok bool) {
 		return 0, 0, false
 	}
 	for i = t.home(tag); i < len(t.buckets); i++ {
-		b, more := &t.buckets[i], true
+		b := &t.buckets[i]
 		for j = range slots {
-			name, place := b.load(j)
-			switch {
-			case place == 0 || tagOf(name) > tag:
-				more = false
-			case tagOf(name) == tag && place&locationMask == location:
+			if name, place := b.load(j); tagOf(name) == tag && place&locationMask == location && place != 0 {
 				return i, j, true
 			}
 		}
-		if !more {
+		if bound := atomic.LoadUint64(&b.bound); bound == 0 || bound > uint64(tag)+1 {
 			break
 		}
 	}
@@ -168,35 +219,11 @@ func (b *bucket) least() int {
 	return least
 }
 
-// fill puts into t, which is empty and nobody else's, what from has and keep (nil: everything) wants. It returns the number, and false if
-// there is too little room after the last home.
-func (t *table) fill(from *table, keep func(name, place uint64) bool) (count int, ok bool) {
-	i, used := 0, 0
-	for b := range from.buckets {
-		var sorted bucket
-		for j := range from.buckets[b].sorted(&sorted) {
-			name, place := sorted.name[j], sorted.place[j]
-			if keep != nil && !keep(name, place) {
-				continue
-			}
-			if home := t.home(tagOf(name)); home > i {
-				i, used = home, 0
-			} else if used == slots {
-				i, used = i+1, 0
-			}
-			if i == len(t.buckets) {
-				return count, false
-			}
-			t.buckets[i].name[used], t.buckets[i].place[used] = name, place
-			used++
-			count++
-		}
-	}
-	return count, i < len(t.buckets)-1 || used < slots
-}
+// words are an entry's.
+type words struct{ name, place uint64 }
 
-// sorted copies the entries to dst in the order of their tags, and returns their number.
-func (b *bucket) sorted(dst *bucket) int {
+// sorted returns the entries, in dst, in the order of their tags.
+func (b *bucket) sorted(dst *[slots]words) []words {
 	count := 0
 	for j := range slots {
 		name, place := b.load(j)
@@ -204,11 +231,11 @@ func (b *bucket) sorted(dst *bucket) int {
 			continue
 		}
 		k := count
-		for ; k > 0 && tagOf(dst.name[k-1]) > tagOf(name); k-- {
-			dst.name[k], dst.place[k] = dst.name[k-1], dst.place[k-1]
+		for ; k > 0 && tagOf(dst[k-1].name) > tagOf(name); k-- {
+			dst[k] = dst[k-1]
 		}
-		dst.name[k], dst.place[k] = name, place
+		dst[k] = words{name, place}
 		count++
 	}
-	return count
+	return dst[:count]
 }

@@ -29,7 +29,7 @@ func (x *Index) All() iter.Seq2[uint64, Entry] {
 
 // RemoveFunc removes the entries for which drop reports true, and returns their number. It reads the whole index: of a
 // segment whose hashes are known, Remove is cheaper. drop may be called several times for an entry; it must be quick, and must not call the
-// index. While memory is short, entries may stay.
+// index.
 func (x *Index) RemoveFunc(drop func(hash uint64, e Entry) bool) int {
 	removed := 0
 	for i := range x.shards {
@@ -45,29 +45,29 @@ func (x *Index) RemoveSegment(segment uint32) int {
 	return x.RemoveFunc(func(_ uint64, e Entry) bool { return e.Segment == segment })
 }
 
-// removeFunc makes a table without what is to go, if anything is.
+// removeFunc removes one by one, in the order of tags.
 func (x *Index) removeFunc(s *shard, drop func(name, place uint64) bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, before := s.table.Load(), int(s.count.Load())
-	going := 0
-	for i := 0; t != nil && i < len(t.buckets); i++ {
-		for j := range slots {
-			if name, place := t.buckets[i].load(j); place != 0 && drop(name, place) {
-				going++
+	t, removed := s.table.Load(), 0
+	if t == nil {
+		return 0
+	}
+	for i := range t.buckets {
+		for j := 0; j < slots; { // what takes the place of what is removed comes from a later bucket
+			if name, place := t.buckets[i].load(j); place == 0 || !drop(name, place) {
+				j++
+				continue
 			}
+			s.change(func() { t.remove(i, j) })
+			removed++
 		}
 	}
-	switch going {
-	case 0:
-		return 0
-	case before:
-		x.publish(s, nil, 0)
-		return before
+	s.count.Add(-int64(removed))
+	if removed > 0 {
+		x.shrink(s, t)
 	}
-	pages := min(pagesFor(before-going), t.octets()/pageOctets)
-	x.rebuild(s, pages, func(name, place uint64) bool { return !drop(name, place) })
-	return before - int(s.count.Load())
+	return removed
 }
 
 // named is an entry and its tag.
@@ -84,7 +84,11 @@ func (s *shard) walk(from uint32, dst []named) (found []named, next uint32, more
 		if version&1 != 0 {
 			continue
 		}
-		found, next, more = s.table.Load().walk(from, dst)
+		t := s.table.Load()
+		if t != nil && t.older.Load() != nil {
+			break // it is being filled
+		}
+		found, next, more = t.walk(from, dst)
 		if s.version.Load() == version {
 			return found, next, more
 		}
