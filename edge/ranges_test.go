@@ -235,6 +235,22 @@ func TestWholeBesideAPart(t *testing.T) {
 	}
 }
 
+// TestStoredOctetsThatCannotBeHad: what a disk knows of and is too busy to give comes from upstream.
+func TestStoredOctetsThatCannotBeHad(t *testing.T) {
+	origin := &rangeOrigin{body: content(3*mib+77, 3), etag: `"v1"`}
+	r := newRig(t, origin.ServeHTTP)
+	s, addr := r.startAlone(t)
+	s.Blind()
+	for range 3 {
+		if a := r.get(t, addr, "/v"); a.body != string(origin.body) {
+			t.Errorf("%s, %d octets of %d", a.Status, len(a.body), len(origin.body))
+		}
+	}
+	if a := r.get(t, addr, "/v", "Range", "bytes=1000000-2999999"); a.body != string(origin.body[1000000:3000000]) {
+		t.Errorf("%s, %d octets of a part", a.Status, len(a.body))
+	}
+}
+
 // TestRangeAmplification is the attack on the origin's uplink: little asked for of much (RFC 9110
 // section 17.15).
 func TestRangeAmplification(t *testing.T) {

@@ -12,6 +12,9 @@ import (
 	"nearcast/edge/store"
 )
 
+// maxEmpty is how often in a row octets that are said to be stored may not be had before they are asked for upstream.
+const maxEmpty = 2
+
 // errChanged is that upstream has another content by now than the one that is being sent.
 var errChanged = errors.New("the content has changed upstream")
 
@@ -87,7 +90,7 @@ func (src *source) at(pos, end int64) ([]byte, error) {
 			}
 			return nil, io.EOF
 		}
-		if src.empty++; src.empty > 2 {
+		if src.empty++; src.empty > maxEmpty+1 {
 			return nil, io.ErrUnexpectedEOF
 		}
 		if err := src.complete(pos, end); err != nil {
@@ -95,6 +98,9 @@ func (src *source) at(pos, end int64) ([]byte, error) {
 		}
 	}
 }
+
+// doubts reports whether what is said to be stored is asked for upstream all the same: a disk that is too busy to give the octets may know of them.
+func (src *source) doubts() bool { return src.empty >= maxEmpty }
 
 // recoverable reports whether what a fill does not bring may be found elsewhere.
 func recoverable(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, fill.ErrPassed) }
@@ -163,6 +169,9 @@ func (src *source) join(pos, end int64) (reader *fill.Reader[*head], h *head, ow
 	}
 	for joins := 0; ; joins++ {
 		at, gap, missing := src.s.missing(o, pos, end, src.exact)
+		if src.doubts() {
+			at, gap, missing = pos, httpcache.Range{Start: pos, Length: min(end, (pos/store.SliceSize+1)*store.SliceSize) - pos}, true
+		}
 		if !missing || at > pos {
 			return nil, nil, false, nil
 		}
@@ -203,7 +212,7 @@ func (src *source) joinGap(gap httpcache.Range, pos int64, shared bool, has func
 	}
 	return src.s.fills.Join(src.q.key, ask, func() fill.Run[*head] {
 		part := src.s.store.Peek(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize), Quick: true})
-		if part != nil && pos >= part.Start && pos < part.Start+part.Body.Len() {
+		if part != nil && pos >= part.Start && pos < part.Start+part.Body.Len() && !src.doubts() {
 			return nil // it has just been stored
 		}
 		gone = gone || src.s.purges.Look(o) == nil || src.s.forgets.Load() != forgets

@@ -2,6 +2,7 @@ package fsys
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -135,7 +136,12 @@ func newOSFile(f *os.File) (*osFile, error) {
 func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
 
 // WriteAt implements [File].
-func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
+func (f *osFile) WriteAt(p []byte, off int64) (n int, err error) {
+	defer func() { // [os.File] panics then
+		if broken := recover(); broken != nil {
+			n, err = 0, &fs.PathError{Op: "write", Path: f.file.Name(), Err: fmt.Errorf("the system claims to have written more than it was given: %v", broken)}
+		}
+	}()
 	if goesDirect(p, off) {
 		if d := f.past(); d != nil {
 			n, err := d.WriteAt(p, off)
@@ -144,7 +150,7 @@ func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
 			}
 		}
 	}
-	n, err := f.file.WriteAt(p, off)
+	n, err = f.file.WriteAt(p, off)
 	if errors.Is(err, io.ErrUnexpectedEOF) { // what os says when the kernel takes nothing without an error
 		err = &fs.PathError{Op: "write", Path: f.file.Name(), Err: io.ErrShortWrite}
 	}

@@ -283,7 +283,6 @@ func (v *volume) lost(w *writer, err error) {
 	if v.dead() {
 		return
 	}
-	v.counts.ioErrors.Add(1)
 	v.log.Error("a segment could not be written: what is in it is given up", "error", err)
 	v.mu.Lock()
 	w.segment.sealed, w.segment.lost = true, true // so it is reclaimed, and others go on saying what it said had been replaced

@@ -247,8 +247,11 @@ func (v *volume) fail(err error) {
 
 // wrote judges the error of a write, a sync or of making a file. A lack of room or of descriptors is no defect of the disk.
 func (v *volume) wrote(err error) {
-	if err != nil && !transient(err) {
-		v.counts.ioErrors.Add(1)
+	if err == nil {
+		return
+	}
+	v.counts.ioErrors.Add(1)
+	if !transient(err) {
 		v.fail(err)
 	}
 }
