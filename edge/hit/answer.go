@@ -40,6 +40,8 @@ type File interface {
 	// Use calls f with the file's descriptor and the offset of the first octet in it, both good until f returns. It reports
 	// false, without a call, if the octets are not there any more.
 	Use(f func(fd int, offset int64)) bool
+	// ReadAt reads octets at an offset from the first, for when the descriptor cannot be sent from. It implements [io.ReaderAt].
+	ReadAt(p []byte, off int64) (int, error)
 	// Release says that the octets are not wanted any more. That of an answer is held until then.
 	Release()
 }

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 
 	"nearcast/edge/grammar"
 	"nearcast/edge/hit"
+	"nearcast/internal/rawtcp"
 )
 
 // maxJoined is the largest content that is copied behind its head, to go with it and with the answers that wait in
@@ -107,9 +109,13 @@ func (c *conn) knowsHost(host string) bool {
 // sendHit sends what waits and the content, or lets both wait for the answers to requests that have come already.
 func (c *conn) sendHit(a *hit.Answer, keep bool) (sent int64, err error) {
 	if a.File != nil {
+		defer a.File.Release()
 		sent, err = c.out.file(a.File, a.Offset, a.Length)
-		a.File.Release()
-		c.out.err = err // the head has promised it all
+		if errors.Is(err, rawtcp.ErrGone) {
+			more, err := c.out.copied(a.File, a.Offset+sent, a.Length-sent)
+			c.out.err = err // the head has promised it all
+			return sent + more, err
+		}
 		return sent, err
 	}
 	if a.Length > maxJoined || len(c.out.buf)+int(a.Length) > maxWaiting {

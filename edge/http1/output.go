@@ -3,6 +3,7 @@ package http1
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -175,6 +176,20 @@ func (o *output) file(from hit.File, offset, length int64) (n int64, err error) 
 	}
 	if o.err != nil {
 		o.c.lost(nil)
+	}
+	return n, o.err
+}
+
+// copied sends octets of a file that cannot be sent out of it, and returns how many went.
+func (o *output) copied(from hit.File, offset, length int64) (n int64, err error) {
+	p := make([]byte, min(length, maxPiece))
+	for length > 0 && o.err == nil {
+		p = p[:min(length, maxPiece)]
+		if _, err := from.ReadAt(p, offset); err != nil {
+			return n, fmt.Errorf("%w: %w", rawtcp.ErrGone, err)
+		}
+		sent := o.content([][]byte{p})
+		n, offset, length = n+sent, offset+sent, length-sent
 	}
 	return n, o.err
 }

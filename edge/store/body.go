@@ -20,6 +20,8 @@ type Extent interface {
 	// Use calls f with the descriptor of the file and the offset of the first octet in it, both good until f returns, which
 	// must be soon. It reports false, without a call, if the room has been given to something else.
 	Use(f func(fd int, offset int64)) bool
+	// ReadAt reads octets at an offset from the first, for when Use does not help. It implements [io.ReaderAt].
+	ReadAt(p []byte, off int64) (int, error)
 	// Hold keeps the octets, whatever the room is wanted for, until Release or for half a minute, unless the disk fails. It reports false if they are
 	// not there any more. Few rooms are kept at a time: the disk's size is not exceeded for it.
 	Hold() bool

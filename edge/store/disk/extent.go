@@ -1,11 +1,14 @@
 package disk
 
 import (
+	"cmp"
+	"io"
 	"sync/atomic"
 	"time"
 
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
+	"nearcast/internal/fsys"
 )
 
 const (
@@ -31,18 +34,42 @@ type extent struct {
 
 // Use implements [store.Extent].
 func (x *extent) Use(f func(fd int, offset int64)) bool {
-	g := x.segment
-	g.door.RLock()
-	defer g.door.RUnlock()
-	if x.volume.dead() || g.gone.Load() && g.file.Load() == nil {
-		return false
-	}
-	file, err := g.handle()
-	if err != nil || file.Fd() < 0 || !x.inFile() {
+	file := x.enter()
+	defer x.segment.door.RUnlock()
+	if file == nil || file.Fd() < 0 {
 		return false
 	}
 	f(file.Fd(), x.offset)
 	return true
+}
+
+// ReadAt implements [store.Extent].
+func (x *extent) ReadAt(p []byte, off int64) (int, error) {
+	file := x.enter()
+	defer x.segment.door.RUnlock()
+	if file == nil || off < 0 || off+int64(len(p)) > x.end-x.offset {
+		return 0, errGone
+	}
+	n, err := file.ReadAt(p, x.offset+off)
+	if n == len(p) {
+		return n, nil
+	}
+	return n, cmp.Or(err, io.ErrUnexpectedEOF)
+}
+
+// enter lets a reader in, who holds the segment's door then. There is no file if the octets are gone. Who holds the segment finds it though it
+// has been given up.
+func (x *extent) enter() fsys.File {
+	g := x.segment
+	g.door.RLock()
+	if x.volume.dead() || g.gone.Load() && g.file.Load() == nil {
+		return nil
+	}
+	file, err := g.handle()
+	if err != nil || !x.inFile() {
+		return nil
+	}
+	return file
 }
 
 // extent returns where the body is, or nil if it is not in the file yet. The segment's door must be held.

@@ -2,6 +2,7 @@ package ram_test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -26,9 +27,10 @@ func object(key string, n int) *store.Object {
 // file is an extent that is never read.
 type file struct{ _ int }
 
-func (*file) Use(func(int, int64)) bool { return false }
-func (*file) Hold() bool                { return false }
-func (*file) Release()                  {}
+func (*file) Use(func(int, int64)) bool         { return false }
+func (*file) Hold() bool                        { return false }
+func (*file) Release()                          {}
+func (*file) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
 
 // filed is the same object with its body in a file.
 func filed(o *store.Object) *store.Object {

@@ -2,6 +2,7 @@ package ram
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -102,9 +103,10 @@ func act(t *testing.T, s *Store, rnd *rand.Rand, id store.ID) {
 // extent is a file that is never read.
 type extent struct{ _ int }
 
-func (*extent) Use(func(int, int64)) bool { return false }
-func (*extent) Hold() bool                { return false }
-func (*extent) Release()                  {}
+func (*extent) Use(func(int, int64)) bool         { return false }
+func (*extent) Hold() bool                        { return false }
+func (*extent) Release()                          {}
+func (*extent) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
 
 func inFile(o *store.Object) *store.Object {
 	f := *o
