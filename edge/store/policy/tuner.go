@@ -44,8 +44,8 @@ const (
 	decisions, minWait = 4, 100
 	// rounds is how many decisions a hit has a say in.
 	rounds = 32
-	// minGain is what another setting must have more of, objects and octets together, as a share of what the best rival has. A change costs
-	// something.
+	// minGain is what another setting must have more of, objects and octets together, as a share of what the best rival has: a change
+	// costs something.
 	minGain = 0.005
 	// certainty is how many standard deviations of chance a gain must exceed. It takes three times that were equally good, at least,
 	// to be more than chance.
