@@ -12,7 +12,7 @@ type setting struct {
 	share  int64 // of the budget that is the small queue's, per mille; 0: there is none, newcomers go to the main queue (CLOCK)
 	rounds uint8 // an entry goes round in the main queue at most so often without being asked for again
 	uses   uint8 // that bring an entry from the small queue into the main one
-	ghosts int   // times the entries and the budget, how many and how large ones are remembered; 0: once
+	ghosts int   // times the entries and the budget, how many are remembered; 0: once
 	whole  bool  // a newcomer that is larger than the small queue's share may push out all others there, as in plain S3-FIFO
 }
 
@@ -22,10 +22,15 @@ func (o setting) small(budget int64) int64 { return budget * o.share / 1000 }
 // plain reports whether it is S3-FIFO as published, in one of the two readings that there are.
 func (o setting) plain() bool { return o.share == 100 && o.rounds == maxUses && o.ghosts == 0 }
 
-// haunt remembers who had to go from a cache of so many entries and octets.
+// haunt remembers who had to go from a cache of so many entries and octets. It remembers twice its octets at least, but as published: else
+// one large ghost would push out all others.
 func (o setting) haunt(g *ghosts, e *node, entries int, budget int64) {
 	times := max(o.ghosts, 1)
-	g.add(e.hash, e.size, entries*times, budget*int64(times))
+	octets := budget
+	if !o.whole {
+		octets *= int64(max(times, 2))
+	}
+	g.add(e.hash, e.size, entries*times, octets)
 }
 
 // bypasses reports whether a newcomer would only push everybody out of the small queue and then go itself. It goes at once, and is

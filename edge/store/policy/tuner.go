@@ -17,41 +17,48 @@ type tuner struct {
 	rivals []trial
 	best   int // of trials
 	wait   int // requests until the next decision
+	rounds int // decisions so far
 	moves  int64
 	seen   noted
 }
 
 // trial is a shadow and how it did of late.
 type trial struct {
-	name            string
-	setting         setting
-	shadow          *Shadow
-	objects, octets float64 // hits, old ones for less
-	// doubt of each: hits that the first of the trials has and this one has not or the other way round, octets squared
-	objectDoubt, octetDoubt float64
+	name    string
+	setting setting
+	shadow  *Shadow
+	now     hits         // since the last decision
+	past    [rounds]hits // before each of the last decisions, in no order
 }
+
+// hits are so many, and their octets.
+type hits struct{ objects, octets float64 }
 
 const (
 	// maxWatched is how many entries a shadow has before the sample is halved. It bounds the tuner's memory and, since a large
 	// cache has few of its hits watched, its time.
 	maxWatched = 8192
-	// memory is after how many requests for each entry of a shadow a hit counts half, minMemory the least number of requests.
-	memory, minMemory = 32, 8000
-	// decisions is how often there is one in the time in which the cache sees as many requests as it has entries.
-	decisions, minWait = 4, 32
-	// minGain is what another setting must have more of, objects and octets together, as a share of what the best rival has. Below it
-	// a change costs more than it brings.
-	minGain = 0.06
-	// certainty is how many standard deviations of chance a gain must exceed.
-	certainty = 0.5
+	// decisions is how often there is one in the time in which the cache sees as many requests as it has entries, minWait the least number of
+	// requests between two. So often, too, is the evidence taken: hits that come together, as when a scan comes back to what it
+	// left, are one piece of it and not many.
+	decisions, minWait = 4, 100
+	// rounds is how many decisions a hit has a say in.
+	rounds = 32
+	// minGain is what another setting must have more of, objects and octets together, as a share of what the best rival has: a change
+	// costs something.
+	minGain = 0.005
+	// certainty is how many standard deviations of chance a gain must exceed. It takes three times that were equally good, at least,
+	// to be more than chance.
+	certainty = 1.5
 	// surplus is the worth of hits beyond those of the best rival: they must not be bought with what is lacking in the other measure.
 	surplus = 0.1
 )
 
-// settings are all that are tried. The first is where it begins.
+// settings are all that are tried. The first is where it begins: with more ghosts than S3-FIFO as published, which costs
+// little where favourites last, and finds far more where much comes round again after long.
 func settings() []setting {
 	return []setting{
-		{share: 100, rounds: 3, uses: 1},
+		{share: 100, rounds: 3, uses: 1, ghosts: 2},
 		{share: 300, rounds: 3, uses: 1},
 		{share: 600, rounds: 3, uses: 1},
 		{share: 900, rounds: 3, uses: 1},
@@ -61,7 +68,7 @@ func settings() []setting {
 		{share: 100, rounds: 1, uses: 1},
 		{share: 600, rounds: 1, uses: 1},
 		{share: 0, rounds: 1, uses: 1},
-		{share: 100, rounds: 3, uses: 1, ghosts: 2},
+		{share: 100, rounds: 3, uses: 1},
 		{share: 100, rounds: 3, uses: 1, ghosts: 4},
 		{share: 10, rounds: 3, uses: 1, ghosts: 2},
 	}
@@ -86,15 +93,13 @@ func (t *tuner) samples(hash uint64) bool { return mix(hash)&t.mask == 0 }
 
 // access shows a request for a sampled hash to all shadows. It reports whether that with the setting of now has what is asked for.
 func (t *tuner) access(hash uint64, size int64) (known bool) {
-	first := t.trials[0].access(hash, size, t.budget, nil)
-	known = first
-	for i := range t.trials[1:] {
-		if hit := t.trials[1+i].access(hash, size, t.budget, &first); 1+i == t.best {
+	for i := range t.trials {
+		if hit := t.trials[i].access(hash, size, t.budget); i == t.best {
 			known = hit
 		}
 	}
 	for i := range t.rivals {
-		t.rivals[i].access(hash, size, t.budget, &first)
+		t.rivals[i].access(hash, size, t.budget)
 	}
 	if t.trials[0].shadow.slab.count > maxWatched {
 		t.halve()
@@ -106,25 +111,49 @@ func (t *tuner) access(hash uint64, size int64) (known bool) {
 }
 
 // access reports whether it was a hit. Octets of an object that alone is most of the cache count for less: whether it is there is luck.
-func (tr *trial) access(hash uint64, size, budget int64, first *bool) bool {
+func (tr *trial) access(hash uint64, size, budget int64) bool {
 	hit := tr.shadow.Access(hash, size)
-	octets := float64(min(size, budget/2))
 	if hit {
-		tr.objects++
-		tr.octets += octets
-	}
-	if first != nil && hit != *first {
-		tr.objectDoubt++
-		tr.octetDoubt += octets * octets
+		tr.now.objects++
+		tr.now.octets += float64(min(size, budget/2))
 	}
 	return hit
 }
 
-func (tr *trial) age(keep float64) {
-	tr.objects *= keep
-	tr.octets *= keep
-	tr.objectDoubt *= keep
-	tr.octetDoubt *= keep
+// late is all of its hits of late.
+func (tr *trial) late() (sum hits) {
+	for _, h := range tr.past {
+		sum.objects += h.objects
+		sum.octets += h.octets
+	}
+	return sum
+}
+
+// apart is by how much two trials were apart: the squares of the differences, which are the variance of their sum if it were chance who is
+// better each time.
+func (tr *trial) apart(other *trial) (sum hits) {
+	for i, h := range tr.past {
+		objects, octets := h.objects-other.past[i].objects, h.octets-other.past[i].octets
+		sum.objects += objects * objects
+		sum.octets += octets * octets
+	}
+	return sum
+}
+
+// keep books what was counted since the last decision under the number of this one.
+func (tr *trial) keep(round int) { tr.past[round%rounds], tr.now = tr.now, hits{} }
+
+// halve makes what was counted half as much: half of the requests will be seen from now on.
+func (tr *trial) halve() {
+	tr.now.halve()
+	for i := range tr.past {
+		tr.past[i].halve()
+	}
+}
+
+func (h *hits) halve() {
+	h.objects /= 2
+	h.octets /= 2
 }
 
 func (t *tuner) remove(hash uint64) {
@@ -142,29 +171,29 @@ func (t *tuner) halve() {
 	for _, list := range [...][]trial{t.trials, t.rivals} {
 		for i := range list {
 			list[i].shadow.halve(t.samples)
-			list[i].age(0.5)
+			list[i].halve()
 		}
 	}
 }
 
 // decide goes over to the setting that was best of late, if it is surely better than that of now.
 func (t *tuner) decide() {
-	entries := t.trials[t.best].shadow.slab.count
-	t.wait = max(entries/decisions, minWait)
-	keep := math.Exp2(-float64(t.wait) / float64(max(entries*memory, minMemory)))
+	t.wait = max(t.trials[t.best].shadow.slab.count/decisions, minWait)
 	for _, list := range [...][]trial{t.trials, t.rivals} {
 		for i := range list {
-			list[i].age(keep)
+			list[i].keep(t.rounds)
 		}
 	}
-	objects, octets := t.reference()
+	t.rounds++
+	ref := t.reference()
+	worthOf := func(h hits) float64 { return worth(h.objects/ref.objects) + worth(h.octets/ref.octets) }
 	now := &t.trials[t.best]
 	best, most := t.best, minGain
 	for i := range t.trials {
 		tr := &t.trials[i]
-		gain := worth(tr.objects/objects) + worth(tr.octets/octets) - worth(now.objects/objects) - worth(now.octets/octets)
-		doubt := (tr.objectDoubt+now.objectDoubt)/(objects*objects) + (tr.octetDoubt+now.octetDoubt)/(octets*octets)
-		if gain -= certainty * math.Sqrt(doubt); gain > most {
+		apart := tr.apart(now)
+		doubt := math.Sqrt(apart.objects/(ref.objects*ref.objects) + apart.octets/(ref.octets*ref.octets))
+		if gain := worthOf(tr.late()) - worthOf(now.late()) - certainty*doubt; gain > most {
 			best, most = i, gain
 		}
 	}
@@ -174,17 +203,18 @@ func (t *tuner) decide() {
 	}
 }
 
-// reference is how many hits the best of plain S3-FIFO and the rivals has.
-func (t *tuner) reference() (objects, octets float64) {
-	objects, octets = 1, 1
+// reference is how many hits the best of plain S3-FIFO and the rivals has, of late.
+func (t *tuner) reference() hits {
+	ref := hits{1, 1}
 	for _, list := range [...][]trial{t.trials, t.rivals} {
-		for _, tr := range list {
-			if tr.setting.plain() || tr.name != "" {
-				objects, octets = max(objects, tr.objects), max(octets, tr.octets)
+		for i := range list {
+			if tr := &list[i]; tr.setting.plain() || tr.name != "" {
+				h := tr.late()
+				ref = hits{max(ref.objects, h.objects), max(ref.octets, h.octets)}
 			}
 		}
 	}
-	return objects, octets
+	return ref
 }
 
 // worth is of so many times the hits of the best rival.
@@ -195,7 +225,12 @@ func (t *tuner) report() Report {
 	r := Report{
 		Small: float64(set.share) / 1000, Rounds: int(set.rounds), Uses: int(set.uses), Ghosts: max(set.ghosts, 1),
 		Moves: t.moves, Sample: int64(t.mask) + 1, Lost: t.seen.lost.Load(),
-		Rivals: []Rival{{Name: "S3-FIFO", Stats: t.trials[0].shadow.Stats()}},
+	}
+	for i := range t.trials {
+		if t.trials[i].setting.plain() {
+			r.Rivals = append(r.Rivals, Rival{Name: "S3-FIFO", Stats: t.trials[i].shadow.Stats()})
+			break
+		}
 	}
 	for _, rival := range t.rivals {
 		r.Rivals = append(r.Rivals, Rival{Name: rival.name, Stats: rival.shadow.Stats()})

@@ -65,14 +65,10 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// missed are cells of the contract that the live policy is known to miss, with the share of the best that it reaches at least. The first is of
-// 9,994 requests, of which RAM of 1 % holds some hundred objects: it is over before the shadows can know. In the second W-TinyLFU
-// alone finds the octets, and the gain is too small for a change: see docs/storage.md.
+// missed are cells of the contract that the live policy is known to miss at times, with the share of the best that it reaches at least. Here it
+// is 0.985 to 1.09, by how the hashes fall, of which a run has others each time: see docs/storage.md.
 func missed() map[string]float64 {
-	return map[string]float64{
-		"apache_logs.anon.tr.gz 1% objects":          0.96,
-		"cloudPhysicsIO.oracleGeneral.bin 1% octets": 0.9,
-	}
+	return map[string]float64{"cloudPhysicsIO.oracleGeneral.bin 1% octets": 0.97}
 }
 
 // TestContract: on every trace with sizes, with RAM of 1 % and of 10 % of the footprint, the live policy's hit ratio is at least 0.99 of
