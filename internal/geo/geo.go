@@ -50,6 +50,12 @@ func (r Record) Filled(from Record) Record {
 	return r
 }
 
+// Entry is what is known of a prefix. The zero Record says that nothing is, whatever is known of a prefix around it.
+type Entry struct {
+	Prefix netip.Prefix
+	Record Record
+}
+
 // Database is what is known of all addresses. It is immutable and safe for concurrent use.
 type Database struct {
 	// Table has the numbers of records.
@@ -150,7 +156,7 @@ func (r *Record) Check() error {
 		return fmt.Errorf("latitude %v, longitude %v: want -90 to 90 and -180 to 180", r.Latitude, r.Longitude)
 	}
 	for _, text := range [...]struct{ what, text string }{{"region", r.Region}, {"city", r.City}, {"isp", r.ISP}} {
-		if err := checkText(text.text); err != nil {
+		if err := CheckText(text.text); err != nil {
 			return fmt.Errorf("%s %q: %w", text.what, clip(text.text), err)
 		}
 	}
@@ -161,7 +167,8 @@ func isCode(s string) bool {
 	return len(s) == 2 && 'A' <= s[0] && s[0] <= 'Z' && 'A' <= s[1] && s[1] <= 'Z'
 }
 
-func checkText(s string) error {
+// CheckText refuses what is no text of a record: too long, not UTF-8, or with control characters.
+func CheckText(s string) error {
 	if len(s) > maxText {
 		return fmt.Errorf("%d octets are too long; at most %d", len(s), maxText)
 	}

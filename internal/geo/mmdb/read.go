@@ -91,7 +91,7 @@ func Read(data []byte) (d *geo.Database, err error) {
 		return nil, fmt.Errorf("not a MaxMind DB that can be read: %w", err)
 	}
 	defer reader.Close() //nolint:errcheck // there is no file
-	r := reading{reader: reader, known: make(map[uintptr]int32)}
+	r := reading{reader: reader, size: len(data), known: make(map[uintptr]int32)}
 	if err := r.all(); err != nil {
 		return nil, err
 	}
@@ -109,6 +109,7 @@ func Read(data []byte) (d *geo.Database, err error) {
 // reading is one run of [Read].
 type reading struct {
 	reader  *maxminddb.Reader
+	size    int // of the database, in octets: it has fewer nodes
 	table   prefixtable.Builder
 	numbers geo.Numbers
 	known   map[uintptr]int32 // number by where the record is
@@ -116,7 +117,7 @@ type reading struct {
 
 // all reads every network. A search tree of n nodes has n+1 leaves; one that comes to many more is none, and would not end.
 func (r *reading) all() error {
-	left := 4*r.reader.Metadata.NodeCount + 1024
+	left := 4*min(r.reader.Metadata.NodeCount, uint(r.size)) + 1024
 	for result := range r.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
 		if left--; left == 0 {
 			return errors.New("the database is damaged: its search tree is no tree")

@@ -20,18 +20,12 @@ import (
 // Type is what the databases that [Write] makes call themselves. Their records have the fields of GeoIP2 City and GeoIP2 ISP.
 const Type = "Nearcast-Geo"
 
-// Entry is what is known of a prefix. The zero Record says that nothing is, whatever is known of a prefix around it.
-type Entry struct {
-	Prefix netip.Prefix
-	Record geo.Record
-}
-
 // inner is where the format keeps IPv4 in the tree of IPv6.
 const inner = "::/96"
 
 // Write makes a database. Of nested prefixes the longest counts, of equal ones the later. A prefix of IPv6 within ::/96, or within
 // ::ffff:0:0/96, is refused: readers take those addresses for IPv4.
-func Write(entries []Entry, built time.Time) ([]byte, error) {
+func Write(entries []geo.Entry, built time.Time) ([]byte, error) {
 	tree, err := mmdbwriter.New(mmdbwriter.Options{
 		DatabaseType: Type, BuildEpoch: built.Unix(), Languages: []string{"en"},
 		Description: map[string]string{"en": "what an operator knows of addresses"},
@@ -43,8 +37,8 @@ func Write(entries []Entry, built time.Time) ([]byte, error) {
 	}
 	// IPv6 goes first: what lies around the place of IPv4 would hide it.
 	six, four := split(entries)
-	room := Entry{Prefix: netip.MustParsePrefix(inner)}
-	for _, e := range slices.Concat(six, []Entry{room}, four) {
+	room := geo.Entry{Prefix: netip.MustParsePrefix(inner)}
+	for _, e := range slices.Concat(six, []geo.Entry{room}, four) {
 		if err := insert(tree, e); err != nil {
 			return nil, fmt.Errorf("adding %s: %w", e.Prefix, err)
 		}
@@ -57,7 +51,7 @@ func Write(entries []Entry, built time.Time) ([]byte, error) {
 }
 
 // split returns the entries of each family, the shortest prefixes first.
-func split(entries []Entry) (six, four []Entry) {
+func split(entries []geo.Entry) (six, four []geo.Entry) {
 	for _, e := range entries {
 		if e.Prefix.Addr().Is4() {
 			four = append(four, e)
@@ -65,13 +59,13 @@ func split(entries []Entry) (six, four []Entry) {
 			six = append(six, e)
 		}
 	}
-	for _, family := range [][]Entry{six, four} {
-		slices.SortStableFunc(family, func(a, b Entry) int { return cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()) })
+	for _, family := range [][]geo.Entry{six, four} {
+		slices.SortStableFunc(family, func(a, b geo.Entry) int { return cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()) })
 	}
 	return six, four
 }
 
-func insert(tree *mmdbwriter.Tree, e Entry) error {
+func insert(tree *mmdbwriter.Tree, e geo.Entry) error {
 	if p := e.Prefix; !p.IsValid() || p.Addr().Is4In6() || p.Bits() > 96 && netip.MustParsePrefix(inner).Overlaps(p) {
 		return errors.New("the format has no place for it")
 	}
