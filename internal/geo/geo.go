@@ -20,18 +20,18 @@ import (
 // Record is what is known of some addresses. Each field may be unknown, which is its zero value. Records are comparable.
 type Record struct {
 	// Country is an ISO 3166-1 code of two capitals.
-	Country string `json:"country,omitempty"`
+	Country string
 	// Region is an ISO 3166-2 code such as DE-BY, or a name.
-	Region string `json:"region,omitempty"`
-	City   string `json:"city,omitempty"`
+	Region string
+	City   string
 	// Latitude and Longitude are in degrees, north and east positive; they mean something only if Located is set.
-	Latitude  float64 `json:"latitude,omitempty"`
-	Longitude float64 `json:"longitude,omitempty"`
-	Located   bool    `json:"located"`
+	Latitude  float64
+	Longitude float64
+	Located   bool
 	// ASN is the number of the autonomous system.
-	ASN uint32 `json:"asn,omitempty"`
+	ASN uint32
 	// ISP is the carrier's name.
-	ISP string `json:"isp,omitempty"`
+	ISP string
 }
 
 // Filled returns the record with what it leaves open taken from another one. What says where it is (country, region, city,
