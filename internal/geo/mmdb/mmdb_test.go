@@ -254,3 +254,27 @@ func FuzzRead(f *testing.F) {
 		d.Lookup(netip.MustParseAddr("2001:db8::1"))
 	})
 }
+
+// BenchmarkRead reads a database with as many networks as one of cities has for a fifth of the world.
+func BenchmarkRead(b *testing.B) {
+	var entries []geo.Entry
+	for i := range uint32(1_000_000) {
+		x := i * 2654435761
+		r := geo.Record{Country: "DE", City: "city " + string(rune('a'+x%26)), Latitude: float64(x%1800)/10 - 90, Longitude: float64(x % 170), Located: true}
+		entries = append(entries, geo.Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(x >> 24), byte(x >> 16), byte(x >> 8)}), 24), Record: r})
+	}
+	data, err := mmdb.Write(entries, time.Unix(1, 0))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		d, err := mmdb.Read(data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(d.Table.Len()), "ranges")
+		b.ReportMetric(float64(len(d.Records)), "records")
+	}
+}
