@@ -138,7 +138,7 @@ func (k *Keeper) look(f *file) bool {
 	}
 	f.good = next
 	k.metrics.reloads.WithLabelValues("done").Inc()
-	k.log.Info("a database of addresses was read", "file", f.name, "type", next.Type, "built", next.Built, "ranges", next.Table.Len(), "records", len(next.Records), "took", time.Since(began))
+	k.log.Info("a database of addresses was read", "file", f.name, "type", next.Type, "built", next.Built, "ranges", next.Table.Len(), "records", len(next.Records), "seconds", time.Since(began).Seconds())
 	return true
 }
 
