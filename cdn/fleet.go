@@ -40,6 +40,9 @@ type Fleet struct {
 	Nodes []Node `json:"nodes"`
 	// Clients places visitors by address prefix; the longest match wins.
 	Clients []ClientPrefix `json:"clients,omitempty"`
+	// Geo are the files of databases (MMDB) that place the visitors whom Clients does not, on every machine with
+	// [RoleEdge] or [RoleScheduler]; the first that knows something counts. Deployment hands them to the processes.
+	Geo []string `json:"geo,omitempty"`
 }
 
 // POP is a point of presence: nodes in one place.

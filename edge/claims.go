@@ -65,6 +65,6 @@ func (x *exchange) mayAnswerGET() bool {
 			return false
 		}
 	}
-	get := x.tables.rules[x.site].Request(rules.Request{Method: http.MethodGet, Target: x.target, Header: x.header, Country: x.tables.country(x.client)})
+	get := x.tables.rules[x.site].Request(rules.Request{Method: http.MethodGet, Target: x.target, Header: x.header, Country: x.country})
 	return get.Key == x.key && get.Variant == x.plan.Variant && get.Origin == x.plan.Origin && len(get.Rule.CacheKey.Cookies) == 0
 }

@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge/fill"
 	"nearcast/edge/front"
+	"nearcast/edge/rules"
 	"nearcast/edge/store"
 	"nearcast/edge/store/purge"
 	"nearcast/edge/store/shadow"
@@ -129,6 +131,9 @@ type Server struct {
 	certificates *tlscert.Keeper // nil without TLS
 	gate         *tlscert.Gate   // likewise
 	front        *front.Server
+
+	applying sync.Mutex       // guards world, and orders those that replace tables
+	world    *rules.Countries // of the database of addresses; nil without
 
 	tables  atomic.Pointer[tables] // nil until a configuration is applied
 	addr    atomic.Pointer[net.TCPAddr]

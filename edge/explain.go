@@ -29,8 +29,8 @@ func (s *Server) Explain(question cdn.Question) cdn.Explanation {
 	}
 	target.Domain = domain
 	header := httpcache.EndToEnd(http.Header(question.Header))
-	q := &query{tables: t, site: site, target: target, method: http.MethodGet, header: header}
-	q.plan = t.rules[site].Request(rules.Request{Method: q.method, Target: target, Header: header, Country: t.country(question.Client)})
+	q := &query{tables: t, site: site, target: target, method: http.MethodGet, header: header, country: t.country(question.Client)}
+	q.plan = t.rules[site].Request(rules.Request{Method: q.method, Target: target, Header: header, Country: q.country})
 	q.key = q.plan.Key
 	e.Site, e.Key, e.Variant, e.Route = site.Name, q.key, q.plan.Variant, "none"
 	if q.plan.Route >= 0 {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,21 +25,44 @@ const hopValidity = time.Minute
 
 // hop is what one node tells the next about a request:
 //
-//	Nearcast-Hop: <node> <unix seconds> <purge revision> <scheme> <HMAC-SHA256 in hex>
+//	Nearcast-Hop: <node> <unix seconds> <purge revision> <scheme> <country> <HMAC-SHA256 in hex>
 //
-// The code covers the four words and, so that it fits one request only, the target's URL
+// The country is the visitor's, "-" if it is unknown: nodes need not have the same database of addresses at every moment,
+// but what one of them stores for a country must be what the next one took it for. Nodes that are older than this say none.
+//
+// The code covers the words before it and, so that it fits one request only, the target's URL
 // and the visitor's address. Its zero value is a request that no node sent.
 type hop struct {
 	node     cdn.NodeName
 	at       time.Time
 	revision cdn.Revision
 	scheme   string // of the visitor's request
+	country  string // "-" if unknown, empty if not said
 }
 
 // words is the part of the field before the code.
 func (h hop) words() string {
-	return string(h.node) + " " + strconv.FormatInt(h.at.Unix(), 10) + " " +
+	words := string(h.node) + " " + strconv.FormatInt(h.at.Unix(), 10) + " " +
 		strconv.FormatUint(uint64(h.revision), 10) + " " + h.scheme
+	if h.country != "" {
+		words += " " + h.country
+	}
+	return words
+}
+
+// countryWord returns the word for a country, which may be unknown.
+func countryWord(country string) string {
+	return cmp.Or(country, unknownCountry)
+}
+
+const unknownCountry = "-"
+
+// placed returns the visitor's country as the asking node has it, empty if unknown, and whether it has said so.
+func (h hop) placed() (country string, ok bool) {
+	if h.country == unknownCountry {
+		return "", true
+	}
+	return h.country, h.country != ""
 }
 
 // sign returns the field's value.
@@ -55,7 +79,8 @@ func hopCode(secret, words, url, client string) string {
 // parseHop parses the words of a field's value; the code is still to be verified.
 func parseHop(field string) (h hop, words, code string, ok bool) {
 	parts := strings.Split(field, " ")
-	if len(parts) != 5 {
+	last := len(parts) - 1
+	if last != 4 && last != 5 {
 		return hop{}, "", "", false
 	}
 	node, err := cdn.ParseNodeName(parts[0])
@@ -71,7 +96,10 @@ func parseHop(field string) (h hop, words, code string, ok bool) {
 		return hop{}, "", "", false
 	}
 	h = hop{node: node, at: time.Unix(at, 0), revision: cdn.Revision(rev), scheme: parts[3]}
-	return h, strings.Join(parts[:4], " "), parts[4], true
+	if last == 5 {
+		h.country = parts[4]
+	}
+	return h, strings.Join(parts[:last], " "), parts[last], true
 }
 
 // verifyHop returns the hop of a request for url on behalf of client, and whether it

@@ -42,7 +42,7 @@ func TestStolenHop(t *testing.T) {
 		io.WriteString(w, req.Header.Get("X-Forwarded-Proto")+" "+req.Header.Get("X-Forwarded-For")+req.Header.Get("Nearcast-Hop"))
 	})
 	hop := genuineHop(t, r, "/a")
-	if parts := strings.Split(hop, " "); len(parts) != 5 || parts[0] != "fra-1" || parts[2] != "0" || parts[3] != "http" {
+	if parts := strings.Split(hop, " "); len(parts) != 6 || parts[0] != "fra-1" || parts[2] != "0" || parts[3] != "http" || parts[4] != "-" {
 		t.Fatalf("hop %q", hop)
 	}
 	r.start(t, "ams-1")
@@ -57,6 +57,7 @@ func TestStolenHop(t *testing.T) {
 		{"scheme", "/a", "127.0.0.1", strings.Replace(hop, " http ", " https ", 1), 0, false},
 		{"node", "/a", "127.0.0.1", strings.Replace(hop, "fra-1", "fra-2", 1), 0, false},
 		{"revision", "/a", "127.0.0.1", strings.Replace(hop, " 0 http", " 9 http", 1), 0, false},
+		{"country", "/a", "127.0.0.1", strings.Replace(hop, "http - ", "http FR ", 1), 0, false},
 		{"expired", "/a", "127.0.0.1", hop, 62 * time.Second, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

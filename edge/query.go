@@ -14,15 +14,16 @@ import (
 // query is a request as the rest of the CDN sees it: everything that a fetch needs and
 // that outlives the visitor's connection. It is immutable.
 type query struct {
-	tables *tables
-	site   *cdn.Site
-	plan   *rules.Plan
-	target cdn.Target
-	key    cdn.CacheKey // of the plan
-	method string
-	header http.Header // end-to-end fields of the visitor's request
-	client string      // the visitor's address
-	via    string      // the protocol version of the visitor's request, for Via
+	tables  *tables
+	site    *cdn.Site
+	plan    *rules.Plan
+	target  cdn.Target
+	key     cdn.CacheKey // of the plan
+	method  string
+	header  http.Header // end-to-end fields of the visitor's request
+	client  string      // the visitor's address
+	country string      // the visitor's, as the plan was made for it; empty if unknown
+	via     string      // the protocol version of the visitor's request, for Via
 }
 
 func (q *query) cacheRequest() httpcache.Request {

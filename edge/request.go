@@ -104,8 +104,9 @@ func (x *exchange) identify(t *tables) bool {
 	x.query = &query{tables: t, site: site, method: r.Method, header: header, client: clientip.Text(r.RemoteAddr), via: protocol(r)}
 	x.trust(&target)
 	x.target = target
+	x.country = x.visitorCountry()
 	table := t.rules[site]
-	x.plan = table.Request(rules.Request{Method: r.Method, Target: target, Header: header, Country: t.country(x.client)})
+	x.plan = table.Request(rules.Request{Method: r.Method, Target: target, Header: header, Country: x.country})
 	x.key = x.plan.Key
 	x.normaliseAccept()
 	dropClaims(r.Method, header, x.plan.Rule)
@@ -172,6 +173,14 @@ func (x *exchange) trust(target *cdn.Target) {
 	if ok {
 		x.hop, x.client, target.Scheme = h, visitor, h.scheme
 	}
+}
+
+// visitorCountry returns the country of the visitor, as the node that asks has it, if it is one.
+func (x *exchange) visitorCountry() string {
+	if country, ok := x.hop.placed(); ok {
+		return country
+	}
+	return x.tables.country(x.client)
 }
 
 // pathAndQuery cuts scheme and authority off a request target in absolute form

@@ -12,6 +12,7 @@ import (
 	"nearcast/edge/route"
 	"nearcast/edge/rules"
 	"nearcast/edge/store/purge"
+	"nearcast/internal/geo"
 	"nearcast/internal/ring"
 )
 
@@ -21,7 +22,8 @@ type tables struct {
 	number     uint64 // no two of a node's have the same
 	routes     *route.Table
 	rules      map[*cdn.Site]*rules.Table
-	countries  *rules.Countries
+	own        *rules.Countries             // of the fleet's client prefixes; nil alone
+	countries  *rules.Countries             // own, over those of the database of addresses
 	codings    map[*cdn.Route]coding.Policy // of the routes that have one
 	standalone bool
 	tier       cdn.Tier
@@ -32,15 +34,18 @@ type tables struct {
 // Apply makes a snapshot the node's configuration. If it returns an error, the
 // node goes on with the old one.
 func (s *Server) Apply(snapshot *cdn.Snapshot) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	routes, err := route.Compile(snapshot)
 	if err != nil {
 		return err
 	}
 	fleet := &snapshot.Fleet
 	t := &tables{
-		number: s.lastTables.Add(1), routes: routes, rules: make(map[*cdn.Site]*rules.Table), countries: rules.CompileCountries(fleet),
+		number: s.lastTables.Add(1), routes: routes, rules: make(map[*cdn.Site]*rules.Table), own: rules.CompileCountries(fleet),
 		codings: make(map[*cdn.Route]coding.Policy), addrs: make(map[cdn.NodeName]string),
 	}
+	t.countries = t.own.Over(s.world)
 	for i := range snapshot.Sites {
 		site := &snapshot.Sites[i]
 		if err := t.addSite(site); err != nil {
@@ -64,6 +69,19 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	return nil
 }
 
+// ApplyPlaces makes a database the one that says in which country visitors are whom no client prefix of the fleet covers. Nil is none.
+func (s *Server) ApplyPlaces(database *geo.Database) {
+	world := rules.CountriesOf(database)
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.world = world
+	if old := s.tables.Load(); old != nil {
+		t := *old
+		t.number, t.countries = s.lastTables.Add(1), old.own.Over(world)
+		s.tables.Store(&t)
+	}
+}
+
 func (t *tables) addParent(fleet *cdn.Fleet, pop cdn.POPName, self cdn.NodeName) {
 	var names []cdn.NodeName
 	for _, n := range fleet.CacheNodes(pop) {
@@ -84,10 +102,12 @@ func (s *Server) ApplyStandalone(o *cdn.Origin, routes ...cdn.Route) error {
 	if len(o.URLs) == 0 {
 		return cdn.Errorf(cdn.Invalid, "edge.ApplyStandalone", "the origin has no URL")
 	}
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	site := &cdn.Site{Name: "standalone", Origin: *o, Routes: routes}
 	t := &tables{
 		number: s.lastTables.Add(1), routes: route.Single(site), rules: make(map[*cdn.Site]*rules.Table), codings: make(map[*cdn.Route]coding.Policy),
-		standalone: true,
+		standalone: true, countries: s.world,
 	}
 	if err := t.addSite(site); err != nil {
 		return err

@@ -105,7 +105,7 @@ func (s *Server) askParents(ctx context.Context, q *query, req *http.Request, na
 func (s *Server) askParent(ctx context.Context, q *query, req *http.Request, name cdn.NodeName) (*http.Response, error) {
 	out := req.Clone(ctx)
 	out.URL.Scheme, out.URL.Host = "http", q.tables.addrs[name]
-	own := hop{node: s.cfg.Node, at: s.now(), revision: s.begun.load(), scheme: q.target.Scheme}
+	own := hop{node: s.cfg.Node, at: s.now(), revision: s.begun.load(), scheme: q.target.Scheme, country: countryWord(q.country)}
 	out.Header.Set(hopField, own.sign(s.cfg.Secret, q.target.String(), q.client))
 	if req.Body != nil {
 		out.Body = io.NopCloser(req.Body) // a failed dial closes it, and the next try needs it

@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	generation    prometheus.Gauge
 	usable        prometheus.Gauge
+	places        prometheus.Gauge
 	healthIgnored prometheus.Gauge
 }
 
@@ -22,12 +23,16 @@ func newMetrics(r *prometheus.Registry, tableAge func() float64) *metrics {
 			Name: "nearcast_scheduler_usable_nodes",
 			Help: "Edge nodes that visitors are sent to.",
 		}),
+		places: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "nearcast_scheduler_places",
+			Help: "Places of visitors that are told apart, by the fleet's client prefixes and databases of addresses.",
+		}),
 		healthIgnored: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_scheduler_health_ignored",
 			Help: "1 while more than half of the edge nodes look unusable and all are used, else 0.",
 		}),
 	}
-	r.MustRegister(m.generation, m.usable, m.healthIgnored, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.generation, m.usable, m.places, m.healthIgnored, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "nearcast_scheduler_table_age_seconds",
 		Help: "Time since the route table was received or confirmed; -1 if there is none.",
 	}, tableAge))

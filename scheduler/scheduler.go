@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,8 +15,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nearcast/cdn"
+	"nearcast/internal/geo"
 	"nearcast/scheduler/dnsfront"
 	"nearcast/scheduler/httpfront"
+	"nearcast/scheduler/locate"
 	"nearcast/scheduler/view"
 )
 
@@ -40,6 +43,11 @@ type Server struct {
 	http    *httpfront.Server // nil if there is no redirecting front
 	current atomic.Pointer[view.View]
 	metrics *metrics
+
+	compiling sync.Mutex    // guards what plans are made of, and orders those that make one
+	snapshot  *cdn.Snapshot // nil before the first Apply
+	database  *geo.Database // nil if there is none
+	clients   *locate.Index // of snapshot and database
 
 	mu       sync.Mutex      // guards the following, and orders writers of current
 	plan     *view.Plan      // nil before the first Apply
@@ -82,15 +90,46 @@ func (s *Server) HTTPAddr() net.Addr {
 // Apply makes a configuration the one that is answered from. After an error the
 // previous one stays.
 func (s *Server) Apply(snapshot *cdn.Snapshot) error {
-	plan, err := view.Compile(snapshot)
+	s.compiling.Lock()
+	defer s.compiling.Unlock()
+	return s.compile(snapshot, s.database)
+}
+
+// ApplyPlaces makes a database the one that says where visitors are whom no client prefix of the fleet covers. Nil is none.
+// After an error the previous one stays.
+func (s *Server) ApplyPlaces(database *geo.Database) error {
+	s.compiling.Lock()
+	defer s.compiling.Unlock()
+	if s.snapshot == nil {
+		s.database = database
+		return nil
+	}
+	return s.compile(s.snapshot, database)
+}
+
+// compile makes the plan of a configuration and a database, and answers from it. Callers hold compiling.
+func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
+	if snapshot == nil {
+		return cdn.Errorf(cdn.Invalid, "scheduler.Apply", "no configuration")
+	}
+	clients, err := s.clients, error(nil)
+	if clients == nil || database != s.database || !slices.Equal(snapshot.Fleet.Clients, s.snapshot.Fleet.Clients) {
+		clients, err = locate.New(snapshot.Fleet.Clients, database) // seconds, for a large database
+	}
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
 	}
+	plan, err := view.CompileWith(snapshot, clients)
+	if err != nil {
+		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
+	}
+	s.snapshot, s.database, s.clients = snapshot, database, clients
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plan = plan
 	s.joinLocked(time.Now())
 	s.metrics.generation.Set(float64(plan.Generation))
+	s.metrics.places.Set(float64(len(clients.Places())))
 	return nil
 }
 

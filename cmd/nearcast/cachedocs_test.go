@@ -140,7 +140,7 @@ func cacheMasked(lines []string) []string {
 
 // TestCacheExamples runs the examples of docs/OPERATIONS.md about the cache of a node on a node that is as they say.
 func TestCacheExamples(t *testing.T) {
-	steps := consoleSteps(t, filepath.Join(labtest.Root(t), "docs", "OPERATIONS.md"))
+	steps := sectionSteps(t, "The cache of a node")
 	if len(steps) < 6 {
 		t.Fatalf("only %d steps found", len(steps))
 	}

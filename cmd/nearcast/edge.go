@@ -33,6 +33,7 @@ type edgeFlags struct {
 	gossip    string
 	join      string
 	obey      bool
+	geo       []string
 
 	tlsListen string
 	certs     []string
@@ -63,6 +64,7 @@ front of one origin that obeys the origin's headers and adds no rule of its own;
 	flags.StringArrayVar(&f.certs, "cert", nil, "`FILE` with a certificate and its chain in PEM; give one --key for each, in the same order. Read again when it changes")
 	flags.StringArrayVar(&f.keys, "key", nil, "`FILE` with the private key of a certificate in PEM")
 	registerLimits(cmd, &f.limits)
+	geoFlag(cmd, &f.geo)
 	flags.StringVar(&f.origin, "origin", "", "stand alone in front of the origin at `URL`")
 	flags.BoolVar(&f.obey, "obey-request-cache-control", false, "stand alone and let visitors' Cache-Control force validation; it lets any of them send load to the origin")
 	flags.StringVar(&f.ram, "ram", "512MiB", "memory that stored objects, and fetches on their way, may fill, as a `SIZE`")
@@ -199,7 +201,8 @@ func runStandalone(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) 
 	if err := server.ApplyStandalone(&cdn.Origin{URLs: []string{site}}, rule); err != nil {
 		return err
 	}
-	return r.runAll(ctx, f.admin, server.Ready, server.Run)
+	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run)
+	return r.runAll(ctx, f.admin, server.Ready, parts...)
 }
 
 func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) error {
@@ -220,7 +223,8 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 		return err
 	}
 	tellState := func(ctx context.Context) error { return announce(ctx, pool, server.Ready) }
-	return r.runAll(ctx, f.admin, server.Ready, server.Run, feed.Run, pool.Run, tellState)
+	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run, feed.Run, pool.Run, tellState)
+	return r.runAll(ctx, f.admin, server.Ready, parts...)
 }
 
 // newPool makes the role's member of the gossip pool.

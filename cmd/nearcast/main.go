@@ -96,7 +96,7 @@ Try it: nearcast up`,
 		}
 	}
 	add("lab", newUp())
-	add("operate", newApply(), newDiff(), newGet(), newDelete(), newDomain(), newPurge(), newNodes(), newStatus(), newExplain(), newCache())
+	add("operate", newApply(), newDiff(), newGet(), newDelete(), newDomain(), newPurge(), newNodes(), newStatus(), newExplain(), newCache(), newGeo())
 	add("role", newEdge(), newScheduler(), newRouteQuality(), newControl(), newWebOrigin())
 	root.AddCommand(newVersion())
 	return root

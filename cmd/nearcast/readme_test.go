@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,15 +24,31 @@ type step struct {
 }
 
 // consoleSteps returns the steps of all ```console blocks of a document.
-func consoleSteps(t *testing.T, name string) []step {
+func consoleSteps(t *testing.T, name string) (steps []step) {
+	t.Helper()
+	for _, s := range stepsBySection(t, name) {
+		steps = append(steps, s...)
+	}
+	slices.SortFunc(steps, func(a, b step) int { return a.line - b.line })
+	return steps
+}
+
+// sectionSteps returns those of one section of docs/OPERATIONS.md.
+func sectionSteps(t *testing.T, title string) []step {
+	t.Helper()
+	return stepsBySection(t, filepath.Join(labtest.Root(t), "docs", "OPERATIONS.md"))[title]
+}
+
+// stepsBySection returns the steps of a document by the title of the section, of the second level, that they are in.
+func stepsBySection(t *testing.T, name string) map[string][]step {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var steps []step
-	inside := false
+	all := make(map[string][]step)
+	inside, title := false, ""
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		text := lines.Text()
@@ -40,16 +57,18 @@ func consoleSteps(t *testing.T, name string) []step {
 		case strings.HasPrefix(text, "```"):
 			inside = text == "```console"
 		case inside && isCommand:
-			steps = append(steps, step{line: n, command: command})
-		case inside && len(steps) > 0:
-			last := &steps[len(steps)-1]
+			all[title] = append(all[title], step{line: n, command: command})
+		case inside && len(all[title]) > 0:
+			last := &all[title][len(all[title])-1]
 			last.output = append(last.output, text)
+		case !inside && strings.HasPrefix(text, "## "):
+			title = strings.TrimPrefix(text, "## ")
 		}
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return steps
+	return all
 }
 
 // masks are the parts of an output that differ from run to run.

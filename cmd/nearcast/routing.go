@@ -9,6 +9,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/control/compile"
 	"nearcast/control/feedclient"
+	"nearcast/internal/geo"
 	"nearcast/routequality"
 	"nearcast/routequality/tableclient"
 	"nearcast/scheduler"
@@ -65,6 +66,7 @@ type schedulerFlags struct {
 	routequality string
 	fleet        string
 	sites        []string
+	geo          []string
 }
 
 func newScheduler() *cobra.Command {
@@ -85,6 +87,7 @@ func newScheduler() *cobra.Command {
 	flags.StringVar(&f.routequality, "routequality", "", "`URL` of the route-quality service; every node counts as healthy if empty")
 	flags.StringVar(&f.fleet, "fleet", "", "stand alone with the fleet of `FILE`")
 	flags.StringArrayVar(&f.sites, "site", nil, "stand alone with the sites of `FILE`; may be given several times")
+	geoFlag(cmd, &f.geo)
 	must(cmd.MarkFlagRequired("listen"))
 	cmd.MarkFlagsMutuallyExclusive("fleet", "control")
 	cmd.MarkFlagsOneRequired("fleet", "control")
@@ -104,24 +107,40 @@ func runScheduler(cmd *cobra.Command, f *schedulerFlags) error {
 		return err
 	}
 	if f.fleet != "" {
-		snapshot, err := readSnapshot(f.fleet, f.sites)
-		if err != nil {
-			return err
-		}
-		if err := server.Apply(snapshot); err != nil {
-			return err
-		}
-		return r.runAll(cmd.Context(), f.admin, server.Ready, server.Run)
+		return runSchedulerAlone(cmd.Context(), r, f, server)
 	}
+	parts := r.followPlaces(f.geo, server)
 	feed, err := r.follow(&f.nodeFlags, cdn.RoleScheduler, feedclient.Config{OnSnapshot: server.Apply})
 	if err != nil {
 		return err
 	}
-	parts := []func(context.Context) error{server.Run, feed.Run}
+	parts = append(parts, server.Run, feed.Run)
 	if f.routequality != "" {
 		parts = append(parts, r.followTable(f.routequality, server.ApplyTable).Run)
 	}
 	return r.runAll(cmd.Context(), f.admin, server.Ready, parts...)
+}
+
+// runSchedulerAlone answers from files.
+func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, server *scheduler.Server) error {
+	snapshot, err := readSnapshot(f.fleet, f.sites)
+	if err != nil {
+		return err
+	}
+	parts := r.followPlaces(append(f.geo, snapshot.Fleet.Geo...), server)
+	if err := server.Apply(snapshot); err != nil {
+		return err
+	}
+	return r.runAll(ctx, f.admin, server.Ready, append(parts, server.Run)...)
+}
+
+// followPlaces keeps a scheduler's database of addresses current.
+func (r *role) followPlaces(files []string, server *scheduler.Server) []func(context.Context) error {
+	return r.followGeo(files, func(d *geo.Database) {
+		if err := server.ApplyPlaces(d); err != nil {
+			r.log.Error("a database of addresses cannot be used", "error", err)
+		}
+	})
 }
 
 // followTable returns the client that keeps the route table current.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"path"
+	"strings"
 
 	"nearcast/cdn"
 )
@@ -15,6 +17,7 @@ const (
 	maxDisks     = 64 // of a node
 	maxClients   = 1_000_000
 	maxAddresses = 16
+	maxGeo       = 8 // databases of addresses
 )
 
 // Fleet compiles a file with one YAML document, the fleet. The error is
@@ -53,6 +56,7 @@ func readFleet(c cursor) (f cdn.Fleet) {
 		need("pops", list(&f.POPs, maxPOPs, reader(readPOP))),
 		need("nodes", list(&f.Nodes, maxNodes, reader(readNode))),
 		may("clients", list(&f.Clients, maxClients, reader(readClient))),
+		may("geo", list(&f.Geo, maxGeo, parsed(parseFile))),
 	)
 	c.atLeastOne("pops", "a fleet has a point of presence")
 	c.atLeastOne("nodes", "a fleet has a machine")
@@ -62,6 +66,7 @@ func readFleet(c cursor) (f cdn.Fleet) {
 	}
 	checkNodes(c.in("nodes"), f.Nodes, tiers)
 	checkClients(c.in("clients"), f.Clients)
+	unique(c.in("geo"), f.Geo, "file")
 	return f
 }
 
@@ -227,6 +232,14 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("prefix %s has bits behind its length; write %s", p, p.Masked())
 	}
 	return p, nil
+}
+
+// parseFile parses the name of a file on some machine of the fleet: whatever its working directory, it is the same one.
+func parseFile(s string) (string, error) {
+	if !path.IsAbs(s) || path.Clean(s) != s || strings.ContainsRune(s, 0) {
+		return "", fmt.Errorf("file %q: want an absolute path, such as /var/lib/nearcast/geo.mmdb", clip(s))
+	}
+	return s, nil
 }
 
 func parseRAM(s string) (cdn.Size, error) {

@@ -32,6 +32,7 @@ nodes:
     capacity: {egress_mbps: 10000, ram: 512MiB}
   - {name: fra-1, pop: fra, addresses: [127.0.0.3], roles: [edge, scheduler]}
   - {name: brain, addresses: [127.0.0.4], roles: [control, routequality]}
+geo: [/var/lib/nearcast/geo.mmdb, /srv/GeoLite2-City.mmdb]
 clients:
   - {prefix: 198.51.100.0/24, location: {latitude: -33.9, longitude: 151.2}, isp: AS1221}
 `
@@ -52,6 +53,7 @@ func wantFleet() *cdn.Fleet {
 			{Name: "brain", Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.4")}, Roles: []cdn.Role{cdn.RoleControl, cdn.RoleRouteQuality}},
 		},
 		Clients: []cdn.ClientPrefix{{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Location: cdn.Location{Latitude: -33.9, Longitude: 151.2}, ISP: "AS1221"}},
+		Geo:     []string{"/var/lib/nearcast/geo.mmdb", "/srv/GeoLite2-City.mmdb"},
 	}
 }
 
@@ -86,7 +88,7 @@ func TestFleetMistakes(t *testing.T) {
 		want           string
 	}{
 		{"empty", fullFleet, "", "f:1:1: the file is empty; a fleet is needed"},
-		{"second", "clients:", "---\nclients:", "f:20:1: a fleet file has one document; this is a second one"},
+		{"second", "clients:", "---\nclients:", "f:21:1: a fleet file has one document; this is a second one"},
 		{"nothing", fullFleet, "{}", `f:1:1: a fleet needs the key "zone"
 f:1:1: a fleet needs the key "pops"
 f:1:1: a fleet needs the key "nodes"`},
@@ -96,6 +98,8 @@ f:1:1: a fleet needs the key "nodes"`},
 		{"tier", "tier: edge", "tier: middle", `f:6:11: pops[0].tier: "middle" is not one of edge, regional`},
 		{"latitude", "latitude: 52.37", "latitude: 91", `f:7:26: pops[0].location.latitude: "91" is not a number of degrees from -90 to 90`},
 		{"nan", "longitude: 4.9", "longitude: nan", `f:7:44: pops[0].location.longitude: "nan" is not a number of degrees from -180 to 180`},
+		{"geo", "/srv/GeoLite2-City.mmdb", "city.mmdb", `f:19:35: geo[1]: file "city.mmdb": want an absolute path, such as /var/lib/nearcast/geo.mmdb`},
+		{"geotwice", "/srv/GeoLite2-City.mmdb", "/var/lib/nearcast/geo.mmdb", `f:19:35: geo[1]: file /var/lib/nearcast/geo.mmdb is already item [0] (remove one)`},
 		{"parent", "parents: [fra]", "parents: [par]", "f:9:15: pops[0].parents[0]: there is no POP par"},
 		{"self", "parents: [fra]", "parents: [ams]", "f:9:15: pops[0].parents[0]: POP ams is of tier edge; a parent is of tier regional"},
 		{"grandparent", "tier: regional,", "tier: regional, parents: [fra],", "f:10:54: pops[1].parents: a regional POP asks the origin and has no parents (remove it)"},
@@ -113,8 +117,8 @@ f:17:24: nodes[1].pop: there is no POP fra`},
 		{"disk", "ram: 512MiB", "disks: [/cache, 1MiB]", `f:16:44: nodes[0].capacity.disks[0]: disk "/cache": want PATH:SIZE, such as "/var/cache/nearcast:100GiB": size "/cache": want a whole number of bytes with an optional unit, such as "512MiB" or "10GB"
 f:16:52: nodes[0].capacity.disks[1]: disk "1MiB": want at least 1GiB`},
 		{"samedisk", "ram: 512MiB", "disks: ['/c:1GiB', '/c:2GiB']", `f:16:55: nodes[0].capacity.disks[1]: directory /c is already item [0] (remove one)`},
-		{"bits", "198.51.100.0/24", "198.51.100.1/24", "f:20:14: clients[0].prefix: prefix 198.51.100.1/24 has bits behind its length; write 198.51.100.0/24"},
-		{"prefix", "198.51.100.0/24", "198.51.100.0", `f:20:14: clients[0].prefix: prefix "198.51.100.0": want an address and a length, such as "192.0.2.0/24"`},
+		{"bits", "198.51.100.0/24", "198.51.100.1/24", "f:21:14: clients[0].prefix: prefix 198.51.100.1/24 has bits behind its length; write 198.51.100.0/24"},
+		{"prefix", "198.51.100.0/24", "198.51.100.0", `f:21:14: clients[0].prefix: prefix "198.51.100.0": want an address and a length, such as "192.0.2.0/24"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

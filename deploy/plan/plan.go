@@ -220,7 +220,15 @@ func (b *builder) addScheduler(n *cdn.Node) {
 	redirect := p.listen("tcp", b.addr(n, portRedirect), "302 front")
 	p.Args = append(p.Args, "--listen", dns, "--http", redirect, "--control", b.feedURL(),
 		"--routequality", "http://"+b.addr(b.routequality, portRouteQuality))
+	b.addGeo(p)
 	b.processes = append(b.processes, *p)
+}
+
+// addGeo gives a process the databases of addresses.
+func (b *builder) addGeo(p *Process) {
+	for _, file := range b.fleet.Geo {
+		p.Args = append(p.Args, "--geo", file)
+	}
 }
 
 func (b *builder) addEdge(n *cdn.Node) {
@@ -234,6 +242,7 @@ func (b *builder) addEdge(n *cdn.Node) {
 	for _, d := range n.Capacity.Disks {
 		p.Args = append(p.Args, "--disk", d.String())
 	}
+	b.addGeo(p)
 	b.processes = append(b.processes, *p)
 }
 

@@ -62,6 +62,22 @@ func TestEveryRoleIsAProcess(t *testing.T) {
 	}
 }
 
+// Databases of addresses go to those that ask where a visitor is, in the fleet's order.
+func TestGeo(t *testing.T) {
+	fleet := labFleet(t)
+	fleet.Geo = []string{"/srv/city.mmdb", "/srv/isp.mmdb"}
+	p, err := plan.Local(fleet, plan.Layout{Dir: "/lab", PortBase: 20000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, proc := range p.Processes {
+		want := proc.Role == cdn.RoleScheduler || proc.Role == cdn.RoleEdge
+		if got := strings.Contains(strings.Join(proc.Args, " "), "--geo /srv/city.mmdb --geo /srv/isp.mmdb"); got != want {
+			t.Errorf("%s is started with %q", proc.Name, proc.Args)
+		}
+	}
+}
+
 func TestNoSocketIsUsedTwice(t *testing.T) {
 	p, err := plan.Local(labFleet(t), plan.Layout{Dir: "/lab", PortBase: 20000})
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/rules"
+	"nearcast/internal/geo"
+	"nearcast/internal/prefixtable"
 )
 
 // table compiles routes of the site "shop" with two domains.
@@ -177,6 +179,30 @@ func TestCountries(t *testing.T) {
 	var none *rules.Countries
 	if got := none.Of(netip.MustParseAddr("10.0.0.1")) + c.Of(netip.Addr{}); got != "" {
 		t.Errorf("nobody knows, but %q", got)
+	}
+}
+
+// TestCountriesOfDatabase: what the fleet's prefixes leave open is taken from a database.
+func TestCountriesOfDatabase(t *testing.T) {
+	table, err := prefixtable.New([]prefixtable.Entry{
+		{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Number: 0}, {Prefix: netip.MustParsePrefix("10.1.0.0/16"), Number: 1}, {Prefix: netip.MustParsePrefix("192.0.2.0/24"), Number: 2},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := rules.CountriesOf(&geo.Database{Table: table, Records: []geo.Record{{Country: "DE"}, {Country: "FR", City: "Paris"}, {ASN: 64500}}})
+	fleet := &cdn.Fleet{Clients: []cdn.ClientPrefix{
+		{Prefix: netip.MustParsePrefix("10.1.2.0/24"), Location: cdn.Location{Country: "AT"}}, {Prefix: netip.MustParsePrefix("10.1.3.0/24")},
+	}}
+	c := rules.CompileCountries(fleet).Over(database)
+	for addr, want := range map[string]string{"10.9.9.9": "DE", "10.1.9.9": "FR", "10.1.2.3": "AT", "10.1.3.4": "FR", "192.0.2.1": "", "203.0.113.1": "", "2001:db8::1": ""} {
+		if got := c.Of(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s is in %q, want %q", addr, got, want)
+		}
+	}
+	var none *rules.Countries
+	if got := none.Over(database).Of(netip.MustParseAddr("10.1.1.1")); got != "FR" || rules.CountriesOf(nil) != nil {
+		t.Errorf("without a fleet the country is %q", got)
 	}
 }
 

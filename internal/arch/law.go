@@ -40,7 +40,11 @@ var purePackages = map[string]bool{
 	"edge/httpcache":        true,
 	"edge/rules":            true,
 	"edge/store/policy":     true,
+	"internal/geo":          true,
+	"internal/geo/source":   true,
+	"internal/prefixtable":  true,
 	"scheduler/decide":      true,
+	"scheduler/locate":      true,
 	"routequality/estimate": true,
 	"control/compile":       true,
 }

@@ -1,70 +1,129 @@
 package locate
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
-	"slices"
 
 	"nearcast/cdn"
+	"nearcast/internal/geo"
+	"nearcast/internal/prefixtable"
 )
 
-// None is the place of an address that no prefix matches.
-const None = -1
+// None is the place of an address that nothing is known of.
+const None = prefixtable.None
 
 // Place is where visitors of some prefixes are.
 type Place struct {
-	// Location is on earth.
+	// Location is on earth. Its country may be known when its coordinates are not.
 	Location cdn.Location
+	// Coordinates says what the coordinates of Location are worth.
+	Coordinates Coordinates
+	// Region is an ISO 3166-2 code or a name, and City a name; empty if unknown.
+	Region, City string
+	// ASN is the visitor's autonomous system; zero if unknown.
+	ASN uint32
 	// ISP is the carrier; empty if unknown.
 	ISP string
 }
 
-// Index finds places by address. The zero value knows no place.
+// Coordinates are what is known of a place's latitude and longitude.
+type Coordinates uint8
+
+// What coordinates may be.
+const (
+	Unknown Coordinates = iota // they mean nothing
+	Guessed                    // the middle of other places in the same city, region or country
+	Given                      // they are the place's own
+)
+
+// Index finds places by address. It is immutable and safe for concurrent use; the zero value knows no place.
 //
-// Nested prefixes are cut into disjoint ranges when the index is made. So a
-// lookup is one binary search, and scopes of two answers never overlap unless they
-// are equal, as RFC 7871 section 7.2.1 demands.
+// A lookup is one binary search in disjoint ranges, without allocations. So scopes of two answers never overlap unless they are
+// equal, as RFC 7871 section 7.2.1 demands.
 type Index struct {
 	places []Place
-	v4, v6 []span // sorted, disjoint, each covering its family whole; empty if it has no prefix
+	table  prefixtable.Table
 }
 
-// span is a range of addresses that have the same place; it ends where the next begins.
-type span struct {
-	first netip.Addr
-	place int
-}
-
-// New makes an index. Of two equal prefixes the later one counts.
-func New(clients []cdn.ClientPrefix) (*Index, error) {
-	x := new(Index)
-	numbers := make(map[Place]int)
-	var v4, v6 []rule
-	for _, c := range clients {
+// New makes an index. What the longest client prefix that has an address says counts; what it leaves open (country, ISP, AS) is
+// taken from the database, which may be nil. Of two equal prefixes the later one counts.
+func New(clients []cdn.ClientPrefix, database *geo.Database) (*Index, error) {
+	var fleet geo.Numbers
+	entries := make([]prefixtable.Entry, len(clients))
+	for i, c := range clients {
 		if !c.Prefix.IsValid() || c.Prefix.Addr().Is4In6() {
 			return nil, cdn.Errorf(cdn.Invalid, "", "client prefix %q: want an IPv4 or IPv6 prefix such as 192.0.2.0/24", c.Prefix)
 		}
 		if err := checkLocation(c.Location); err != nil {
 			return nil, cdn.Errorf(cdn.Invalid, "", "client prefix %s: %w", c.Prefix, err)
 		}
-		place := Place{c.Location, c.ISP}
-		n, known := numbers[place]
-		if !known {
-			n = len(x.places)
-			numbers[place] = n
-			x.places = append(x.places, place)
-		}
-		if r := (rule{c.Prefix.Masked(), n}); c.Prefix.Addr().Is4() {
-			v4 = append(v4, r)
-		} else {
-			v6 = append(v6, r)
-		}
+		entries[i] = prefixtable.Entry{Prefix: c.Prefix, Number: fleet.Of(geo.Record{
+			Country: c.Location.Country, Latitude: c.Location.Latitude, Longitude: c.Location.Longitude, Located: true, ISP: c.ISP,
+		})}
 	}
-	x.v4 = spans(netip.IPv4Unspecified(), v4)
-	x.v6 = spans(netip.IPv6Unspecified(), v6)
-	return x, nil
+	table, err := prefixtable.New(entries)
+	if err != nil {
+		return nil, cdn.Errorf(cdn.Invalid, "", "client %w", err)
+	}
+	if database == nil {
+		database = &geo.Database{Table: new(prefixtable.Table)}
+	}
+	records, table := join(fleet.Records, table, database)
+	return &Index{places: places(records), table: *table}, nil
+}
+
+// join puts what the fleet says over what the database says.
+func join(fleet []geo.Record, over *prefixtable.Table, database *geo.Database) ([]geo.Record, *prefixtable.Table) {
+	var numbers geo.Numbers
+	type pair struct{ over, under int32 }
+	made := make(map[pair]int32)
+	table := prefixtable.Merge(over, database.Table, func(o, u int32) int32 {
+		n, known := made[pair{o, u}]
+		if known {
+			return n
+		}
+		var r geo.Record
+		if u != None {
+			r = database.Records[u]
+		}
+		if o != None {
+			r = override(fleet[o], r)
+		}
+		n = numbers.Of(r)
+		made[pair{o, u}] = n
+		return n
+	})
+	return numbers.Records, table
+}
+
+// override returns the fleet's record with what it leaves open. The database's city and region are not taken: they are
+// where the fleet says that the visitor is not.
+func override(fleet, database geo.Record) geo.Record {
+	country := fleet.Country
+	if country == "" {
+		country = database.Country
+	}
+	fleet = fleet.Filled(database)
+	fleet.Country = country
+	return fleet
+}
+
+// places turns records into places.
+func places(records []geo.Record) []Place {
+	all := make([]Place, len(records))
+	middles := middlesOf(records)
+	for i := range records {
+		r := &records[i]
+		p := Place{Location: cdn.Location{Country: r.Country}, Region: r.Region, City: r.City, ASN: r.ASN, ISP: r.ISP}
+		if r.Located {
+			p.Location.Latitude, p.Location.Longitude, p.Coordinates = r.Latitude, r.Longitude, Given
+		} else if m, ok := middles.of(r); ok {
+			p.Location.Latitude, p.Location.Longitude, p.Coordinates = m.Latitude, m.Longitude, Guessed
+		}
+		all[i] = p
+	}
+	return all
 }
 
 func checkLocation(l cdn.Location) error {
@@ -77,102 +136,11 @@ func checkLocation(l cdn.Location) error {
 // Places returns all places; a place's number is its index. It must not be changed.
 func (x *Index) Places() []Place { return x.places }
 
+// Ranges returns how many disjoint ranges of addresses the index has.
+func (x *Index) Ranges() int { return x.table.Len() }
+
 // Lookup returns the number of the place of an address, or [None], and the length
 // of the shortest prefix around the address in which every address has that same
 // place: the scope of an answer made for it. An IPv4 address may be mapped into
 // IPv6. The scope is zero if the address's family has no prefixes at all.
-func (x *Index) Lookup(addr netip.Addr) (place, scope int) {
-	addr = addr.Unmap().WithZone("")
-	table := x.v6
-	if addr.Is4() {
-		table = x.v4
-	}
-	if len(table) == 0 || !addr.IsValid() {
-		return None, 0
-	}
-	i, exact := slices.BinarySearchFunc(table, addr, func(s span, a netip.Addr) int { return s.first.Compare(a) })
-	if !exact {
-		i-- // the first span begins at the family's lowest address, so that i was at least 1
-	}
-	var next netip.Addr
-	if i+1 < len(table) {
-		next = table[i+1].first
-	}
-	return table[i].place, widest(addr, table[i].first, next)
-}
-
-// widest returns the length of the shortest prefix that has addr and lies within
-// [first, next); an invalid next is beyond the family's last address.
-func widest(addr, first, next netip.Addr) int {
-	for bits := range addr.BitLen() {
-		p := netip.PrefixFrom(addr, bits).Masked()
-		if p.Addr().Compare(first) >= 0 && (!next.IsValid() || last(p).Compare(next) < 0) {
-			return bits
-		}
-	}
-	return addr.BitLen()
-}
-
-// last returns the highest address of a prefix.
-func last(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for bit := p.Bits(); bit < len(b)*8; bit++ {
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	a, _ := netip.AddrFromSlice(b)
-	return a
-}
-
-// rule is a prefix and the number of its place.
-type rule struct {
-	prefix netip.Prefix
-	place  int
-}
-
-// spans cuts prefixes, which nest or are disjoint, into ranges. It walks them from
-// the lowest address up, outer before inner, with those open at the moment on a stack.
-func spans(lowest netip.Addr, rules []rule) []span {
-	if len(rules) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(rules, func(a, b rule) int {
-		return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()))
-	})
-	out := []span{{lowest, None}}
-	var open []rule
-	shut := func(until netip.Addr) { // close what ends before until; invalid: everything
-		for len(open) > 0 {
-			end := last(open[len(open)-1].prefix).Next()
-			if until.IsValid() && (!end.IsValid() || end.Compare(until) > 0) {
-				return
-			}
-			open = open[:len(open)-1]
-			outer := None
-			if len(open) > 0 {
-				outer = open[len(open)-1].place
-			}
-			if end.IsValid() {
-				out = begin(out, span{end, outer})
-			}
-		}
-	}
-	for _, r := range rules {
-		shut(r.prefix.Addr())
-		out = begin(out, span{r.prefix.Addr(), r.place})
-		open = append(open, r)
-	}
-	shut(netip.Addr{})
-	return out
-}
-
-// begin appends a span. It replaces one that would be empty, and continues one
-// with the same place, so that scopes are as wide as they can be.
-func begin(out []span, s span) []span {
-	if n := len(out); out[n-1].first == s.first {
-		out = out[:n-1]
-	}
-	if n := len(out); n > 0 && out[n-1].place == s.place {
-		return out
-	}
-	return append(out, s)
-}
+func (x *Index) Lookup(addr netip.Addr) (place, scope int) { return x.table.Lookup(addr) }

@@ -18,7 +18,7 @@ func client(prefix, country string) cdn.ClientPrefix {
 
 func index(t *testing.T, clients ...cdn.ClientPrefix) *locate.Index {
 	t.Helper()
-	x, err := locate.New(clients)
+	x, err := locate.New(clients, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestInvalid(t *testing.T) {
 		{"nan", cdn.ClientPrefix{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Location: cdn.Location{Latitude: math.NaN()}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := locate.New([]cdn.ClientPrefix{test.client}); cdn.KindOf(err) != cdn.Invalid {
+			if _, err := locate.New([]cdn.ClientPrefix{test.client}, nil); cdn.KindOf(err) != cdn.Invalid {
 				t.Errorf("error %v, want one of kind invalid", err)
 			}
 		})
@@ -144,7 +144,7 @@ func TestOracle(t *testing.T) {
 				Location: cdn.Location{Country: rapid.SampledFrom([]string{"DE", "FR", "JP"}).Draw(t, "country")},
 			}
 		})).Draw(t, "clients")
-		x, err := locate.New(clients)
+		x, err := locate.New(clients, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"nearcast/cdn"
 	"nearcast/scheduler/locate"
@@ -20,7 +21,10 @@ const (
 	ispBonusShare      = 0.10
 )
 
-// Plan is a configuration compiled for answering. It is immutable.
+// maxNearest is how many POPs are remembered for a place. There can be a million places.
+const maxNearest = 16
+
+// Plan is a configuration compiled for answering. It is immutable and safe for concurrent use.
 type Plan struct {
 	// Generation is the configuration's number.
 	Generation cdn.Generation
@@ -35,9 +39,11 @@ type Plan struct {
 	// Clients finds the place of a visitor.
 	Clients *locate.Index
 
-	order [][]int // by place: indices of POPs, nearest first
-	names map[cdn.Domain]Name
-	nodes map[cdn.NodeName]*cdn.Node // the cache nodes of POPs
+	sites   []*cdn.POP              // the fleet's entries of POPs
+	centres map[string]cdn.Location // the middle of the POPs in a country
+	nearest []atomic.Pointer[[]int] // by place, once it has been asked for: at most maxNearest indices of POPs
+	names   map[cdn.Domain]Name
+	nodes   map[cdn.NodeName]*cdn.Node // the cache nodes of POPs
 }
 
 // POP is a point of presence with its cache nodes.
@@ -64,32 +70,36 @@ func Compile(s *cdn.Snapshot) (*Plan, error) {
 	if s == nil {
 		return nil, cdn.Errorf(cdn.Invalid, "", "no configuration")
 	}
-	if _, err := cdn.ParseDomain(string(s.Fleet.Zone)); err != nil {
-		return nil, fmt.Errorf("zone: %w", err)
-	}
-	clients, err := locate.New(s.Fleet.Clients)
+	clients, err := locate.New(s.Fleet.Clients, nil)
 	if err != nil {
 		return nil, err
+	}
+	return CompileWith(s, clients)
+}
+
+// CompileWith is [Compile] with an index of visitors that was made before, from the clients of the configuration's fleet
+// and whatever else is known of addresses.
+func CompileWith(s *cdn.Snapshot, clients *locate.Index) (*Plan, error) {
+	if _, err := cdn.ParseDomain(string(s.Fleet.Zone)); err != nil {
+		return nil, fmt.Errorf("zone: %w", err)
 	}
 	p := &Plan{
 		Generation: s.Generation,
 		Zone:       s.Fleet.Zone,
 		Port:       s.Fleet.Port(),
 		Clients:    clients,
+		nearest:    make([]atomic.Pointer[[]int], len(clients.Places())),
 		nodes:      make(map[cdn.NodeName]*cdn.Node),
 	}
-	sites := p.addPOPs(&s.Fleet)
-	for _, place := range clients.Places() {
-		p.order = append(p.order, nearest(sites, place))
-	}
+	p.addPOPs(&s.Fleet)
+	p.addCentres()
 	p.addServers(&s.Fleet)
 	p.addNames(s)
 	return p, nil
 }
 
-// addPOPs fills POPs and nodes, and returns the fleet's entries of POPs.
-func (p *Plan) addPOPs(fleet *cdn.Fleet) []*cdn.POP {
-	var sites []*cdn.POP
+// addPOPs fills POPs, sites and nodes.
+func (p *Plan) addPOPs(fleet *cdn.Fleet) {
 	for i := range fleet.POPs {
 		site := &fleet.POPs[i]
 		nodes := fleet.CacheNodes(site.Name)
@@ -102,9 +112,24 @@ func (p *Plan) addPOPs(fleet *cdn.Fleet) []*cdn.POP {
 			p.nodes[n.Name] = n
 		}
 		p.POPs = append(p.POPs, pop)
-		sites = append(sites, site)
+		p.sites = append(p.sites, site)
 	}
-	return sites
+}
+
+// addCentres finds where to take a visitor for of whom nothing but the country is known.
+func (p *Plan) addCentres() {
+	within := make(map[string][]cdn.Location)
+	for _, site := range p.sites {
+		if country := site.Location.Country; country != "" {
+			within[country] = append(within[country], site.Location)
+		}
+	}
+	p.centres = make(map[string]cdn.Location)
+	for country, all := range within {
+		if middle, ok := locate.Middle(all); ok {
+			p.centres[country] = middle
+		}
+	}
 }
 
 func (p *Plan) addServers(fleet *cdn.Fleet) {
@@ -119,13 +144,34 @@ func (p *Plan) addServers(fleet *cdn.Fleet) {
 // Node returns the cache node of an edge POP, or nil.
 func (p *Plan) Node(name cdn.NodeName) *cdn.Node { return p.nodes[name] }
 
-// Nearest returns the indices of POPs for a place, nearest first. The place must be
-// a number from Clients. The result must not be changed.
-func (p *Plan) Nearest(place int) []int { return p.order[place] }
+// Nearest returns the indices of the POPs that are nearest to a place, at most 16, nearest first; nil if it is not known where
+// the place is. The place must be a number from Clients. The result must not be changed.
+func (p *Plan) Nearest(place int) []int {
+	if known := p.nearest[place].Load(); known != nil {
+		return *known
+	}
+	order := p.All(place)
+	order = slices.Clip(slices.Clone(order[:min(len(order), maxNearest)])) // nil stays nil
+	p.nearest[place].Store(&order)                                         // whoever else does finds the same
+	return order
+}
 
-// nearest orders POPs by great-circle distance from a place, less the bonus for
+// All returns the indices of all POPs, nearest first, or nil as Nearest does. It is computed each time.
+func (p *Plan) All(place int) []int {
+	at := p.Clients.Places()[place]
+	if at.Coordinates == locate.Unknown {
+		centre, ok := p.centres[at.Location.Country]
+		if !ok {
+			return nil
+		}
+		at.Location = centre
+	}
+	return byDistance(p.sites, &at)
+}
+
+// byDistance orders POPs by great-circle distance from a place, less the bonus for
 // its own carrier; equals by name, so that all schedulers agree.
-func nearest(sites []*cdn.POP, place locate.Place) []int {
+func byDistance(sites []*cdn.POP, place *locate.Place) []int {
 	type candidate struct {
 		index int
 		km    float64
@@ -133,7 +179,7 @@ func nearest(sites []*cdn.POP, place locate.Place) []int {
 	all := make([]candidate, len(sites))
 	for i, site := range sites {
 		km := place.Location.Kilometres(site.Location)
-		if place.ISP != "" && strings.EqualFold(place.ISP, site.ISP) {
+		if sameCarrier(site.ISP, place) {
 			km -= max(ispBonusKilometres, ispBonusShare*km)
 		}
 		if math.IsNaN(km) { // a location that is none is the farthest
@@ -149,4 +195,16 @@ func nearest(sites []*cdn.POP, place locate.Place) []int {
 		order[i] = c.index
 	}
 	return order
+}
+
+// sameCarrier reports whether a POP sits in the network of the visitors of a place: its ISP is theirs by name, or names
+// their autonomous system, such as AS64500.
+func sameCarrier(isp string, place *locate.Place) bool {
+	if isp == "" {
+		return false
+	}
+	if strings.EqualFold(isp, place.ISP) {
+		return true
+	}
+	return place.ASN != 0 && len(isp) > 2 && strings.EqualFold(isp[:2], "AS") && isp[2:] == strconv.FormatUint(uint64(place.ASN), 10)
 }

@@ -1,13 +1,18 @@
 package view_test
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"nearcast/cdn"
+	"nearcast/internal/geo"
+	"nearcast/internal/prefixtable"
+	"nearcast/scheduler/locate"
 	"nearcast/scheduler/view"
 )
 
@@ -165,5 +170,46 @@ func TestFresh(t *testing.T) {
 				t.Errorf("fresh %t, want %t", got, test.want)
 			}
 		})
+	}
+}
+
+// What is known only in part is used: the country, if there are POPs in it, and the number of the carrier.
+func TestNearestInPart(t *testing.T) {
+	s := snapshot()
+	s.Fleet.POPs, s.Fleet.Nodes = nil, nil
+	for i := range 20 {
+		name := fmt.Sprintf("p%02d", i)
+		pop := cdn.POP{Name: cdn.POPName(name), Tier: cdn.TierEdge, Location: cdn.Location{Longitude: float64(5 * i), Country: "AA"}}
+		if i == 19 {
+			pop.Location.Country, pop.ISP = "ZZ", "as64500"
+		}
+		s.Fleet.POPs = append(s.Fleet.POPs, pop)
+		s.Fleet.Nodes = append(s.Fleet.Nodes, cdn.Node{Name: cdn.NodeName(name), POP: pop.Name, Roles: []cdn.Role{cdn.RoleEdge}})
+	}
+	records := []geo.Record{{Country: "ZZ"}, {Country: "BB"}, {Longitude: 92.6, Located: true, ASN: 64500}, {Longitude: 91, Located: true, ASN: 6450}}
+	var entries []prefixtable.Entry
+	for i := range records {
+		entries = append(entries, prefixtable.Entry{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16), Number: int32(i)})
+	}
+	table, err := prefixtable.New(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients, err := locate.New(nil, &geo.Database{Table: table, Records: records})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := view.CompileWith(s, clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for place, want := range [][]int{{19, 18}, nil, {19, 18}, {18, 19}} {
+		got := p.Nearest(place)
+		if want == nil && got == nil {
+			continue
+		}
+		if len(got) != 16 || len(p.All(place)) != 20 || !slices.Equal(got[:2], want) || !slices.Equal(p.Nearest(place), got) {
+			t.Errorf("place %d: %v and then %v, want %v first", place, got, p.Nearest(place), want)
+		}
 	}
 }
