@@ -46,9 +46,14 @@ func before(a, b Share) bool {
 
 // emit makes the map of what has been collected.
 func (s *solver) emit() *Map {
-	rows := make([]shareRow, len(s.rows))
+	rows := make([]shareRow, len(s.units))
 	for g := range rows {
-		rows[g] = s.rows[g].shares()
+		switch {
+		case s.row[g] != 0:
+			rows[g] = s.rows[s.row[g]-1].shares()
+		case s.home[g] != nowhere:
+			rows[g].n, rows[g].shares[0] = 1, Share{s.home[g], Whole}
+		}
 		s.standBy(g, &rows[g])
 	}
 	return &Map{names: s.t.names, rows: rows}

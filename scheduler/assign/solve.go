@@ -43,12 +43,22 @@ type solver struct {
 	units  []int64 // by group: its demand
 	stack  []offer
 	left   []offer // what nobody has room for
-	rows   []amounts
 	scale  float64
 	lifted bool // all POPs were down, and are taken for up
+
+	// Nearly all groups are whole at their first choice: home (or nowhere). What has become of the others is in rows, under their number in row less one.
+	home []uint16
+	row  []int32
+	rows []amounts
+	// The groups of each home: those of POP p are lodgers[lodging[p]:lodging[p+1]].
+	lodgers []uint32
+	lodging []int32
 }
 
-// holding is the traffic that a POP has taken: a heap by key once it has been full, the least regretted first.
+const nowhere = 1<<popBits - 1
+
+// holding is the traffic that a POP has taken. Until it has once had too much, only what came to it later is in entries; from then on everything is, as a heap by
+// key, the least regretted first.
 type holding struct {
 	entries []entry
 	load    int64
@@ -92,7 +102,9 @@ func (s *solver) solve(t *table, limits []float64) *Map {
 		s.stack = s.stack[:len(s.stack)-1]
 		s.place(o)
 	}
-	s.collect()
+	for _, o := range s.left {
+		s.overfill(o)
+	}
 	return s.emit()
 }
 
@@ -173,21 +185,54 @@ func has(row []choice, pop int) bool {
 
 // first gives every group its first choice, full or not.
 func (s *solver) first() {
-	s.held = resize(s.held, len(s.limit))
+	s.held, s.lodging = resize(s.held, len(s.limit)), resize(s.lodging, len(s.limit)+1)
 	for p := range s.held {
 		s.held[p] = holding{entries: s.held[p].entries[:0]}
 	}
-	s.stack, s.left = s.stack[:0], s.left[:0]
-	for g := range s.units {
-		o := offer{uint32(g), 0, s.units[g]}
-		c, rank, ok := s.next(o.group, 0)
+	clear(s.lodging)
+	s.stack, s.left, s.rows = s.stack[:0], s.left[:0], s.rows[:0]
+	s.home, s.row = resize(s.home, len(s.units)), resize(s.row, len(s.units))
+	clear(s.row)
+	for g, amount := range s.units {
+		c, _, ok := s.next(uint32(g), 0)
 		if !ok {
-			s.left = append(s.left, o)
+			s.home[g] = nowhere
+			s.left = append(s.left, offer{uint32(g), 0, amount})
 			continue
 		}
-		h := &s.held[c.pop()]
-		h.entries = append(h.entries, entry{s.key(o.group, c, rank), o.amount, uint16(rank)})
-		h.load += o.amount
+		s.home[g] = uint16(c.pop())
+		s.held[c.pop()].load += amount
+		s.lodging[c.pop()]++
+	}
+	s.lodge()
+}
+
+// lodge lists the groups of each home, in their order. It has been counted how many there are.
+func (s *solver) lodge() {
+	s.lodgers = resize(s.lodgers, len(s.home))
+	end := int32(0)
+	for p, n := range s.lodging {
+		end += n
+		s.lodging[p] = end
+	}
+	for g := len(s.home) - 1; g >= 0; g-- {
+		if p := s.home[g]; p != nowhere {
+			s.lodging[p]--
+			s.lodgers[s.lodging[p]] = uint32(g)
+		}
+	}
+}
+
+// fill makes the heap of a POP that has too much for the first time.
+func (s *solver) fill(p int) {
+	h := &s.held[p]
+	h.full = true
+	for _, g := range s.lodgers[s.lodging[p]:s.lodging[p+1]] {
+		c, rank, _ := s.next(g, 0)
+		h.entries = append(h.entries, entry{s.key(g, c, rank), s.units[g], uint16(rank)})
+	}
+	for i := len(h.entries)/2 - 1; i >= 0; i-- {
+		h.down(i)
 	}
 }
 
@@ -208,6 +253,7 @@ func (s *solver) place(o offer) {
 		key := s.key(o.group, c, rank)
 		if !h.full || len(h.entries) > 0 && key > h.entries[0].key || h.load < s.limit[c.pop()] {
 			h.push(entry{key, o.amount, uint16(rank)})
+			s.amounts(o.group).add(c.pop(), o.amount)
 			s.overflow(c.pop())
 			return
 		}
@@ -223,10 +269,7 @@ func (s *solver) overflow(p int) {
 		return
 	}
 	if !h.full {
-		h.full = true
-		for i := len(h.entries)/2 - 1; i >= 0; i-- {
-			h.down(i)
-		}
+		s.fill(p)
 	}
 	for h.load > s.limit[p] {
 		e := &h.entries[0]
@@ -239,6 +282,7 @@ func (s *solver) overflow(p int) {
 			e.amount -= out.amount
 		}
 		h.load -= out.amount
+		s.amounts(out.group).sub(p, out.amount)
 		s.stack = append(s.stack, out)
 	}
 }
@@ -290,19 +334,17 @@ func (h *holding) down(i int) {
 	h.entries[i] = e
 }
 
-// collect sums up by group what the POPs hold, and shares out what nobody had room for.
-func (s *solver) collect() {
-	s.rows = resize(s.rows, len(s.units))
-	clear(s.rows)
-	for p := range s.held {
-		for i := range s.held[p].entries {
-			e := &s.held[p].entries[i]
-			s.rows[e.group()].add(p, e.amount)
+// amounts of a group, which from now on is not simply at home.
+func (s *solver) amounts(g uint32) *amounts {
+	if s.row[g] == 0 {
+		a := amounts{}
+		if s.home[g] != nowhere {
+			a.add(int(s.home[g]), s.units[g])
 		}
+		s.rows = append(s.rows, a)
+		s.row[g] = int32(len(s.rows))
 	}
-	for _, o := range s.left {
-		s.overfill(o)
-	}
+	return &s.rows[s.row[g]-1]
 }
 
 // overfill gives a group's candidates more than they have room for, in proportion to their capacity.
@@ -322,7 +364,7 @@ func (s *solver) overfill(o offer) {
 	for _, p := range pops {
 		hi, lo := bits.Mul64(uint64(o.amount), uint64(s.limit[p]))
 		part, _ := bits.Div64(hi, lo, max(total, 1))
-		s.rows[o.group].add(p, max(int64(part), 1))
+		s.amounts(o.group).add(p, max(int64(part), 1))
 	}
 }
 
@@ -333,7 +375,7 @@ func (s *solver) adopt(o offer) {
 	}
 	for i := range s.spare {
 		if p := (int(o.group) + i) % len(s.spare); s.spare[p] {
-			s.rows[o.group].add(p, o.amount)
+			s.amounts(o.group).add(p, o.amount)
 			return
 		}
 	}
@@ -356,6 +398,20 @@ func (a *amounts) add(p int, amount int64) {
 		a.n++
 	} else if amount > a.amount[least] {
 		a.pop[least], a.amount[least] = uint16(p), amount
+	}
+}
+
+// sub counts traffic that leaves a POP.
+func (a *amounts) sub(p int, amount int64) {
+	for i := range a.n {
+		if int(a.pop[i]) != p {
+			continue
+		}
+		if a.amount[i] -= amount; a.amount[i] <= 0 {
+			a.n--
+			a.pop[i], a.amount[i] = a.pop[a.n], a.amount[a.n]
+		}
+		return
 	}
 }
 
