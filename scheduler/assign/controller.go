@@ -35,8 +35,8 @@ func orDefault(d, byDefault time.Duration) time.Duration {
 type Input struct {
 	// Problem is with the POPs' full capacities and with costs, demand and states as they were measured.
 	Problem
-	// Load is the utilisation of each POP as measured, in the order of POPs: 1 is all of its capacity. NaN is unknown; so are all if it is nil, and
-	// what cannot be (below 0, above MaxLoad), which raises an alarm.
+	// Load is the utilisation of each POP as measured, in the order of POPs and of as many: 1 is all of its capacity. NaN is unknown; so are all if
+	// it is nil, and what cannot be (below 0, above MaxLoad), which raises an alarm.
 	Load []float64
 	// Accept says that somebody has looked and it is true: the guards do not freeze the map.
 	Accept bool
@@ -65,7 +65,7 @@ type POPChange struct {
 	POP int
 	// State is what it now is.
 	State State
-	// Capacity is what it now takes; 0 leaves it.
+	// Capacity is what it now takes; 0 leaves it as it was.
 	Capacity float64
 }
 
@@ -104,6 +104,9 @@ func (c *Controller) Step(now time.Time, in Input) (Result, error) {
 	t, place, err := compile(&in.Problem)
 	if err != nil {
 		return Result{}, err
+	}
+	if in.Load != nil && len(in.Load) != len(in.POPs) {
+		return Result{}, refuse("load of %d POPs, but there are %d", len(in.Load), len(in.POPs))
 	}
 	var alarms []string
 	load := loads(&in, t, place, &alarms)
@@ -172,7 +175,7 @@ func loads(in *Input, t *table, place []uint16, alarms *[]string) []float64 {
 	for p := range load {
 		load[p] = math.NaN()
 	}
-	for i, u := range in.Load[:min(len(in.Load), len(place))] {
+	for i, u := range in.Load {
 		if u < 0 || u > MaxLoad {
 			*alarms = append(*alarms, alarmLoad(t.names.pops[place[i]], u))
 			continue
