@@ -130,6 +130,11 @@ func TestSolve(t *testing.T) {
 			"x: B (C)",
 		},
 		{
+			"not even if it is huge",
+			"A=1e18down B=1e-6 | x=0: A 5, B 20",
+			"x: B",
+		},
+		{
 			"behind the candidates come the neighbours of the first, by distance",
 			"A=10down B=10 C=10 | x=3: A 5",
 			"x: B (C)",
@@ -237,6 +242,7 @@ func TestBadInput(t *testing.T) {
 		{"POP 1: its name has 0 octets", func(p *assign.Problem) { p.POPs[1].Name = "" }},
 		{"POP A: it is there twice", func(p *assign.Problem) { p.POPs[1].Name = "A" }},
 		{"POP B: capacity 0", func(p *assign.Problem) { p.POPs[1].Capacity = 0 }},
+		{"POP B: capacity 5e-324", func(p *assign.Problem) { p.POPs[1].Capacity = math.SmallestNonzeroFloat64 }},
 		{"POP B: capacity -1", func(p *assign.Problem) { p.POPs[1].Capacity = -1 }},
 		{"POP B: capacity NaN", func(p *assign.Problem) { p.POPs[1].Capacity = nan }},
 		{"POP B: capacity +Inf", func(p *assign.Problem) { p.POPs[1].Capacity = inf }},

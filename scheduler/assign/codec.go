@@ -66,7 +66,7 @@ type reader struct {
 func (r *reader) take(n int) string {
 	if r.failed || n > len(r.rest) {
 		r.failed = true
-		return strings.Repeat("\x00", min(n, 4))
+		return strings.Repeat("\x00", min(n, 8))
 	}
 	s := r.rest[:n]
 	r.rest = r.rest[n:]

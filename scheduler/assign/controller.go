@@ -72,7 +72,7 @@ type POPChange struct {
 // Controller makes maps in a loop. It is not for concurrent use.
 //
 // What a map is depends on everything that the controller has seen since it was made or restored: for schedulers to agree they take their steps at the same times with
-// the same inputs, or one of them restores the [Controller.State] of another.
+// the same inputs; one that comes later is made by [Restore] of another's state.
 type Controller struct {
 	set    Settings
 	solver solver
@@ -138,8 +138,8 @@ func (c *Controller) Change(now time.Time, changes []POPChange) (Result, error) 
 			return Result{}, refuse("change %d: there is no POP %d, only %d", i, ch.POP, len(c.place))
 		case ch.State > Down:
 			return Result{}, refuse("change %d: unknown state %d", i, ch.State)
-		case !(ch.Capacity >= 0) || ch.Capacity > maxAmount:
-			return Result{}, refuse("change %d: capacity %v, want a number from 0", i, ch.Capacity)
+		case ch.Capacity != 0 && !(ch.Capacity >= minCapacity) || ch.Capacity > maxAmount:
+			return Result{}, refuse("change %d: capacity %v, want a number above 0, or 0 for no change", i, ch.Capacity)
 		}
 		row := &t.pops[c.place[ch.POP]]
 		row.state = ch.State

@@ -1,6 +1,7 @@
 package assign_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -255,7 +256,7 @@ func TestRefused(t *testing.T) {
 	if _, err := d.c.Step(d.now, assign.Input{Problem: *bad}); err == nil {
 		t.Error("NaN was accepted")
 	}
-	for _, ch := range []assign.POPChange{{POP: -1}, {POP: 2}, {POP: 0, State: 3}, {POP: 0, Capacity: -1}, {POP: 0, Capacity: math.NaN()}} {
+	for _, ch := range []assign.POPChange{{POP: -1}, {POP: 2}, {POP: 0, State: 3}, {POP: 0, Capacity: -1}, {POP: 0, Capacity: 1e-300}, {POP: 0, Capacity: math.NaN()}} {
 		if _, err := d.c.Change(d.now, []assign.POPChange{{POP: 1, State: assign.Down}, ch}); err == nil {
 			t.Errorf("change %+v was accepted", ch)
 		}
@@ -267,7 +268,7 @@ func TestRefused(t *testing.T) {
 }
 
 // TestLockstep checks that schedulers that know the same make the same maps, whatever the order in which they know it; and that a change between steps
-// comes to what a step would.
+// comes to what a step would, and a scheduler that is restored goes on as if it had always been there.
 func TestLockstep(t *testing.T) {
 	p := world(5, 400, 20, 8, 1.2)
 	rnd := rand.New(rand.NewPCG(5, 5))
@@ -287,6 +288,15 @@ func TestLockstep(t *testing.T) {
 		}
 		in := assign.Input{Problem: *p, Load: load}
 		compare(t, i, step(t, one, now, in), step(t, two, now, shuffleInput(in, uint64(i))))
+		if i%10 == 5 { // the second is replaced by one that knows what the first knows
+			state, err := one.AppendBinary(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if two, err = assign.Restore(assign.Settings{}, state); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if i%7 != 3 {
 			continue
 		}
@@ -329,4 +339,41 @@ func compare(t *testing.T, i int, one, two assign.Result) {
 		}
 	}
 	t.Fatalf("step %d: the maps differ in their names", i)
+}
+
+// FuzzRestore checks that nothing makes Restore fail otherwise than by an error, and that what it has made is fit for use and writes what it was made of.
+func FuzzRestore(f *testing.F) {
+	var t testing.T
+	c := assign.NewController(assign.Settings{})
+	now := time.Unix(1_800_000_000, 0)
+	if _, err := c.AppendBinary(nil); err == nil {
+		f.Fatal("there was a state before the first step")
+	}
+	for _, s := range []string{"A=10 B=10 | x=15: A 1, B 2 | y=1!: B 3", "A=10down B=10draining | x=15: A 1, B 2 | y=1!: B 3"} {
+		now = now.Add(5 * time.Second)
+		if _, err := c.Step(now, assign.Input{Problem: *problem(&t, s), Load: []float64{0.5, math.NaN()}}); err != nil {
+			f.Fatal(err)
+		}
+		b, err := c.AppendBinary(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(b[:len(b)-1])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := assign.Restore(assign.Settings{}, b)
+		if err != nil {
+			return
+		}
+		if again, err := c.AppendBinary(nil); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("read %q, wrote %q (%v)", b, again, err)
+		}
+		if _, err := c.Change(now, []assign.POPChange{{POP: 0, State: assign.Down}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Step(now.Add(time.Hour), assign.Input{Problem: *problem(t, "A=10 B=10 | x=1: A 1, B 2")}); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -155,6 +155,9 @@ func (c *Controller) learn(t *table, pops []popState, prev []shareRow, slots int
 		if s.planned > 0 { // who asks for more does so at once
 			s.expected *= planned[p] / s.planned
 		}
+		if !(s.expected <= maxSum) { // it was next to nothing
+			s.expected = planned[p]
+		}
 		s.planned = planned[p]
 		for range slots {
 			s.expected += float64(expiry * (planned[p] - s.expected))
