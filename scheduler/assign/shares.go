@@ -48,13 +48,18 @@ func before(a, b Share) bool {
 func (s *solver) emit() *Map {
 	rows := make([]shareRow, len(s.units))
 	for g := range rows {
-		switch {
-		case s.row[g] != 0:
-			rows[g] = s.rows[s.row[g]-1].shares()
-		case s.home[g] != nowhere:
-			rows[g].n, rows[g].shares[0] = 1, Share{s.home[g], Whole}
+		r := &rows[g]
+		if s.row[g] != 0 {
+			*r = s.rows[s.row[g]-1].shares()
+			s.standBy(g, r)
+			continue
 		}
-		s.standBy(g, &rows[g])
+		if h := &s.homes[g]; h.pop != nowhere {
+			r.n, r.shares[0] = 1, Share{h.pop, Whole}
+			if h.second != nowhere {
+				r.n, r.shares[1] = 2, Share{POP: h.second}
+			}
+		}
 	}
 	return &Map{names: s.t.names, rows: rows}
 }
