@@ -43,6 +43,7 @@ var purePackages = map[string]bool{
 	"internal/geo":          true,
 	"internal/geo/source":   true,
 	"internal/prefixtable":  true,
+	"scheduler/assign":      true,
 	"scheduler/decide":      true,
 	"scheduler/locate":      true,
 	"routequality/estimate": true,
