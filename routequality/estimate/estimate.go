@@ -8,6 +8,9 @@ import (
 // priorWeight is how many samples of its own a path needs to count as much as what is known of others like it.
 const priorWeight = 8
 
+// leastPrior is how many samples a prior counts as of which nothing was measured.
+const leastPrior = 0.5
+
 // Estimate is what is believed of a path.
 type Estimate struct {
 	R50, R90 float64       // round trip, ms: the middle one, and the one that one in ten exceeds
@@ -20,10 +23,12 @@ type Estimate struct {
 // Confidence is 0 if nothing was measured and comes near 1 with many recent samples; 0.5 at eight.
 func (e Estimate) Confidence() float64 { return e.N / (e.N + priorWeight) }
 
-// Over shrinks the estimate towards a prior, the better the fewer samples there are: (n*x + 8*prior) / (n + 8). Of the prior's samples eight
-// count at most, and fewer if it has itself little behind it. Packets and requests stay the path's own: see [Share.Rate].
+// Over shrinks the estimate towards a prior, the better the fewer samples there are: (n*x + k*prior) / (n + k), where k is 8 for a prior that is
+// well measured, such as a neighbour network's, and less for one that is not: half a sample for geography, which is a guess that is often
+// wrong by a half. Packets and requests stay the path's own: see [Share.Rate].
 func (e Estimate) Over(prior Estimate) Estimate {
-	w := e.N / (e.N + priorWeight)
+	k := max(leastPrior, priorWeight*prior.Confidence())
+	w := e.N / (e.N + k)
 	out := e
 	out.R50 = w*e.R50 + (1-w)*prior.R50
 	out.R90 = max(out.R50, w*e.R90+(1-w)*prior.R90)

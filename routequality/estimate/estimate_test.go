@@ -10,21 +10,25 @@ import (
 	"nearcast/routequality/estimate"
 )
 
+// TestOver: the more samples of its own, the less the prior counts; and a prior counts as far as it was measured itself.
 func TestOver(t *testing.T) {
-	prior := estimate.Estimate{R50: 100, R90: 150, N: 8}
 	for _, tt := range []struct {
-		n, want float64
+		n, prior, want float64
 	}{
-		{0, 100},          // nothing measured: the prior
-		{8, 60},           // as much as the prior
-		{24, 40},          // (24*20 + 8*100) / 32
-		{1e9, 20},         // its own
-		{2, 84},           // (2*20 + 8*100) / 10
-		{0.5, 1620. / 17}, // (0.5*20 + 8*100) / 8.5
+		{0, 1e9, 100},          // nothing measured: the prior
+		{8, 1e9, 60},           // as much as the prior: half and half
+		{24, 1e9, 40},          // (24*20 + 8*100) / 32
+		{1e9, 1e9, 20},         // its own
+		{2, 1e9, 84},           // (2*20 + 8*100) / 10
+		{0.5, 1e9, 1620. / 17}, // (0.5*20 + 8*100) / 8.5
+		{8, 8, 140. / 3.},      // a prior of eight samples counts as four: (8*20 + 4*100) / 12
+		{8, 0, 210. / 8.5},     // a guess counts as half a sample
+		{0, 0, 100},            // but is better than nothing
 	} {
+		prior := estimate.Estimate{R50: 100, R90: 150, N: tt.prior}
 		e := estimate.Estimate{R50: 20, R90: 30, N: tt.n}.Over(prior)
 		near(t, "R50", e.R50, tt.want, 0.01)
-		near(t, "weight", e.N, tt.n+4, 1e-6)
+		near(t, "weight", e.N, tt.n+8*prior.Confidence(), 1e-6)
 	}
 }
 

@@ -49,6 +49,9 @@ type score struct {
 	moved                float64 // share of all traffic that new maps have sent elsewhere
 	detected, failedOver int     // seconds from the loss until the map had none, and visitors less than 5 %, of what was there; -1: never
 	atLoss               float64
+	frozen               int    // steps of which the map was frozen
+	refused              uint64 // samples
+	course               []point
 }
 
 // run lets a controller steer a world and returns the score.
@@ -139,6 +142,7 @@ func (f *flow) pass(t int) {
 // count adds a second to the score.
 func (f *flow) count(t int) {
 	w, s := f.w, &f.score
+	before := *s
 	best := make([]float64, len(f.now))
 	for g := range f.now {
 		best[g] = math.Inf(1)
@@ -168,6 +172,12 @@ func (f *flow) count(t int) {
 			s.overload += u
 		}
 	}
+	if t%grain == 0 {
+		s.course = append(s.course, point{})
+	}
+	p := &s.course[len(s.course)-1]
+	p.total, p.overload = p.total+s.total-before.total, p.overload+s.overload-before.overload
+	p.placed, p.regret = p.placed+s.placed-before.placed, p.regret+s.regret-before.regret
 	f.watchLoss(t)
 }
 

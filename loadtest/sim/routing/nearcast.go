@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	slot       = 5 // seconds between two steps of the controller
-	neighbours = 8 // of a POP, to which it sends on
+	slot = 5 // seconds between two steps of the controller
 )
 
 // nearcast steers as the running system does: estimates from measurement, states from estimate.Health, the map from assign.Controller.
@@ -37,7 +36,7 @@ func newNearcast(w *world) *nearcast {
 	for p, name := range w.names {
 		pop := assign.POP{Name: cdn.POPName(name)}
 		for _, q := range ranked(w.mesh[p]) {
-			if q != p && len(pop.Near) < neighbours {
+			if q != p {
 				pop.Near = append(pop.Near, assign.Candidate{POP: uint16(q), Cost: float32(w.mesh[p][q])}) //nolint:gosec // at most maxSites
 			}
 		}

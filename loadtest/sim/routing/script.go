@@ -13,7 +13,7 @@ const (
 	duration = 2400 // what is counted
 
 	crowdShare = 0.08 // of the demand, is in the flash crowd
-	crowdPeak  = 2.5   // times as much
+	crowdPeak  = 2.5  // times as much
 	crowdFrom  = 600
 	crowdRise  = 120 // seconds until the peak
 	crowdTo    = 1500
