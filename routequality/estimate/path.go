@@ -119,6 +119,9 @@ func (p *Path) AddRequests(now time.Time, asked, failed int, refused *Refused) e
 	return p.failed.add(now, asked, failed, refused)
 }
 
+// Packets returns what was lost of the path's packets, as [Path.Estimate] has it.
+func (p *Path) Packets(now time.Time) Share { return p.loss.at(now) }
+
 // Estimate returns what the path's own samples say. Without any it is the zero [Estimate], which [Estimate.Over] replaces by a prior.
 func (p *Path) Estimate(now time.Time) Estimate {
 	e := Estimate{Packets: p.loss.at(now), Requests: p.failed.at(now)}

@@ -38,7 +38,10 @@ func readWonderNetwork(dir string) (*network, error) {
 	if err := readPings(r, n, index); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return n.measured(), nil
+	if n = n.measured(); len(n.sites) == 0 {
+		return nil, fmt.Errorf("%s: no city is measured from half of the others: are these the pings of these cities?", name)
+	}
+	return n, nil
 }
 
 func readCities(r io.Reader) (*network, error) {
@@ -105,7 +108,7 @@ func city(destination string, index map[string]int) int {
 	return -1
 }
 
-// measured returns the network without those sites of which more than a fifth of the cells are blank, and with the rest filled.
+// measured returns the network without those sites of which more than half of the cells are blank, and with the rest filled.
 func (n *network) measured() *network {
 	var keep []int
 	for i := range n.sites {
@@ -115,7 +118,7 @@ func (n *network) measured() *network {
 				there++
 			}
 		}
-		if there*5 >= len(n.sites)*4 {
+		if 2*there >= len(n.sites) {
 			keep = append(keep, i)
 		}
 	}

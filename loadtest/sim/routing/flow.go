@@ -46,11 +46,13 @@ type score struct {
 	total, placed        float64 // traffic seconds: all, and what reached a POP that lives
 	regret, far          float64 // of placed: ms, and traffic more than 10 ms off
 	overload, dead       float64 // of total
+	lossy                float64 // of total: on the POP that loses packets, while it does
 	moved                float64 // share of all traffic that new maps have sent elsewhere
 	detected, failedOver int     // seconds from the loss until the map had none, and visitors less than 5 %, of what was there; -1: never
 	atLoss               float64
 	frozen               int    // steps of which the map was frozen
 	refused              uint64 // samples
+	clocks               int    // that are wrong
 	course               []point
 }
 
@@ -170,6 +172,9 @@ func (f *flow) count(t int) {
 	for p, u := range f.used {
 		if w.alive(p, t) && u > w.capacity(p, t) {
 			s.overload += u
+		}
+		if w.loss(p, t) >= grayLoss {
+			s.lossy += u
 		}
 	}
 	if t%grain == 0 {

@@ -118,7 +118,7 @@ func command(args []string, out, errs io.Writer) error {
 // network returns what a seed's network is.
 func (o options) network() (func(seed uint64) *network, error) {
 	if o.matrix == "" {
-		return func(seed uint64) *network { return synthetic(max(246, 4*o.pops), seed) }, nil
+		return func(seed uint64) *network { return synthetic(max(60, 4*o.pops+6), seed) }, nil
 	}
 	net, err := readNetwork(o.matrix, o.sites)
 	if err != nil {
@@ -185,6 +185,6 @@ func one(net *network, o options, seed uint64, s script, name string) (score, er
 	}
 	c := newNearcast(w)
 	r := run(w, c)
-	r.frozen, r.refused = c.frozen, c.measure.refused.Total()
+	r.frozen, r.refused, r.clocks = c.frozen, c.measure.refused.Total(), c.measure.wrongClocks()
 	return r, c.err
 }

@@ -11,6 +11,7 @@ import (
 const (
 	probeEvery = 10  // seconds between two probes of a group from a POP
 	looks      = 2   // POPs beyond the shortlist that are tried at each time
+	settled    = 4   // one round in so many moves a group's coordinates after the warm-up
 	relist     = 120 // seconds after which the shortlists are made again
 	packets    = 200 // of all visitors of a group, that edges see between two probes
 
@@ -34,13 +35,14 @@ type measurement struct {
 	lists     [][]int
 	tail      []estimate.Share // packets by POP
 	turn      []int
+	clocks    []estimate.Clock // by POP
 	refused   estimate.Refused
 }
 
 func newMeasurement(w *world) *measurement {
 	m := &measurement{
 		w: w, dice: rand.New(rand.NewPCG(w.seed, 0x9015e)), coords: estimate.NewCoordinates(),
-		lists: make([][]int, len(w.groups)), turn: make([]int, len(w.groups)), tail: make([]estimate.Share, len(w.names)),
+		lists: make([][]int, len(w.groups)), turn: make([]int, len(w.groups)), tail: make([]estimate.Share, len(w.names)), clocks: make([]estimate.Clock, len(w.names)),
 	}
 	for g := range w.groups {
 		m.paths = append(m.paths, make([]estimate.Path, len(w.names)))
@@ -128,11 +130,14 @@ func (m *measurement) probe(s sight, g, p int) {
 		at = at.Add(time.Duration(m.w.skewed[p]) * time.Second)
 	}
 	rtt := m.noisy(m.w.rtt[g][p])
-	if path.Add(now, estimate.Sample{RTT: rtt, At: at}, &m.refused) != nil {
+	m.clocks[p].Hear(now, at)
+	if path.Add(now, estimate.Sample{RTT: rtt, At: m.clocks[p].Right(at)}, &m.refused) != nil {
 		return
 	}
 	m.prospects[g][p].Measured = path.Estimate(now).R50
-	m.coords.Observe("group "+m.w.groups[g], m.w.names[p], rtt) //nolint:errcheck // as above
+	if s.t < 0 || m.turn[g]%settled == 0 {
+		m.coords.Observe("group "+m.w.groups[g], m.w.names[p], rtt) //nolint:errcheck // as above
+	}
 }
 
 // listen takes what edges see of their own visitors: packets that had to be sent again.
@@ -167,9 +172,10 @@ func (m *measurement) relist(g int) {
 // sum adds up the packets of each POP: what is wrong with a POP is known sooner from all of its paths than from one.
 func (m *measurement) sum(t int) {
 	clear(m.tail)
+	now := clock(t)
 	for g := range m.paths {
 		for p := range m.paths[g] {
-			m.tail[p] = m.tail[p].Plus(m.paths[g][p].Estimate(clock(t)).Packets)
+			m.tail[p] = m.tail[p].Plus(m.paths[g][p].Packets(now))
 		}
 	}
 }
@@ -187,4 +193,14 @@ func (m *measurement) predicted(g, p int, otherwise float64) float64 {
 		return r
 	}
 	return otherwise
+}
+
+// wrongClocks returns how many POPs' clocks somebody should set.
+func (m *measurement) wrongClocks() (n int) {
+	for p := range m.clocks {
+		if m.clocks[p].Wrong() {
+			n++
+		}
+	}
+	return n
 }

@@ -47,7 +47,7 @@ func synthetic(n int, seed uint64) *network {
 		net.sites = append(net.sites, site{
 			id: fmt.Sprintf("site%03d", i), place: somewhere(dice), population: math.Round(4e5 * math.Exp(1.1*dice.NormFloat64())),
 		})
-		access[i] = 0.1 + 0.6*dice.ExpFloat64()
+		access[i] = 0.1 + 0.3*dice.ExpFloat64()
 	}
 	for i := range n {
 		for j := range i {

@@ -47,7 +47,7 @@ type outage struct {
 // newWorld puts POPs on so many sites by chance, visitors on all others, and gives each POP the room for those
 // who are nearest to it, by geography or by round trip: whoever steers by one builds by it.
 func newWorld(net *network, pops, nodes int, seed uint64, s script, byPlace bool) (*world, error) {
-	if pops < 3 || len(net.sites) < pops+pops/2 {
+	if pops < 3 || 2*len(net.sites) < 3*pops {
 		return nil, fmt.Errorf("--pops %d of %d sites: want 3 at least, and half as many sites more for visitors", pops, len(net.sites))
 	}
 	if nodes < 2*pops {
