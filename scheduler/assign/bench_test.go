@@ -56,7 +56,7 @@ func world(seed uint64, groups, pops, candidates int, capacity float64) *assign.
 		nearestFirst(all, candidates)
 		p.Groups[g] = assign.Group{
 			ID:         fmt.Sprintf("10.%d.%d.0/24 AS%d", g>>8, g&255, 1000+g%977),
-			Demand:     math.Exp(1.5 * rnd.NormFloat64()),
+			Demand:     math.Exp(rnd.NormFloat64()),
 			Candidates: slices.Clone(all[:candidates]),
 		}
 		wish[all[0].POP] += p.Groups[g].Demand

@@ -85,11 +85,14 @@ type Controller struct {
 
 // popState is what a controller knows of a POP.
 type popState struct {
-	factor  float64   // of its capacity that it really takes, as learnt: lowestFactor to 1
-	load    float64   // as measured last; NaN if unknown
-	since   time.Time // when it began to drain or to warm up
-	warming bool
-	downed  time.Time // when it last went down; zero: never
+	factor   float64   // of its capacity that it really takes: lowestFactor to 1
+	ideal    float64   // what the factor should be, as learnt
+	planned  float64   // its demand by the map in force
+	expected float64   // the demand that has come to it already
+	load     float64   // as measured last; NaN if unknown
+	since    time.Time // when it began to drain or to warm up
+	warming  bool
+	downed   time.Time // when it last went down; zero: never
 }
 
 // NewController returns one that has seen nothing.
@@ -112,8 +115,8 @@ func (c *Controller) Step(now time.Time, in Input) (Result, error) {
 	c.smooth(t, elapsed)
 	t.sort()
 	c.keepTime(now, t, pops)
-	learn(pops, elapsed)
 	prev := c.previous(t)
+	c.learn(t, pops, prev, elapsed)
 	c.table, c.place, c.pops = t, place, pops
 	return c.solve(now, prev, max(elapsed, 1), alarms), nil
 }
@@ -182,12 +185,19 @@ func loads(in *Input, t *table, place []uint16, alarms *[]string) []float64 {
 // solve makes the next map from the table.
 func (c *Controller) solve(now time.Time, prev []shareRow, slots int, alarms []string) Result {
 	t := c.table
-	target := c.solver.solve(t, c.limits(now))
+	limits := c.limits(now)
+	target := c.solver.solve(t, limits)
 	m := target
 	if prev != nil {
-		m = c.settle(target, prev, slots)
+		m = c.settle(target, prev, limits, slots)
 	}
 	r := Result{Map: m, Report: c.solver.report(t, m), Alarms: alarms}
+	for p, planned := range r.Report.Planned {
+		c.pops[p].planned = planned
+		if prev == nil { // as if visitors had always gone there
+			c.pops[p].expected = planned
+		}
+	}
 	if prev != nil {
 		r.Moved = moved(t, prev, m.rows)
 	}
@@ -208,9 +218,9 @@ func (c *Controller) freeze(reason string, alarms []string) Result {
 func moved(t *table, prev, next []shareRow) float64 {
 	sum, total := 0.0, 0.0
 	for g, d := range t.demand {
-		total += d
+		total += d.used
 		if prev[g] != next[g] {
-			sum += float64(d * (float64(distance(&prev[g], &next[g])) / Whole))
+			sum += float64(d.used * (float64(distance(&prev[g], &next[g])) / Whole))
 		}
 	}
 	if total == 0 {

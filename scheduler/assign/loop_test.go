@@ -23,9 +23,9 @@ type loop struct {
 	dead   int         // the POP that is down; -1: none
 	known  bool        // that it is
 
-	traffic, overloaded, excess, lost, moved float64
-	worst                                    float64
-	frozen                                   int
+	traffic, overloaded, excess, lost, moved, cost float64
+	worst                                          float64
+	frozen                                         int
 
 	noise [][]float64 // by group and candidate: of the estimate, in its logarithm
 	debug func(string, ...any)
@@ -33,6 +33,7 @@ type loop struct {
 
 const (
 	loopSeconds = 2400
+	loopGroups  = 600
 	loadLag     = 3
 	detection   = 3
 	ttl         = 20
@@ -44,7 +45,7 @@ const (
 )
 
 func newLoop(seed uint64) *loop {
-	l := &loop{problem: world(seed, 180, 30, 10, 1.5), rnd: rand.New(rand.NewPCG(seed, 2)), dead: -1}
+	l := &loop{problem: world(seed, loopGroups, 30, 10, 1.5), rnd: rand.New(rand.NewPCG(seed, 2)), dead: -1}
 	l.control = assign.NewController(assign.Settings{})
 	l.shares = make([][]float64, len(l.problem.Groups))
 	l.noise = make([][]float64, len(l.problem.Groups))
@@ -119,10 +120,27 @@ func (l *loop) follow(m *assign.Map, second int) {
 		for p := range want {
 			l.shares[g][p] = keep*l.shares[g][p] + (1-keep)*want[p]
 			load[p] += l.shares[g][p] * l.demand(g, second)
+			l.cost += l.shares[g][p] * l.demand(g, second) * l.rtt(g, p)
 		}
 	}
 	l.count(load)
 	l.loads = append(l.loads, load)
+}
+
+// rtt is the cost of a POP for a group as it really is.
+func (l *loop) rtt(g, p int) float64 {
+	group := &l.problem.Groups[g]
+	for _, c := range group.Candidates {
+		if int(c.POP) == p {
+			return float64(c.Cost)
+		}
+	}
+	for _, c := range l.problem.POPs[group.Candidates[0].POP].Near {
+		if int(c.POP) == p {
+			return float64(group.Candidates[0].Cost + c.Cost)
+		}
+	}
+	return 500
 }
 
 func (l *loop) count(load []float64) {
@@ -177,8 +195,8 @@ func (l *loop) run(t *testing.T) {
 			l.frozen++
 		}
 		l.follow(r.Map, second)
-		if l.debug != nil && second%60 == 0 {
-			l.debug("%4d s: moved %.1f %%, overloaded %.4f %%, scale %.2f, load %.2f", second, 100*l.moved, 100*l.overloaded/l.traffic, r.Report.Scale, r.Report.Demand/r.Report.Capacity)
+		if l.debug != nil && second%60 == 59 {
+			l.debug("%4d s: moved %.1f %%, overloaded %.4f %%, scale %.2f, load %.2f alarms %v", second, 100*l.moved, 100*l.overloaded/l.traffic*float64(second+1)/loopSeconds, r.Report.Scale, r.Report.Demand/r.Report.Capacity, r.Alarms)
 		}
 	}
 }
@@ -190,8 +208,8 @@ func TestLoop(t *testing.T) {
 		l := newLoop(seed)
 		l.run(t)
 		overloaded, churn := l.overloaded/l.traffic, l.moved/(loopSeconds/60)
-		t.Logf("seed %2d: %.4f %% of traffic on overloaded POPs (%.4f %% in excess), at most %.2f; %.1f %% moves a minute; %.3f %% to the dead POP; frozen %d s",
-			seed, 100*overloaded, 100*l.excess/l.traffic, l.worst, 100*churn, 100*l.lost/l.traffic, l.frozen)
+		t.Logf("seed %2d: %.4f %% of traffic on overloaded POPs (%.4f %% in excess), at most %.2f; %.1f %% moves a minute; %.3f %% to the dead POP; %.1f ms; frozen %d s",
+			seed, 100*overloaded, 100*l.excess/l.traffic, l.worst, 100*churn, 100*l.lost/l.traffic, l.cost/l.traffic, l.frozen)
 		if overloaded > 0.001 {
 			t.Errorf("seed %d: %.3f %% of the traffic was on overloaded POPs, want at most 0.1 %%", seed, 100*overloaded)
 		}

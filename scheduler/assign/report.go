@@ -20,10 +20,10 @@ type Report struct {
 func (s *solver) report(t *table, m *Map) Report {
 	r := Report{Scale: s.scale, AllDown: s.lifted, Planned: make([]float64, len(t.pops))}
 	for _, o := range s.left {
-		r.Overfilled += float64(t.demand[o.group] * (float64(o.amount) / float64(s.units[o.group])))
+		r.Overfilled += float64(t.demand[o.group].used * (float64(o.amount) / float64(s.units[o.group])))
 	}
 	for g, d := range t.demand {
-		r.Demand += d
+		r.Demand += d.used
 		if m.rows[g].n == 0 {
 			r.Stranded++
 		}
@@ -42,7 +42,7 @@ func plan(t *table, rows []shareRow, sums []float64) {
 	clear(sums)
 	for g := range rows {
 		for _, s := range rows[g].slice() {
-			sums[s.POP] += float64(t.demand[g] * (float64(s.Weight) / Whole))
+			sums[s.POP] += float64(t.demand[g].used * (float64(s.Weight) / Whole))
 		}
 	}
 }

@@ -11,8 +11,11 @@ const (
 	still = Whole / 20
 	// slew is the part of a group's traffic that moves in a slot at most: 0.25.
 	slew = Whole / 4
-	// passes is how often what is too much is looked for.
-	passes = 3
+	// leastGain is by how many microseconds a group's mean cost must fall for it to move without need. Most moves of a solve only make room for somebody else; as
+	// long as there is room, they can be left undone.
+	leastGain = 2000
+	// passes is how often it is looked for who has too much.
+	passes = 10
 )
 
 // previous returns the rows of the last map in the order of a new table: nil if there is none. Groups that are new have no shares.
@@ -37,42 +40,62 @@ func (c *Controller) previous(t *table) []shareRow {
 	return rows
 }
 
-// settle moves the last map towards the target: not at all where they nearly agree, and by no more than the slew elsewhere. But all of a group moves
-// at once if it has traffic at a POP that takes none any more, or that has, or would have, too much; or if it would be at too many POPs on its way.
-func (c *Controller) settle(target *Map, prev []shareRow, slots int) *Map {
-	bad := make([]bool, len(c.pops))
-	for p := range bad {
-		bad[p] = !c.solver.open[p] || c.pops[p].load > hot
+// settle moves the last map towards the target where that is worth it, and by no more than the slew. Where a POP takes no traffic any more, its groups go at once; and
+// where it would have too much, as many as have to.
+func (c *Controller) settle(target *Map, prev []shareRow, limits []float64, slots int) *Map {
+	closed := make([]bool, len(c.pops))
+	for p := range closed {
+		closed[p] = !c.solver.open[p]
 	}
 	rows := make([]shareRow, len(target.rows))
 	most := min(slew*slots, Whole)
 	for g := range rows {
-		rows[g] = c.move(g, &prev[g], &target.rows[g], bad, most)
+		rows[g] = c.move(g, &prev[g], &target.rows[g], closed, most)
 	}
-	planned := make([]float64, len(c.pops))
-	for range passes {
-		plan(c.table, rows, planned)
-		if !c.overloaded(planned, bad) {
-			break
-		}
-		for g := range rows {
-			if touches(&rows[g], bad) {
-				rows[g] = target.rows[g]
-			}
-		}
-	}
+	c.relieve(rows, target.rows, limits)
 	return &Map{names: target.names, rows: rows}
 }
 
-// overloaded makes bad those POPs for which too much is planned, and reports whether there are more of them now.
-func (c *Controller) overloaded(planned []float64, bad []bool) bool {
-	more := false
-	for p, d := range planned {
-		if !bad[p] && d > float64(hot*c.table.pops[p].capacity) {
-			bad[p], more = true, true
+// relieve moves groups to their targets from POPs that would have too much, until they have not. Where they go somebody else may have to give way, so
+// it looks again.
+func (c *Controller) relieve(rows, target []shareRow, limits []float64) {
+	planned := make([]float64, len(limits))
+	most := make([]float64, len(limits))
+	for p, limit := range limits {
+		most[p] = limit * c.solver.scale / headroom * hot
+	}
+	plan(c.table, rows, planned)
+	for range passes {
+		moved := false
+		for g := range rows {
+			if rows[g] != target[g] && gives(&rows[g], &target[g], planned, most) {
+				c.account(g, &rows[g], planned, -1)
+				rows[g] = target[g]
+				c.account(g, &rows[g], planned, 1)
+				moved = true
+			}
+		}
+		if !moved {
+			return
 		}
 	}
-	return more
+}
+
+// gives reports whether a POP that has too much is to have less of a row.
+func gives(r, target *shareRow, planned, most []float64) bool {
+	for _, s := range r.slice() {
+		if planned[s.POP] > most[s.POP] && int(s.Weight) > target.weight(s.POP) {
+			return true
+		}
+	}
+	return false
+}
+
+// account adds a group's demand to what is planned, or takes it away.
+func (c *Controller) account(g int, r *shareRow, planned []float64, sign float64) {
+	for _, s := range r.slice() {
+		planned[s.POP] += float64(sign * c.table.demand[g].used * (float64(s.Weight) / Whole))
+	}
 }
 
 // touches reports whether a row has traffic at one of those POPs.
@@ -96,11 +119,14 @@ func distance(from, to *shareRow) int {
 }
 
 // move returns the next row of a group.
-func (c *Controller) move(g int, prev, target *shareRow, bad []bool, most int) shareRow {
-	if target.n == 0 || sum(prev) != Whole || touches(prev, bad) {
+func (c *Controller) move(g int, prev, target *shareRow, closed []bool, most int) shareRow {
+	if target.n == 0 || sum(prev) != Whole || touches(prev, closed) {
 		return *target
 	}
 	d := distance(prev, target)
+	if d > still && c.gain(g, prev, target) < leastGain {
+		d = 0
+	}
 	if d > still && d <= most {
 		return *target
 	}
@@ -114,6 +140,18 @@ func (c *Controller) move(g int, prev, target *shareRow, bad []bool, most int) s
 	}
 	c.solver.standBy(g, &r)
 	return r
+}
+
+// gain is by how much a group's mean cost falls from one row to the other, in microseconds.
+func (c *Controller) gain(g int, from, to *shareRow) int64 {
+	sum := int64(0)
+	for _, s := range from.slice() {
+		sum += int64(s.Weight) * c.solver.cost(g, int(s.POP))
+	}
+	for _, s := range to.slice() {
+		sum -= int64(s.Weight) * c.solver.cost(g, int(s.POP))
+	}
+	return sum / Whole
 }
 
 func (r *shareRow) dropStandBy() {

@@ -14,15 +14,22 @@ const (
 	costBand      = 3000 // microseconds
 	costBandShare = 10   // one in so many: 10 %
 
-	demandGain  = 0.2  // of the difference, per slot
-	demandSurge = 1.25 // above it the demand is followed at once,
-	demandClamp = 1.5  // but by no more than this per slot
+	demandGain = 0.2  // of the difference, per slot
+	surge      = 1.12 // times the average: above it, and
+	surgeStart = 1.05 // above this in the slot before, demand is believed at once,
+	surgeAhead = 4    // and what it has risen by is expected to come so many times more,
+	surgeClamp = 1.5  // but neither may make it more than this times what it was
+	demandBand = 0.05 // the average is taken over only when it differs from the demand in use by more
 
 	headroom     = 0.85 // of its capacity that a POP is given
 	hot          = 0.92 // utilisation above which a POP has too much
-	factorLoss   = 0.06 // of a hot POP's factor, per slot, at most
-	factorGain   = 1.005
 	lowestFactor = 0.3
+	factorLoss   = 0.25 // of the difference by which the factor is too high, per slot
+	factorGain   = 0.05 // and too low
+	factorBand   = 0.03 // the factor is taken over only when it differs from the one in use by more
+	believed     = 0.2  // utilisation from which on it says something of the factor
+
+	expiry = 0.22 // of the visitors have heard of a new map after a slot: answers live for 20 s
 
 	warmStart = 0.1 // of its capacity that a POP begins with when it comes back
 )
@@ -36,7 +43,7 @@ func (c *Controller) match(t *table, load []float64) []popState {
 	}
 	at := mapPOPs(t.names.pops, old)
 	for p := range pops {
-		pops[p] = popState{factor: 1}
+		pops[p] = popState{factor: 1, ideal: 1}
 		if at[p] >= 0 {
 			pops[p] = c.pops[at[p]]
 		}
@@ -83,7 +90,7 @@ func (c *Controller) smooth(t *table, slots int) {
 	}
 	back := mapPOPs(t.names.pops, old.names.pops)
 	eachKnown(t, old, func(g, before int) {
-		t.demand[g] = followDemand(old.demand[before], t.demand[g], slots)
+		t.demand[g].follow(&old.demand[before], slots)
 		row, was := t.row(g), old.row(before)
 		for i, ch := range row {
 			if p := back[ch.pop()]; p >= 0 {
@@ -96,16 +103,23 @@ func (c *Controller) smooth(t *table, slots int) {
 	}
 }
 
-// followDemand moves an average: slowly, except up when there is much more than it says.
-func followDemand(average, measured float64, slots int) float64 {
+// follow updates the average of a group's demand, and what it is taken for: the average, or what that was before if it is near enough. When demand rises fast it is
+// believed at once and taken for what it will be when visitors have heard of the next map.
+func (d *demand) follow(before *demand, slots int) {
+	measured := d.last
+	d.average, d.used = before.average, before.used
 	for range slots {
-		if measured > float64(demandSurge*average) && average > 0 {
-			average = min(measured, float64(demandClamp*average))
-			continue
+		if measured > float64(surge*d.average) && before.last > float64(surgeStart*d.average) {
+			d.average = min(measured, float64(surgeClamp*d.average))
+			rise := float64(max(0, measured-before.last) * surgeAhead)
+			d.used = d.average + min(rise, float64((surgeClamp-1)*d.average))
+			return
 		}
-		average += float64(demandGain * (measured - average))
+		d.average += float64(demandGain * (measured - d.average))
 	}
-	return average
+	if math.Abs(d.average-d.used) > float64(demandBand*d.used) {
+		d.used = d.average
+	}
 }
 
 // holdCost returns the choice with the cost that was used before, if that is still near enough. The POP is its number in the row from before.
@@ -122,18 +136,38 @@ func holdCost(ch choice, was []choice, pop uint16) choice {
 	return ch
 }
 
-// learn moves the factors by which POPs take less than they say. It is an integrator: it makes up for whatever is wrong with the demand.
-func learn(pops []popState, slots int) {
-	for i := range pops {
-		p := &pops[i]
-		for range slots {
-			switch {
-			case p.load > hot:
-				p.factor = max(lowestFactor, p.factor*(1-float64(factorLoss*min(1, (p.load-headroom)/(1-headroom)))))
-			case p.load < headroom && p.factor < 1:
-				p.factor = min(1, p.factor*factorGain)
-			}
+// learn moves the factors by which POPs take less than they say: by comparing the load that was measured with the one that there should be by the demand and by the last maps, of
+// which visitors hear only as their answers expire. A mere integrator of the load would take what is still under way for a mistake, and wind up.
+func (c *Controller) learn(t *table, pops []popState, prev []shareRow, slots int) {
+	if prev == nil {
+		return
+	}
+	planned := make([]float64, len(pops))
+	plan(t, prev, planned)
+	for p := range pops {
+		s := &pops[p]
+		if s.planned > 0 { // who asks for more does so at once
+			s.expected *= planned[p] / s.planned
 		}
+		s.planned = planned[p]
+		for range slots {
+			s.expected += float64(expiry * (planned[p] - s.expected))
+			s.learn(t.pops[p].capacity)
+		}
+	}
+}
+
+func (s *popState) learn(capacity float64) {
+	if s.load >= believed && s.expected >= believed*capacity { // false if the load is unknown
+		ideal := min(1, max(lowestFactor, s.expected/(s.load*capacity)))
+		gain := factorGain
+		if ideal < s.ideal {
+			gain = factorLoss
+		}
+		s.ideal += float64(gain * (ideal - s.ideal))
+	}
+	if math.Abs(s.ideal-s.factor) > float64(factorBand*s.factor) {
+		s.factor = s.ideal
 	}
 }
 
@@ -173,20 +207,20 @@ func (c *Controller) limits(now time.Time) []float64 {
 	limits := make([]float64, len(c.pops))
 	for p := range limits {
 		row := &c.table.pops[p]
-		limits[p] = row.capacity * headroom * c.pops[p].factor * c.ramp(now, row.state, &c.pops[p])
+		limits[p] = row.capacity * headroom * c.pops[p].factor * ramp(now, row.state, &c.pops[p], c.set)
 	}
 	return limits
 }
 
 // ramp is the part of its capacity that a POP has on its way in or out.
-func (c *Controller) ramp(now time.Time, is State, s *popState) float64 {
+func ramp(now time.Time, is State, s *popState, set Settings) float64 {
 	switch {
 	case is == Draining && s.since.IsZero(): // it was so when the controller began
 		return 0
 	case is == Draining:
-		return 1 - passed(now, s.since, c.set.Drain)
+		return 1 - passed(now, s.since, set.Drain)
 	case s.warming:
-		return warmStart + float64((1-warmStart)*passed(now, s.since, c.set.Warm))
+		return warmStart + float64((1-warmStart)*passed(now, s.since, set.Warm))
 	}
 	return 1
 }

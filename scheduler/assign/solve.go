@@ -55,7 +55,10 @@ type solver struct {
 	lodging []int32
 }
 
-const nowhere = 1<<popBits - 1
+const (
+	nowhere = 1<<popBits - 1 // the home of a group that has none
+	pinned  = 1 << 15        // the rank of traffic that has nowhere else to go
+)
 
 // holding is the traffic that a POP has taken. Until it has once had too much, only what came to it later is in entries; from then on everything is, as a heap by
 // key, the least regretted first.
@@ -130,7 +133,7 @@ func (s *solver) openPOPs(limits []float64) {
 func (s *solver) quantise(limits []float64) {
 	demand, capacity := 0.0, 0.0
 	for _, d := range s.t.demand {
-		demand += d
+		demand += d.used
 	}
 	for p, limit := range limits {
 		if s.open[p] {
@@ -145,7 +148,7 @@ func (s *solver) quantise(limits []float64) {
 	}
 	s.units = resize(s.units, len(s.t.demand))
 	for g, d := range s.t.demand {
-		s.units[g] = max(1, int64(math.Round(d/unit)))
+		s.units[g] = max(1, int64(math.Round(d.used/unit)))
 	}
 	s.limit = resize(s.limit, len(limits))
 	for p, limit := range limits {
@@ -172,6 +175,22 @@ func (s *solver) next(g uint32, rank int) (choice, int, bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// cost of a POP for a group; of one that it cannot come to it is MaxCost.
+func (s *solver) cost(g, pop int) int64 {
+	row := s.t.row(g)
+	for _, c := range row {
+		if c.pop() == pop {
+			return c.cost()
+		}
+	}
+	for _, c := range s.t.pops[row[0].pop()].near {
+		if c.pop() == pop {
+			return c.cost() + row[0].cost()
+		}
+	}
+	return MaxCost * 1000
 }
 
 func has(row []choice, pop int) bool {
@@ -247,19 +266,48 @@ func (s *solver) key(g uint32, c choice, rank int) uint64 {
 
 // place finds the first POP that takes the offer, or some of it.
 func (s *solver) place(o offer) {
+	if o.rank > pinned {
+		s.left = append(s.left, o)
+		return
+	}
+	a := s.amounts(o.group)
 	c, rank, ok := s.next(o.group, int(o.rank))
 	for ok {
 		h := &s.held[c.pop()]
-		key := s.key(o.group, c, rank)
-		if !h.full || len(h.entries) > 0 && key > h.entries[0].key || h.load < s.limit[c.pop()] {
-			h.push(entry{key, o.amount, uint16(rank)})
-			s.amounts(o.group).add(c.pop(), o.amount)
-			s.overflow(c.pop())
-			return
+		if a.n < MaxShares || a.has(c.pop()) {
+			if key := s.key(o.group, c, rank); h.takes(key, s.limit[c.pop()]) {
+				s.take(c.pop(), entry{key, o.amount, uint16(rank)})
+				return
+			}
 		}
 		c, rank, ok = s.next(o.group, rank+1)
 	}
+	s.pin(o, a)
+}
+
+// pin places traffic that has asked everywhere, or everywhere it may: of a group that is at as many POPs as it may be, others have to make room at one of these.
+func (s *solver) pin(o offer, a *amounts) {
+	if a.n == MaxShares {
+		for c, rank, ok := s.next(o.group, 0); ok; c, rank, ok = s.next(o.group, rank+1) {
+			key := uint64(mostRegret)<<32 | uint64(^o.group)
+			if a.has(c.pop()) && s.held[c.pop()].takes(key, s.limit[c.pop()]) {
+				s.take(c.pop(), entry{key, o.amount, pinned})
+				return
+			}
+		}
+	}
 	s.left = append(s.left, o)
+}
+
+// takes reports whether traffic with such a key has any chance.
+func (h *holding) takes(key uint64, limit int64) bool {
+	return !h.full || h.load < limit || len(h.entries) > 0 && key > h.entries[0].key
+}
+
+func (s *solver) take(p int, e entry) {
+	s.held[p].push(e)
+	s.amounts(e.group()).add(p, e.amount)
+	s.overflow(p)
 }
 
 // overflow lets a POP that has too much let go of what loses least. What would leave too small a share of a group goes whole.
@@ -349,6 +397,9 @@ func (s *solver) amounts(g uint32) *amounts {
 
 // overfill gives a group's candidates more than they have room for, in proportion to their capacity.
 func (s *solver) overfill(o offer) {
+	if s.amounts(o.group).n == MaxShares { // shares are of what it has
+		return
+	}
 	var pops []int
 	total := uint64(0)
 	for _, c := range s.t.row(int(o.group)) {
@@ -381,24 +432,27 @@ func (s *solver) adopt(o offer) {
 	}
 }
 
-// add counts traffic at a POP. Of more POPs than there may be the one with least is forgotten: its part goes to the others when shares are made.
+// add counts traffic at a POP. Where there are too many already it counts nothing: what is elsewhere then gets it when shares are made.
 func (a *amounts) add(p int, amount int64) {
-	least := 0
 	for i := range a.n {
 		if int(a.pop[i]) == p {
 			a.amount[i] += amount
 			return
 		}
-		if a.amount[i] < a.amount[least] {
-			least = i
-		}
 	}
 	if a.n < MaxShares {
 		a.pop[a.n], a.amount[a.n] = uint16(p), amount
 		a.n++
-	} else if amount > a.amount[least] {
-		a.pop[least], a.amount[least] = uint16(p), amount
 	}
+}
+
+func (a *amounts) has(p int) bool {
+	for i := range a.n {
+		if int(a.pop[i]) == p {
+			return true
+		}
+	}
+	return false
 }
 
 // sub counts traffic that leaves a POP.

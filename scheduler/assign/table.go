@@ -13,10 +13,15 @@ type table struct {
 	names *names
 	pops  []popRow
 	// By group: demand, how many choices there are and of which kind, and the choices themselves, MaxCandidates apart.
-	demand  []float64
+	demand  []demand
 	count   []uint8
 	strict  []bool
 	choices []choice
+}
+
+// demand of a group: as used, on average, and as measured last. Without a controller all three are the same.
+type demand struct {
+	used, average, last float64
 }
 
 type popRow struct {
@@ -45,7 +50,7 @@ func compile(p *Problem) (t *table, place []uint16, err error) {
 	}
 	n := len(p.Groups)
 	t.names.groups = make([]string, n)
-	t.demand, t.count, t.strict = make([]float64, n), make([]uint8, n), make([]bool, n)
+	t.demand, t.count, t.strict = make([]demand, n), make([]uint8, n), make([]bool, n)
 	t.choices = make([]choice, n*MaxCandidates)
 	for i := range n {
 		g := &p.Groups[i]
@@ -63,7 +68,7 @@ func compile(p *Problem) (t *table, place []uint16, err error) {
 
 // set fills the row of a group, choices in the caller's order; place translates the POPs.
 func (t *table) set(i int, g *Group, place []uint16) {
-	t.demand[i], t.strict[i], t.count[i] = g.Demand, g.Strict, uint8(len(g.Candidates))
+	t.demand[i], t.strict[i], t.count[i] = demand{g.Demand, g.Demand, g.Demand}, g.Strict, uint8(len(g.Candidates))
 	for j, c := range g.Candidates {
 		t.choices[i*MaxCandidates+j] = makeChoice(microseconds(c.Cost), place[c.POP])
 	}
