@@ -23,6 +23,8 @@ const (
 
 	headroom     = 0.85 // of its capacity that a POP is given
 	hot          = 0.92 // utilisation above which a POP has too much
+	lead         = 2.0
+	lowestRoom   = 0.3
 	lowestFactor = 0.3
 	factorLoss   = 0.25 // of the difference by which the factor is too high, per slot
 	factorGain   = 0.05 // and too low
@@ -207,7 +209,9 @@ func (c *Controller) limits(now time.Time) []float64 {
 	limits := make([]float64, len(c.pops))
 	for p := range limits {
 		row := &c.table.pops[p]
-		limits[p] = row.capacity * headroom * c.pops[p].factor * ramp(now, row.state, &c.pops[p], c.set)
+		s := &c.pops[p]
+		over := max(0, s.expected/(row.capacity*s.factor)-hot)
+		limits[p] = row.capacity * max(lowestRoom, headroom-float64(lead*over)) * s.factor * ramp(now, row.state, s, c.set)
 	}
 	return limits
 }

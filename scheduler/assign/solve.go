@@ -57,7 +57,7 @@ type solver struct {
 
 const (
 	nowhere = 1<<popBits - 1 // the home of a group that has none
-	pinned  = 1 << 15        // the rank of traffic that has nowhere else to go
+	pinned  = 1 << 15        // is added to the rank of traffic that has asked everywhere
 )
 
 // holding is the traffic that a POP has taken. Until it has once had too much, only what came to it later is in entries; from then on everything is, as a heap by
@@ -266,11 +266,11 @@ func (s *solver) key(g uint32, c choice, rank int) uint64 {
 
 // place finds the first POP that takes the offer, or some of it.
 func (s *solver) place(o offer) {
-	if o.rank > pinned {
-		s.left = append(s.left, o)
+	a := s.amounts(o.group)
+	if o.rank >= pinned {
+		s.pin(o, a, int(o.rank-pinned))
 		return
 	}
-	a := s.amounts(o.group)
 	c, rank, ok := s.next(o.group, int(o.rank))
 	for ok {
 		h := &s.held[c.pop()]
@@ -282,16 +282,17 @@ func (s *solver) place(o offer) {
 		}
 		c, rank, ok = s.next(o.group, rank+1)
 	}
-	s.pin(o, a)
+	s.pin(o, a, 0)
 }
 
-// pin places traffic that has asked everywhere, or everywhere it may: of a group that is at as many POPs as it may be, others have to make room at one of these.
-func (s *solver) pin(o offer, a *amounts) {
+// pin places traffic that has asked everywhere, or everywhere it may: of a group that is at as many POPs as it may be, others have to make room at these. It asks them
+// from a rank on.
+func (s *solver) pin(o offer, a *amounts, from int) {
 	if a.n == MaxShares {
-		for c, rank, ok := s.next(o.group, 0); ok; c, rank, ok = s.next(o.group, rank+1) {
-			key := uint64(mostRegret)<<32 | uint64(^o.group)
+		key := uint64(mostRegret)<<32 | uint64(^o.group)
+		for c, rank, ok := s.next(o.group, from); ok; c, rank, ok = s.next(o.group, rank+1) {
 			if a.has(c.pop()) && s.held[c.pop()].takes(key, s.limit[c.pop()]) {
-				s.take(c.pop(), entry{key, o.amount, pinned})
+				s.take(c.pop(), entry{key, o.amount, uint16(pinned + rank)})
 				return
 			}
 		}
