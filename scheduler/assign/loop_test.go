@@ -211,7 +211,7 @@ func (l *loop) run(t *testing.T) {
 // TestLoop is the flash crowd of 2.5 times the demand, and then the loss of the biggest POP: what is overloaded and what moves stays within its limits, whatever the
 // world.
 func TestLoop(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(10) {
 		l := newLoop(seed)
 		l.run(t)
 		overloaded, churn := l.overloaded/l.traffic, l.moved/(loopSeconds/60)

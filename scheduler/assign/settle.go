@@ -2,6 +2,7 @@ package assign
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -56,7 +57,7 @@ func (c *Controller) settle(target *Map, prev []shareRow, limits []float64, slot
 	return &Map{names: target.names, rows: rows}
 }
 
-// relieve moves groups to their targets from POPs that would have too much, until they have not. Where they go somebody else may have to give way, so
+// relieve moves traffic towards the targets from POPs that would have too much, until they have not. Where it goes somebody else may have to give way, so
 // it looks again.
 func (c *Controller) relieve(rows, target []shareRow, limits []float64) {
 	planned := make([]float64, len(limits))
@@ -68,9 +69,12 @@ func (c *Controller) relieve(rows, target []shareRow, limits []float64) {
 	for range passes {
 		moved := false
 		for g := range rows {
-			if rows[g] != target[g] && gives(&rows[g], &target[g], planned, most) {
+			if rows[g] == target[g] {
+				continue
+			}
+			if pop, over := tooMuch(&rows[g], &target[g], planned, most); over > 0 {
 				c.account(g, &rows[g], planned, -1)
-				rows[g] = target[g]
+				rows[g] = c.giveWay(g, &rows[g], &target[g], pop, over)
 				c.account(g, &rows[g], planned, 1)
 				moved = true
 			}
@@ -81,14 +85,35 @@ func (c *Controller) relieve(rows, target []shareRow, limits []float64) {
 	}
 }
 
-// gives reports whether a POP that has too much is to have less of a row.
-func gives(r, target *shareRow, planned, most []float64) bool {
+// tooMuch finds a POP of a row that has too much and is to have less of the row, and how much too much it has.
+func tooMuch(r, target *shareRow, planned, most []float64) (pop uint16, over float64) {
 	for _, s := range r.slice() {
 		if planned[s.POP] > most[s.POP] && int(s.Weight) > target.weight(s.POP) {
-			return true
+			return s.POP, planned[s.POP] - most[s.POP]
 		}
 	}
-	return false
+	return 0, 0
+}
+
+// giveWay returns a row with so much demand less at a POP, or what the target has less.
+func (c *Controller) giveWay(g int, r, target *shareRow, pop uint16, over float64) shareRow {
+	n := Whole
+	if part := over / c.table.demand[g].used; part < 1 {
+		n = max(int(math.Ceil(part*Whole)), still)
+	}
+	var all [2 * MaxShares]shift
+	list := shifts(all[:0], r, target)
+	for i := range list {
+		if s := &list[i]; s.pop == pop {
+			n = s.shrink(n)
+		}
+	}
+	next, ok := grow(list, n)
+	if !ok {
+		return *target
+	}
+	c.solver.standBy(g, &next)
+	return next
 }
 
 // account adds a group's demand to what is planned, or takes it away.
@@ -175,8 +200,18 @@ type shift struct {
 	have, want int
 }
 
-// towards moves so much weight from shares that are to shrink to those that are to grow. Those that are to go, go first, the smallest first; and the largest of
-// the target grow first, so that there are few. It reports false if there would be too many nevertheless.
+// shrink takes away so much at most, and returns how much. Of a share that is to go, nothing is left that would be too small.
+func (s *shift) shrink(most int) int {
+	n := min(max(s.have-s.want, 0), most)
+	if n > 0 && s.want == 0 && s.have-n < Whole/leastShare {
+		n = s.have
+	}
+	s.have -= n
+	return n
+}
+
+// towards moves so much weight from shares that are to shrink to those that are to grow. Those that are to go, go first, the smallest first, so that there are
+// few. It reports false if there would be too many nevertheless.
 func towards(prev, target *shareRow, most int) (shareRow, bool) {
 	var all [2 * MaxShares]shift
 	list := shifts(all[:0], prev, target)
@@ -185,19 +220,16 @@ func towards(prev, target *shareRow, most int) (shareRow, bool) {
 	})
 	moving := 0
 	for i := range list {
-		s := &list[i]
-		n := min(max(s.have-s.want, 0), most)
-		if n > 0 && s.want == 0 && s.have-n < Whole/leastShare {
-			n = s.have
-		}
-		s.have -= n
-		moving += n
-		most = max(most-n, 0)
+		moving += list[i].shrink(max(most-moving, 0))
 	}
+	return grow(list, moving)
+}
+
+// grow gives out so much, to whoever is to have most first, and makes a row of the result. It reports false if that has too many shares.
+func grow(list []shift, moving int) (r shareRow, ok bool) {
 	slices.SortFunc(list, func(a, b shift) int {
 		return cmp.Or(cmp.Compare(b.want, a.want), cmp.Compare(a.pop, b.pop))
 	})
-	var r shareRow
 	for _, s := range list {
 		n := min(max(s.want-s.have, 0), moving)
 		moving -= n
