@@ -11,8 +11,8 @@ import (
 const (
 	// spare is how much more than its steady demand a POP can carry.
 	spare = 1.5
-	// largest is the share of all demand that one site's visitors have at most: larger cities are many networks.
-	largest = 0.03
+	// largest is the share of all demand that one site's visitors have at most, finest that of one group: larger cities are several networks.
+	largest, finest = 0.03, 0.005
 	// clientTime is the mean time in seconds after which visitors ask for a POP again: the TTL of answers.
 	clientTime = 20
 )
@@ -73,6 +73,7 @@ func newWorld(net *network, pops, nodes int, seed uint64, s script, byPlace bool
 		w.demand = append(w.demand, want*math.Exp(0.3*dice.NormFloat64()))
 	}
 	w.level()
+	w.split()
 	if byPlace {
 		w.build(nodes, w.km)
 	} else {
@@ -101,6 +102,19 @@ func (w *world) level() {
 		for g := range w.demand {
 			w.demand[g] = min(w.demand[g]/sum, largest)
 		}
+	}
+}
+
+// split makes several groups of those that are large. They are as far from everything as they were.
+func (w *world) split() {
+	for g := range w.groups {
+		n := int(math.Ceil(w.demand[g] / finest))
+		for k := 1; k < n; k++ {
+			w.groups = append(w.groups, fmt.Sprintf("%s#%d", w.groups[g], k))
+			w.rtt, w.km = append(w.rtt, w.rtt[g]), append(w.km, w.km[g])
+			w.demand = append(w.demand, w.demand[g]/float64(n))
+		}
+		w.demand[g] /= float64(max(n, 1))
 	}
 }
 
