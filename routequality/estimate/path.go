@@ -139,6 +139,10 @@ func (p *Path) Estimate(now time.Time) Estimate {
 	return e
 }
 
+// decay is what is left of 1 after a time in which a half of it goes each half-life.
 func decay(since, half time.Duration) float64 {
-	return math.Exp2(-float64(since) / float64(half))
+	if since <= 0 {
+		return 1
+	}
+	return math.Exp(-math.Ln2 * float64(since) / float64(half))
 }

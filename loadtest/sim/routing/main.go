@@ -95,13 +95,18 @@ func command(args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.chart != "" { // before the work, to know that it can be written
+		if err := draw(o.chart, nil); err != nil {
+			return err
+		}
+	}
 	results, err := o.simulate(network, s)
 	if err != nil {
 		return err
 	}
 	if o.chart != "" {
-		if err := os.WriteFile(o.chart, chart(o.scenario, results), 0o644); err != nil { //nolint:gosec // a chart is no secret
-			return fmt.Errorf("drawing the chart: %w", err)
+		if err := draw(o.chart, chart(o.scenario, results)); err != nil {
+			return err
 		}
 	}
 	if o.output == "json" {
@@ -115,10 +120,17 @@ func command(args []string, out, errs io.Writer) error {
 	return table(out, o, results)
 }
 
+func draw(file string, svg []byte) error {
+	if err := os.WriteFile(file, svg, 0o644); err != nil { //nolint:gosec // a chart is no secret
+		return fmt.Errorf("drawing the chart: %w", err)
+	}
+	return nil
+}
+
 // network returns what a seed's network is.
 func (o options) network() (func(seed uint64) *network, error) {
 	if o.matrix == "" {
-		return func(seed uint64) *network { return synthetic(max(60, 4*o.pops+6), seed) }, nil
+		return func(seed uint64) *network { return synthetic(4*o.pops+6, seed) }, nil
 	}
 	net, err := readNetwork(o.matrix, o.sites)
 	if err != nil {

@@ -26,7 +26,7 @@ func printed(t *testing.T, args ...string) string {
 
 // TestJSON: a list with one object for each controller and seed, with these keys and no others; and the same each time.
 func TestJSON(t *testing.T) {
-	args := []string{"--pops", "8", "--seeds", "2", "--scenario", "flash+loss", "-o", "json"}
+	args := []string{"--pops", "4", "--seeds", "2", "--scenario", "flash+loss", "-o", "json"}
 	first := printed(t, args...)
 	var list []map[string]any
 	if err := json.Unmarshal([]byte(first), &list); err != nil {
@@ -55,8 +55,8 @@ func TestJSON(t *testing.T) {
 
 func TestTableAndChart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "chart.svg")
-	out := printed(t, "--pops", "6", "--seeds", "1", "--scenario", "loss", "--chart", file)
-	for _, want := range []string{"scenario loss, 6 POPs, 60 nodes, 1 seeds", "nearcast", "geo", "binary", "regret ms", "failed over s"} {
+	out := printed(t, "--pops", "4", "--seeds", "1", "--scenario", "loss", "--chart", file)
+	for _, want := range []string{"scenario loss, 4 POPs, 40 nodes, 1 seeds", "nearcast", "geo", "binary", "regret ms", "failed over s"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in:\n%s", want, out)
 		}
@@ -140,14 +140,14 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// small is a world for tests of single scenarios: 12 POPs and 36 groups.
+// small is a world for tests of single scenarios: 10 POPs and 24 sites of visitors.
 func small(t *testing.T, scenario string, seed uint64, byPlace bool) *world {
 	t.Helper()
 	s, err := parseScript(scenario)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWorld(synthetic(48, seed), 12, 120, seed, s, byPlace)
+	w, err := newWorld(synthetic(34, seed), 10, 100, seed, s, byPlace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,33 +189,33 @@ func TestScenarios(t *testing.T) {
 		regret   float64 // ms
 		check    func(t *testing.T, c *nearcast, s score)
 	}{
-		{"steady", 1, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0) }},
-		{"loss", 10, func(t *testing.T, _ *nearcast, s score) {
+		{"steady", 2, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0) }},
+		{"loss", 20, func(t *testing.T, _ *nearcast, s score) {
 			atMost(t, "seconds until the map has left the POP", float64(s.detected), 3)
-			atMost(t, "traffic to the dead POP", s.dead/s.total, 0.002)
+			atMost(t, "traffic to the dead POP", s.dead/s.total, 0.005)
 		}},
 		{"gray", 10, func(t *testing.T, _ *nearcast, s score) {
 			atMost(t, "traffic on the POP that loses packets, of all in 40 minutes", s.lossy/s.total, 0.005)
 		}},
-		{"partition", 1, func(t *testing.T, c *nearcast, s score) {
+		{"partition", 2, func(t *testing.T, c *nearcast, s score) {
 			atMost(t, "overload: two fifths of the POPs seem dead and are not", s.overload/s.total, 0)
 			if c.frozen == 0 {
 				t.Error("the map was never frozen")
 			}
 		}},
-		{"oneway", 1, func(t *testing.T, c *nearcast, s score) {
+		{"oneway", 2, func(t *testing.T, c *nearcast, s score) {
 			if atMost(t, "overload", s.overload/s.total, 0); c.frozen > 0 {
 				t.Error("POPs that report count as dead")
 			}
 		}},
-		{"churn", 2, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.002) }},
-		{"skew", 1, func(t *testing.T, c *nearcast, s score) {
+		{"churn", 3, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.002) }},
+		{"skew", 2, func(t *testing.T, c *nearcast, s score) {
 			if atMost(t, "overload", s.overload/s.total, 0); c.measure.wrongClocks() != len(c.w.names)/5 {
 				t.Errorf("%d clocks are known to be wrong", c.measure.wrongClocks())
 			}
 		}},
 		{"cold", 10, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.01) }},
-		{"misjudged", 2, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.001) }},
+		{"misjudged", 4, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.001) }},
 	} {
 		t.Run(tt.scenario, func(t *testing.T) {
 			t.Parallel()

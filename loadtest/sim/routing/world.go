@@ -11,8 +11,10 @@ import (
 const (
 	// spare is how much more than its steady demand a POP can carry.
 	spare = 1.5
-	// largest is the share of all demand that one site's visitors have at most, finest that of one group: larger cities are several networks.
-	largest, finest = 0.03, 0.005
+	// largest is the share of all demand that one site's visitors have at most.
+	largest = 0.03
+	// finest is the share of what an average POP serves that one group has at most: larger cities are several networks.
+	finest = 0.3
 	// clientTime is the mean time in seconds after which visitors ask for a POP again: the TTL of answers.
 	clientTime = 20
 )
@@ -107,8 +109,9 @@ func (w *world) level() {
 
 // split makes several groups of those that are large. They are as far from everything as they were.
 func (w *world) split() {
+	most := finest / float64(len(w.names))
 	for g := range w.groups {
-		n := int(math.Ceil(w.demand[g] / finest))
+		n := int(math.Ceil(w.demand[g] / most))
 		for k := 1; k < n; k++ {
 			w.groups = append(w.groups, fmt.Sprintf("%s#%d", w.groups[g], k))
 			w.rtt, w.km = append(w.rtt, w.rtt[g]), append(w.km, w.km[g])
