@@ -188,6 +188,20 @@ func (m *measurement) cost(g, p, t int) float64 {
 	return e.R50 + 0.5*(e.R90-e.R50) + lossCost*e.Packets.Rate(m.tail[p].Rate(0)) + failure*e.Requests.Rate(0)
 }
 
+// offered returns those POPs of a group's shortlist that have been measured often enough, or all if none has.
+func (m *measurement) offered(g, t int) []int {
+	var seen []int
+	for _, p := range m.lists[g] {
+		if m.paths[g][p].Estimate(clock(t)).N >= leastSeen {
+			seen = append(seen, p)
+		}
+	}
+	if len(seen) == 0 {
+		return m.lists[g]
+	}
+	return seen
+}
+
 func (m *measurement) predicted(g, p int, otherwise float64) float64 {
 	if r := m.prospects[g][p].Predicted; !math.IsNaN(r) {
 		return r

@@ -10,7 +10,9 @@ import (
 )
 
 const (
-	slot = 5 // seconds between two steps of the controller
+	slot      = 5   // seconds between two steps of the controller
+	first     = 150 // seconds of measuring before the first step; until then geography is all there is
+	leastSeen = 8   // samples, without which a POP is not offered to the controller: it remembers the first cost that it is told
 )
 
 // nearcast steers as the running system does: estimates from measurement, states from estimate.Health, the map from assign.Controller.
@@ -60,6 +62,9 @@ func (c *nearcast) second(s sight) ([][]share, bool) {
 			c.states[p] = state
 		}
 	}
+	if s.t < first-warmUp {
+		return c.begin()
+	}
 	var r assign.Result
 	var err error
 	switch {
@@ -82,6 +87,15 @@ func (c *nearcast) second(s sight) ([][]share, bool) {
 	return c.m, true
 }
 
+// begin is the map of before anything is known.
+func (c *nearcast) begin() ([][]share, bool) {
+	if c.m != nil {
+		return c.m, false
+	}
+	c.m = nearest(c.w, func(int) bool { return true })
+	return c.m, true
+}
+
 // input is what the controller is told.
 func (c *nearcast) input(s sight) assign.Input {
 	in := assign.Input{Load: s.load}
@@ -91,7 +105,7 @@ func (c *nearcast) input(s sight) assign.Input {
 	}
 	for g, id := range c.w.groups {
 		row := assign.Group{ID: id, Demand: s.demand[g]}
-		for _, p := range c.measure.lists[g] {
+		for _, p := range c.measure.offered(g, s.t) {
 			row.Candidates = append(row.Candidates, assign.Candidate{POP: uint16(p), Cost: float32(c.measure.cost(g, p, s.t))}) //nolint:gosec // at most maxSites
 		}
 		in.Groups = append(in.Groups, row)
