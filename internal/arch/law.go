@@ -40,6 +40,7 @@ var purePackages = map[string]bool{
 	"edge/httpcache":        true,
 	"edge/rules":            true,
 	"edge/store/policy":     true,
+	"scheduler/assign":      true,
 	"scheduler/decide":      true,
 	"routequality/estimate": true,
 	"control/compile":       true,

@@ -35,8 +35,8 @@ func orDefault(d, byDefault time.Duration) time.Duration {
 type Input struct {
 	// Problem is with the POPs' full capacities and with costs, demand and states as they were measured.
 	Problem
-	// Load is the utilisation of each POP as measured, in the order of POPs: 1 is all of its capacity. NaN is unknown; so are all if it is nil, and
-	// what cannot be (below 0, above MaxLoad), which raises an alarm.
+	// Load is the utilisation of each POP as measured, in the order of POPs and of as many: 1 is all of its capacity. NaN is unknown; so are all if
+	// it is nil, and what cannot be (below 0, above MaxLoad), which raises an alarm.
 	Load []float64
 	// Accept says that somebody has looked and it is true: the guards do not freeze the map.
 	Accept bool
@@ -65,14 +65,14 @@ type POPChange struct {
 	POP int
 	// State is what it now is.
 	State State
-	// Capacity is what it now takes; 0 leaves it.
+	// Capacity is what it now takes; 0 leaves it as it was.
 	Capacity float64
 }
 
 // Controller makes maps in a loop. It is not for concurrent use.
 //
 // What a map is depends on everything that the controller has seen since it was made or restored: for schedulers to agree they take their steps at the same times with
-// the same inputs, or one of them restores the [Controller.State] of another.
+// the same inputs; one that comes later is made by [Restore] of another's state.
 type Controller struct {
 	set    Settings
 	solver solver
@@ -105,6 +105,9 @@ func (c *Controller) Step(now time.Time, in Input) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if in.Load != nil && len(in.Load) != len(in.POPs) {
+		return Result{}, refuse("load of %d POPs, but there are %d", len(in.Load), len(in.POPs))
+	}
 	var alarms []string
 	load := loads(&in, t, place, &alarms)
 	pops := c.match(t, load)
@@ -135,8 +138,8 @@ func (c *Controller) Change(now time.Time, changes []POPChange) (Result, error) 
 			return Result{}, refuse("change %d: there is no POP %d, only %d", i, ch.POP, len(c.place))
 		case ch.State > Down:
 			return Result{}, refuse("change %d: unknown state %d", i, ch.State)
-		case !(ch.Capacity >= 0) || ch.Capacity > maxAmount:
-			return Result{}, refuse("change %d: capacity %v, want a number from 0", i, ch.Capacity)
+		case ch.Capacity != 0 && !(ch.Capacity >= minCapacity) || ch.Capacity > maxAmount:
+			return Result{}, refuse("change %d: capacity %v, want a number above 0, or 0 for no change", i, ch.Capacity)
 		}
 		row := &t.pops[c.place[ch.POP]]
 		row.state = ch.State
@@ -172,7 +175,7 @@ func loads(in *Input, t *table, place []uint16, alarms *[]string) []float64 {
 	for p := range load {
 		load[p] = math.NaN()
 	}
-	for i, u := range in.Load[:min(len(in.Load), len(place))] {
+	for i, u := range in.Load {
 		if u < 0 || u > MaxLoad {
 			*alarms = append(*alarms, alarmLoad(t.names.pops[place[i]], u))
 			continue

@@ -17,8 +17,11 @@ const (
 	MaxShares = 4
 	// MaxCost is the highest cost in milliseconds, and the farthest distance of a neighbour.
 	MaxCost = 1e6
-	// maxAmount is the highest demand and capacity: what is above is a mistake of units.
-	maxAmount = 1e18
+	// maxAmount is the highest demand and capacity, minCapacity the lowest capacity: what is beyond is a mistake of units.
+	maxAmount   = 1e18
+	minCapacity = 1e-9
+	// maxSum is more than all groups' demand can be.
+	maxSum = 1e30
 )
 
 // Problem is what is to be solved. The order of POPs and of groups does not matter for the result.
@@ -31,7 +34,7 @@ type Problem struct {
 type POP struct {
 	// Name is unique among the POPs.
 	Name cdn.POPName
-	// Capacity is how much demand the POP takes: above 0 and finite, in the unit of the groups' demand.
+	// Capacity is how much demand the POP takes, in the unit of the groups' demand: 1e-9 to 1e18.
 	Capacity float64
 	// State says what the POP may be given. The zero value is [Up].
 	State State
@@ -71,7 +74,7 @@ func (s State) String() string {
 type Group struct {
 	// ID is unique among the groups, not empty and at most 255 octets.
 	ID string
-	// Demand is how much its clients ask for, in any unit that is that of the capacities. Zero is a group nobody is known of, which has its place
+	// Demand is how much its clients ask for, in any unit that is that of the capacities: 0 to 1e18. Zero is a group nobody is known of, which has its place
 	// in the map nevertheless.
 	Demand float64
 	// Candidates are the POPs that the group may be sent to: 1 to MaxCandidates, in any order.
@@ -109,7 +112,7 @@ func checkPOPs(pops []POP) error {
 			return refuse("POP %d: its name has %d octets, want 1 to 255", i, len(p.Name))
 		case seen[p.Name]:
 			return refuse("POP %s: it is there twice", p.Name)
-		case !(p.Capacity > 0) || p.Capacity > maxAmount:
+		case !(p.Capacity >= minCapacity) || p.Capacity > maxAmount:
 			return refuse("POP %s: capacity %v, want a number above 0 (a POP that is to take nothing is down)", p.Name, p.Capacity)
 		case p.State > Down:
 			return refuse("POP %s: unknown state %d", p.Name, p.State)

@@ -14,7 +14,7 @@ const (
 	slew = Whole / 4
 	// leastGain is by how many microseconds a group's mean cost must fall for it to move without need. Most moves of a solve only make room for somebody else; as
 	// long as there is room, they can be left undone.
-	leastGain = 2000
+	leastGain = 1000
 	// passes is how often it is looked for who has too much.
 	passes = 10
 )
@@ -149,7 +149,7 @@ func (c *Controller) move(g int, prev, target *shareRow, closed []bool, most int
 		return *target
 	}
 	d := distance(prev, target)
-	if d > still && c.gain(g, prev, target) < leastGain {
+	if d > still && (c.gain(g, prev, target) < leastGain || c.drains(prev, target)) {
 		d = 0
 	}
 	if d > still && d <= most {
@@ -165,6 +165,16 @@ func (c *Controller) move(g int, prev, target *shareRow, closed []bool, most int
 	}
 	c.solver.standBy(g, &r)
 	return r
+}
+
+// drains reports whether a target would send more to a POP that is about to leave.
+func (c *Controller) drains(prev, target *shareRow) bool {
+	for _, s := range target.slice() {
+		if c.table.pops[s.POP].state == Draining && int(s.Weight) > prev.weight(s.POP) {
+			return true
+		}
+	}
+	return false
 }
 
 // gain is by how much a group's mean cost falls from one row to the other, in microseconds.

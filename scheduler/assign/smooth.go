@@ -8,7 +8,7 @@ import (
 	"nearcast/cdn"
 )
 
-// What the controller believes, and how soon (reference: the numbers come from simulations; docs/scheduling.md has the results).
+// What the controller believes, and how soon. The numbers were found by simulation: see TestLoop.
 const (
 	// A cost is taken over only when it differs from the one in use by more than both.
 	costBand      = 3000 // microseconds
@@ -23,8 +23,8 @@ const (
 
 	headroom     = 0.85 // of its capacity that a POP is given
 	hot          = 0.92 // utilisation above which a POP has too much
-	lead         = 2.0
-	lowestRoom   = 0.3
+	lead         = 2    // by how much more than its excess a POP is given less while the excess lasts,
+	lowestRoom   = 0.3  // but not less than this part of its capacity
 	lowestFactor = 0.3
 	factorLoss   = 0.25 // of the difference by which the factor is too high, per slot
 	factorGain   = 0.05 // and too low
@@ -108,6 +108,10 @@ func (c *Controller) smooth(t *table, slots int) {
 // follow updates the average of a group's demand, and what it is taken for: the average, or what that was before if it is near enough. When demand rises fast it is
 // believed at once and taken for what it will be when visitors have heard of the next map.
 func (d *demand) follow(before *demand, slots int) {
+	if slots == 0 {
+		*d = *before
+		return
+	}
 	measured := d.last
 	d.average, d.used = before.average, before.used
 	for range slots {
@@ -150,6 +154,9 @@ func (c *Controller) learn(t *table, pops []popState, prev []shareRow, slots int
 		s := &pops[p]
 		if s.planned > 0 { // who asks for more does so at once
 			s.expected *= planned[p] / s.planned
+		}
+		if !(s.expected <= maxSum) { // it was next to nothing
+			s.expected = planned[p]
 		}
 		s.planned = planned[p]
 		for range slots {
@@ -204,7 +211,8 @@ func (c *Controller) before(name cdn.POPName, now State) State {
 	return now
 }
 
-// limits are what the POPs are given at most.
+// limits are what the POPs are given at most. One that has too much already, because visitors have not yet heard of the map that relieves it, is given less than it
+// will be in the end, so that those leave sooner who have.
 func (c *Controller) limits(now time.Time) []float64 {
 	limits := make([]float64, len(c.pops))
 	for p := range limits {

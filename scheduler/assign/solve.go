@@ -152,7 +152,10 @@ func (s *solver) quantise(limits []float64) {
 	}
 	s.limit = resize(s.limit, len(limits))
 	for p, limit := range limits {
-		s.limit[p] = int64(math.Round(limit * s.scale / unit))
+		s.limit[p] = 0
+		if s.open[p] { // what is closed may be larger than all that counted for the unit
+			s.limit[p] = int64(math.Round(limit * s.scale / unit))
+		}
 	}
 }
 
