@@ -112,7 +112,7 @@ func TestSolve(t *testing.T) {
 		{
 			"who gives way may displace others in turn",
 			"A=10 B=10 C=20 | x=10: A 1, B 10, C 50 | y=10: A 5, B 55 | z=10: B 1, C 12",
-			"x: B (A) | y: A (B) | z: C (B)",
+			"x: B (C) | y: A (C) | z: C (B)",
 		},
 		{
 			"a share of less than 2 % is not made: it all goes, or none",
@@ -123,6 +123,11 @@ func TestSolve(t *testing.T) {
 			"of equal costs the first by name is nearer",
 			"B=10 A=10 | x=1: B 5, A 5",
 			"x: A (B)",
+		},
+		{
+			"the stand-by is the next choice that is not full",
+			"A=10 B=10 C=10 | x=10: A 1, B 2, C 3 | y=11: B 1",
+			"x: A (C) | y: B 91 C 9 (A)",
 		},
 		{
 			"a POP that is down gets nothing, not even a stand-by",
@@ -182,7 +187,7 @@ func TestSolve(t *testing.T) {
 		{
 			"nobody is at more than four POPs: others make room",
 			"A=10 B=10 C=10 D=10 E=10 F=10 | x=40: A 1, B 2, C 3, D 4, E 5 | y=5: D 1, F 200",
-			"x: A 25 B 25 C 25 D 25 | y: F (D)",
+			"x: A 25 B 25 C 25 D 25 | y: F (E)",
 		},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {

@@ -99,43 +99,51 @@ func km(a, b [3]float64) float64 {
 	return 6371 * math.Acos(max(-1, min(1, a[0]*b[0]+a[1]*b[1]+a[2]*b[2])))
 }
 
+// worlds of 200,000 groups and 300 POPs, of 10 candidates each: with room, and with hardly or not enough, where most groups have to ask more than one POP.
+func worlds(b *testing.B, run func(b *testing.B, c *assign.Controller, in assign.Input, now time.Time)) {
+	for _, capacity := range []float64{1.5, 1.2, 1} {
+		b.Run(fmt.Sprintf("capacity=%v", capacity), func(b *testing.B) {
+			in := assign.Input{Problem: *world(1, 200_000, 300, 10, capacity)}
+			c := assign.NewController(assign.Settings{})
+			now := time.Unix(1_800_000_000, 0)
+			if _, err := c.Step(now, in); err != nil {
+				b.Fatal(err)
+			}
+			runtime.GC()
+			defer reportCPU(b)()
+			run(b, c, in, now)
+		})
+	}
+}
+
 // BenchmarkFull is a whole step of the controller: checks, dead-bands, order, solve, settling, digest.
 func BenchmarkFull(b *testing.B) {
-	p := world(1, 200_000, 300, 10, 1.5)
-	c := assign.NewController(assign.Settings{})
-	now := time.Unix(1e9, 0)
-	runtime.GC()
-	defer reportCPU(b)()
-	for b.Loop() {
-		now = now.Add(5 * time.Second)
-		r, err := c.Step(now, assign.Input{Problem: *p})
-		if err != nil {
-			b.Fatal(err)
+	worlds(b, func(b *testing.B, c *assign.Controller, in assign.Input, now time.Time) {
+		for b.Loop() {
+			now = now.Add(5 * time.Second)
+			r, err := c.Step(now, in)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_ = r.Map.Digest()
 		}
-		_ = r.Map.Digest()
-	}
+	})
 }
 
 // BenchmarkIncremental is a POP that goes down, and comes back in the next round: new map and digest.
 func BenchmarkIncremental(b *testing.B) {
-	p := world(1, 200_000, 300, 10, 1.5)
-	c := assign.NewController(assign.Settings{})
-	now := time.Unix(1e9, 0)
-	if _, err := c.Step(now, assign.Input{Problem: *p}); err != nil {
-		b.Fatal(err)
-	}
-	runtime.GC()
-	defer reportCPU(b)()
-	state := assign.Down
-	for b.Loop() {
-		now = now.Add(40 * time.Second)
-		r, err := c.Change(now, []assign.POPChange{{POP: 7, State: state}})
-		if err != nil || r.Frozen != "" {
-			b.Fatal(err, r.Frozen)
+	worlds(b, func(b *testing.B, c *assign.Controller, _ assign.Input, now time.Time) {
+		state := assign.Down
+		for b.Loop() {
+			now = now.Add(40 * time.Second)
+			r, err := c.Change(now, []assign.POPChange{{POP: 7, State: state}})
+			if err != nil || r.Frozen != "" {
+				b.Fatal(err, r.Frozen)
+			}
+			_ = r.Map.Digest()
+			state = assign.Down - state
 		}
-		_ = r.Map.Digest()
-		state = assign.Down - state
-	}
+	})
 }
 
 // reportCPU reports the processor time per round, which other programs on the machine do not lengthen as they do the time on the clock, and

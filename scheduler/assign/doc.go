@@ -8,7 +8,19 @@
 // into a loop: it smooths what comes in, learns how much a POP really takes, limits what changes, and does not believe everything. That the state
 // is kept at the inputs, and that the solve itself starts afresh each time, is from Edge Fabric (Schlinker et al., 2017).
 //
-// Everything is computed with integers in one fixed order: the same input gives the same bits, whatever the order of its groups and POPs,
+// How the loop is kept calm and quick, each found by simulation (TestLoop):
+//   - Costs and demand are taken over only when they have left a dead-band around what is in use, so that a solve of the same world gives the same map. A
+//     demand that rises fast is taken for what it will be when visitors have heard of the map.
+//   - A group moves only where its own cost falls by that, by a quarter in a slot; or where a POP would otherwise have too much, and then by no more than has to. Most
+//     of what a fresh solve would move only makes room that is not needed yet.
+//   - What a POP really takes is learnt by comparing its load with the load that it should have by the last maps, of which visitors hear only as answers expire. A plain
+//     integrator of the load takes what is still under way for an error, and winds up.
+//   - A POP that has too much under way is given less than it will be in the end, until that has left.
+//
+// What is decided is a vector of shares for each group; a group should therefore be much smaller than a POP. One with more demand than four POPs take overfills them, and the report
+// says so: split it by prefix.
+//
+// Assignments are computed with integers, and what is before them without functions that processors differ in, all in one fixed order: the same input gives the same bits, whatever the order of its groups and POPs,
 // the processor and the number of its cores, and so all schedulers that know the same publish the same [Map.Digest]. There are no goroutines, no clocks
 // and no I/O here; a Controller is not for concurrent use, a [Map] is.
 //

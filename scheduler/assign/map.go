@@ -53,7 +53,7 @@ func (m *Map) Find(id string) (group int, ok bool) {
 }
 
 // Shares are a group's, the largest first, at most MaxShares. Their weights sum up to Whole. The last may be a stand-by, of weight 0: the group's
-// next choice. None means that there is no POP that the group may go to and that is up. They must not be changed.
+// next choice, of those that are not full if there is one. None means that there is no POP that the group may go to and that is up. They must not be changed.
 func (m *Map) Shares(group int) []Share { return m.rows[group].slice() }
 
 // All yields every group with its shares, by ID.

@@ -145,7 +145,7 @@ func distance(from, to *shareRow) int {
 
 // move returns the next row of a group.
 func (c *Controller) move(g int, prev, target *shareRow, closed []bool, most int) shareRow {
-	if target.n == 0 || sum(prev) != Whole || touches(prev, closed) {
+	if *prev == *target || target.n == 0 || sum(prev) != Whole || touches(prev, closed) {
 		return *target
 	}
 	d := distance(prev, target)

@@ -9,7 +9,7 @@ const Whole = 1<<16 - 1
 type Share struct {
 	// POP is its index in Map.POPs.
 	POP uint16
-	// Weight is its part of Whole. Zero is a stand-by: where to go if the others fail.
+	// Weight is its part of Whole. Zero is a stand-by: where to go if the others fail or are full.
 	Weight uint16
 }
 
@@ -48,13 +48,22 @@ func before(a, b Share) bool {
 func (s *solver) emit() *Map {
 	rows := make([]shareRow, len(s.units))
 	for g := range rows {
-		switch {
-		case s.row[g] != 0:
-			rows[g] = s.rows[s.row[g]-1].shares()
-		case s.home[g] != nowhere:
-			rows[g].n, rows[g].shares[0] = 1, Share{s.home[g], Whole}
+		r := &rows[g]
+		if s.row[g] != 0 {
+			*r = s.rows[s.row[g]-1].shares()
+			s.standBy(g, r)
+			continue
 		}
-		s.standBy(g, &rows[g])
+		if h := &s.homes[g]; h.pop != nowhere {
+			r.n, r.shares[0] = 1, Share{h.pop, Whole}
+			switch {
+			case h.second == nowhere:
+			case s.held[h.second].full:
+				s.standBy(g, r)
+			default:
+				r.n, r.shares[1] = 2, Share{POP: h.second}
+			}
+		}
 	}
 	return &Map{names: s.t.names, rows: rows}
 }
@@ -94,16 +103,27 @@ func (a *amounts) shares() shareRow {
 	return r
 }
 
-// standBy adds the first choice of a group that it has no share of.
+// standBy adds the first choice of a group that it has no share of and that is not full; if all are, the first.
 func (s *solver) standBy(g int, r *shareRow) {
 	if r.n == MaxShares || r.n == 0 {
 		return
 	}
+	best, found := uint16(0), false
 	for c, rank, ok := s.next(uint32(g), 0); ok; c, rank, ok = s.next(uint32(g), rank+1) {
-		if r.weight(uint16(c.pop())) == 0 {
-			r.shares[r.n] = Share{POP: uint16(c.pop())}
-			r.n++
-			return
+		p := uint16(c.pop())
+		if r.weight(p) > 0 {
+			continue
 		}
+		if !found {
+			best, found = p, true
+		}
+		if !s.held[p].full {
+			best = p
+			break
+		}
+	}
+	if found {
+		r.shares[r.n] = Share{POP: best}
+		r.n++
 	}
 }

@@ -41,23 +41,32 @@ type solver struct {
 	limit  []int64
 	held   []holding
 	units  []int64 // by group: its demand
-	stack  []offer
+	offers []offer // to be placed in the next round
+	round  []offer // and in this one
 	left   []offer // what nobody has room for
 	scale  float64
 	lifted bool // all POPs were down, and are taken for up
 
-	// Nearly all groups are whole at their first choice: home (or nowhere). What has become of the others is in rows, under their number in row less one.
-	home []uint16
-	row  []int32
-	rows []amounts
+	// Nearly all groups are whole at their first choice, their home, which is all there is to them. What has become of the others is in rows, under their number in
+	// row less one.
+	homes []home
+	row   []int32
+	rows  []amounts
 	// The groups of each home: those of POP p are lodgers[lodging[p]:lodging[p+1]].
 	lodgers []uint32
 	lodging []int32
 }
 
+// home is a group's first choice, the choice after that, and by how much it is worse. It is what is needed of the choices of most groups.
+type home struct {
+	pop, second uint16 // or nowhere
+	rank        uint16
+	regret      uint32
+}
+
 const (
-	nowhere = 1<<popBits - 1 // the home of a group that has none
-	pinned  = 1 << 15        // is added to the rank of traffic that has asked everywhere
+	nowhere = 1<<popBits - 1
+	pinned  = 1 << 15 // is added to the rank of traffic that has asked everywhere
 )
 
 // holding is the traffic that a POP has taken. Until it has once had too much, only what came to it later is in entries; from then on everything is, as a heap by
@@ -97,13 +106,11 @@ func (s *solver) solve(t *table, limits []float64) *Map {
 	s.openPOPs(limits)
 	s.quantise(limits)
 	s.first()
-	for p := range s.held {
-		s.overflow(p)
-	}
-	for len(s.stack) > 0 {
-		o := s.stack[len(s.stack)-1]
-		s.stack = s.stack[:len(s.stack)-1]
-		s.place(o)
+	for s.overflowAll(); len(s.offers) > 0; s.overflowAll() {
+		s.round, s.offers = s.offers, s.round[:0]
+		for _, o := range s.round {
+			s.place(o)
+		}
 	}
 	for _, o := range s.left {
 		s.overfill(o)
@@ -212,33 +219,51 @@ func (s *solver) first() {
 		s.held[p] = holding{entries: s.held[p].entries[:0]}
 	}
 	clear(s.lodging)
-	s.stack, s.left, s.rows = s.stack[:0], s.left[:0], s.rows[:0]
-	s.home, s.row = resize(s.home, len(s.units)), resize(s.row, len(s.units))
+	s.offers, s.left, s.rows = s.offers[:0], s.left[:0], s.rows[:0]
+	s.homes, s.row = resize(s.homes, len(s.units)), resize(s.row, len(s.units))
 	clear(s.row)
 	for g, amount := range s.units {
-		c, _, ok := s.next(uint32(g), 0)
-		if !ok {
-			s.home[g] = nowhere
+		h := s.findHome(uint32(g))
+		s.homes[g] = h
+		if h.pop == nowhere {
 			s.left = append(s.left, offer{uint32(g), 0, amount})
 			continue
 		}
-		s.home[g] = uint16(c.pop())
-		s.held[c.pop()].load += amount
-		s.lodging[c.pop()]++
+		s.held[h.pop].load += amount
+		s.lodging[h.pop]++
 	}
 	s.lodge()
 }
 
+func (s *solver) findHome(g uint32) home {
+	c, rank, ok := s.next(g, 0)
+	if !ok {
+		return home{pop: nowhere, second: nowhere}
+	}
+	h := home{uint16(c.pop()), nowhere, uint16(rank), mostRegret}
+	if after, _, ok := s.next(g, rank+1); ok {
+		h.second, h.regret = uint16(after.pop()), regret(c, after)
+	}
+	return h
+}
+
+// regret is by how much a choice is worse than the one before.
+func regret(c, after choice) uint32 {
+	return uint32(min(max(after.cost()-c.cost(), noRegret), mostRegret))
+}
+
+func makeKey(regret, g uint32) uint64 { return uint64(regret)<<32 | uint64(^g) }
+
 // lodge lists the groups of each home, in their order. It has been counted how many there are.
 func (s *solver) lodge() {
-	s.lodgers = resize(s.lodgers, len(s.home))
+	s.lodgers = resize(s.lodgers, len(s.homes))
 	end := int32(0)
 	for p, n := range s.lodging {
 		end += n
 		s.lodging[p] = end
 	}
-	for g := len(s.home) - 1; g >= 0; g-- {
-		if p := s.home[g]; p != nowhere {
+	for g := len(s.homes) - 1; g >= 0; g-- {
+		if p := s.homes[g].pop; p != nowhere {
 			s.lodging[p]--
 			s.lodgers[s.lodging[p]] = uint32(g)
 		}
@@ -250,8 +275,7 @@ func (s *solver) fill(p int) {
 	h := &s.held[p]
 	h.full = true
 	for _, g := range s.lodgers[s.lodging[p]:s.lodging[p+1]] {
-		c, rank, _ := s.next(g, 0)
-		h.entries = append(h.entries, entry{s.key(g, c, rank), s.units[g], uint16(rank)})
+		h.entries = append(h.entries, entry{makeKey(s.homes[g].regret, g), s.units[g], s.homes[g].rank})
 	}
 	for i := len(h.entries)/2 - 1; i >= 0; i-- {
 		h.down(i)
@@ -260,11 +284,10 @@ func (s *solver) fill(p int) {
 
 // key of a group's traffic at a choice.
 func (s *solver) key(g uint32, c choice, rank int) uint64 {
-	regret := int64(mostRegret)
 	if after, _, ok := s.next(g, rank+1); ok {
-		regret = min(max(after.cost()-c.cost(), noRegret), mostRegret)
+		return makeKey(regret(c, after), g)
 	}
-	return uint64(regret)<<32 | uint64(^g)
+	return makeKey(mostRegret, g)
 }
 
 // place finds the first POP that takes the offer, or some of it.
@@ -292,7 +315,7 @@ func (s *solver) place(o offer) {
 // from a rank on.
 func (s *solver) pin(o offer, a *amounts, from int) {
 	if a.n == MaxShares {
-		key := uint64(mostRegret)<<32 | uint64(^o.group)
+		key := makeKey(mostRegret, o.group)
 		for c, rank, ok := s.next(o.group, from); ok; c, rank, ok = s.next(o.group, rank+1) {
 			if a.has(c.pop()) && s.held[c.pop()].takes(key, s.limit[c.pop()]) {
 				s.take(c.pop(), entry{key, o.amount, uint16(pinned + rank)})
@@ -311,7 +334,13 @@ func (h *holding) takes(key uint64, limit int64) bool {
 func (s *solver) take(p int, e entry) {
 	s.held[p].push(e)
 	s.amounts(e.group()).add(p, e.amount)
-	s.overflow(p)
+}
+
+// overflowAll ends a round: only now do POPs let go, since what the next offer displaces has then not come in vain.
+func (s *solver) overflowAll() {
+	for p := range s.held {
+		s.overflow(p)
+	}
 }
 
 // overflow lets a POP that has too much let go of what loses least. What would leave too small a share of a group goes whole.
@@ -335,7 +364,7 @@ func (s *solver) overflow(p int) {
 		}
 		h.load -= out.amount
 		s.amounts(out.group).sub(p, out.amount)
-		s.stack = append(s.stack, out)
+		s.offers = append(s.offers, out)
 	}
 }
 
@@ -390,8 +419,8 @@ func (h *holding) down(i int) {
 func (s *solver) amounts(g uint32) *amounts {
 	if s.row[g] == 0 {
 		a := amounts{}
-		if s.home[g] != nowhere {
-			a.add(int(s.home[g]), s.units[g])
+		if p := s.homes[g].pop; p != nowhere {
+			a.add(int(p), s.units[g])
 		}
 		s.rows = append(s.rows, a)
 		s.row[g] = int32(len(s.rows))
