@@ -10,13 +10,13 @@ import (
 // limits are what the contract has for every seed.
 type limits struct{ regret, far, overload, churn float64 }
 
-// size is how many seeds are tried, and with how many POPs: one seed of 24 POPs every day, and with NEARCAST_ROUTING_SEEDS=20 what the contract
+// size is how many seeds are tried, and with how many POPs: one seed of 20 POPs every day, and with NEARCAST_ROUTING_SEEDS=20 what the contract
 // has, 20 seeds of 60 POPs, which takes some minutes.
 func size(t *testing.T) (seeds, pops int) {
 	t.Helper()
 	text := os.Getenv("NEARCAST_ROUTING_SEEDS")
 	if text == "" {
-		return 1, 24
+		return 1, 20
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -75,5 +75,23 @@ func TestContractOnMeasuredNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hold(t, func(uint64, int) *network { return net }, "steady", limits{1, 0.035, 0, 0.15})
+	hold(t, func(_ uint64, pops int) *network {
+		if pops < 60 {
+			return net.third()
+		}
+		return net
+	}, "steady", limits{1, 0.035, 0, 0.15})
+}
+
+// third returns every third site of the network.
+func (n *network) third() *network {
+	out := &network{}
+	for i := 0; i < len(n.sites); i += 3 {
+		var row []float64
+		for j := 0; j < len(n.sites); j += 3 {
+			row = append(row, n.rtt[i][j])
+		}
+		out.sites, out.rtt = append(out.sites, n.sites[i]), append(out.rtt, row)
+	}
+	return out
 }

@@ -114,6 +114,28 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
+// TestScript: parts go together, and may be called by their full names.
+func TestScript(t *testing.T) {
+	for name, want := range map[string]script{
+		"steady":                    {},
+		"flash+loss":                {flash: true, loss: true},
+		"flash-crowd-and-loss":      {flash: true, loss: true},
+		"loss-of-the-biggest-pop":   {loss: true},
+		"gray-failure":              {gray: true},
+		"partition":                 {partition: true},
+		"one-way":                   {partition: true, oneway: true},
+		"node-churn":                {churn: true},
+		"clock skew":                {skew: true},
+		"cold-return":               {loss: true, cold: true},
+		"flash_loss_misjudged":      {flash: true, loss: true, misjudged: true},
+		"flash,gray,churn,skew,one": {flash: true, gray: true, churn: true, skew: true, partition: true, oneway: true},
+	} {
+		if got, err := parseScript(name); err != nil || got != want {
+			t.Errorf("%s is %+v, error %v", name, got, err)
+		}
+	}
+}
+
 // TestSwell: the crowd comes within two minutes, stays, and goes.
 func TestSwell(t *testing.T) {
 	for second, want := range map[int]float64{-900: 0, 599: 0, 600: 0, 660: 0.5, 720: 1, 1500: 1, 1650: 0.5, 1800: 0, 2399: 0} {

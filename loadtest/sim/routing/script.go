@@ -52,10 +52,24 @@ func parts() map[string]func(*script) {
 	}
 }
 
+// words are what may stand beside the parts, or for one, so that they can be called by their full names: gray-failure, clock-skew.
+func words() map[string]string {
+	return map[string]string{
+		"crowd": "flash", "grey": "gray", "one": "oneway", "way": "", "failure": "", "node": "", "nodes": "", "clock": "", "return": "",
+		"demand": "", "biggest": "", "pop": "", "of": "", "the": "", "and": "",
+	}
+}
+
 // parseScript reads names with + or - between them.
 func parseScript(name string) (s script, err error) {
-	known := parts()
-	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return strings.ContainsRune("+-,_", r) }) {
+	known, beside := parts(), words()
+	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return strings.ContainsRune("+-,_ ", r) }) {
+		if is, there := beside[part]; there {
+			part = is
+		}
+		if part == "" {
+			continue
+		}
 		f := known[part]
 		if f == nil {
 			return s, fmt.Errorf("--scenario: %q is none of %s; several go together as in flash+loss", part, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
