@@ -17,12 +17,12 @@
 //     integrator of the load takes what is still under way for an error, and winds up.
 //   - A POP that has too much under way is given less than it will be in the end, until that has left.
 //
-// What is decided is a vector of shares for each group; a group should therefore be much smaller than a POP. One with more demand than four POPs take overfills them, and the report
-// says so: split it by prefix.
+// What is decided is a vector of shares for each group, so a group should be much smaller than a POP. One with more demand than four POPs take
+// overfills them, and the report says so: split it by prefix.
 //
-// Assignments are computed with integers, and what is before them without functions that processors differ in, all in one fixed order: the same input gives the same bits, whatever the order of its groups and POPs,
-// the processor and the number of its cores, and so all schedulers that know the same publish the same [Map.Digest]. There are no goroutines, no clocks
-// and no I/O here; a Controller is not for concurrent use, a [Map] is.
+// Assignments are computed with integers, and what comes before them without functions in which processors differ, all in one fixed order. The same input
+// gives the same bits, whatever the order of its groups and POPs, the processor and the number of its cores; so all schedulers that know the same publish the same
+// [Map.Digest]. There are no goroutines, no clocks and no I/O here. A Controller is not for concurrent use, a [Map] is.
 //
 // It is not for measuring or estimating costs, demand and health (route quality), not for choosing a group for a client (scheduler/locate), not for what
 // may go where (the caller leaves out of the candidates what policy denies), and not for the seconds until visitors have heard of a new map:

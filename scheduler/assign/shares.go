@@ -103,7 +103,7 @@ func (a *amounts) shares() shareRow {
 	return r
 }
 
-// standBy adds the first choice of a group that it has no share of and that is not full; if all are, the first.
+// standBy adds the first candidate of a group that it has no share of and that is not full; if all are, the first choice.
 func (s *solver) standBy(g int, r *shareRow) {
 	if r.n == MaxShares || r.n == 0 {
 		return
@@ -113,6 +113,9 @@ func (s *solver) standBy(g int, r *shareRow) {
 		p := uint16(c.pop())
 		if r.weight(p) > 0 {
 			continue
+		}
+		if found && rank >= int(s.t.count[g]) {
+			break
 		}
 		if !found {
 			best, found = p, true
