@@ -28,7 +28,7 @@ var errUsage = errors.New("usage")
 // options are the flags.
 type options struct {
 	matrix, sites, scenario, chart, output, convert string
-	pops, nodes, seeds                              int
+	pops, nodes, seeds, schedulers                  int
 }
 
 func parseFlags(args []string, errs io.Writer) (o options, err error) {
@@ -43,6 +43,7 @@ func parseFlags(args []string, errs io.Writer) (o options, err error) {
 	flags.IntVar(&o.pops, "pops", 60, "how many sites have a POP, 3 to 300")
 	flags.IntVar(&o.nodes, "nodes", 0, "how many nodes the POPs have together, up to 10000; 0: ten for each POP")
 	flags.IntVar(&o.seeds, "seeds", 20, "how many seeds are run: 1, 2, ...")
+	flags.IntVar(&o.schedulers, "schedulers", 1, "how many schedulers compute the map, each in an order of its own; it is an error if they differ")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return o, err
@@ -69,6 +70,8 @@ func (o options) check() error {
 		return fmt.Errorf("--pops: %d is not from 3 to 300", o.pops)
 	case o.nodes < 2*o.pops || o.nodes > 10_000:
 		return fmt.Errorf("--nodes: %d is not from two for each POP, %d, to 10000", o.nodes, 2*o.pops)
+	case o.schedulers < 1 || o.schedulers > 100:
+		return fmt.Errorf("--schedulers: %d is not from 1 to 100", o.schedulers)
 	case o.seeds < 1 || o.seeds > 10_000:
 		return fmt.Errorf("--seeds: %d is not from 1 to 10000", o.seeds)
 	}
@@ -195,7 +198,7 @@ func one(net *network, o options, seed uint64, s script, name string) (score, er
 	case "binary":
 		return run(w, newBinary(w)), nil
 	}
-	c := newNearcast(w)
+	c := newNearcast(w, max(1, o.schedulers))
 	r := run(w, c)
 	r.frozen, r.refused, r.clocks = c.frozen, c.measure.refused.Total(), c.measure.wrongClocks()
 	return r, c.err

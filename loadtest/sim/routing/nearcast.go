@@ -19,7 +19,7 @@ const (
 type nearcast struct {
 	w       *world
 	measure *measurement
-	control *assign.Controller
+	control *schedulers
 	health  []estimate.Health
 	states  []assign.State
 	pops    []assign.POP
@@ -30,9 +30,10 @@ type nearcast struct {
 	err     error
 }
 
-func newNearcast(w *world) *nearcast {
+// newNearcast returns a system of so many schedulers.
+func newNearcast(w *world, schedulers int) *nearcast {
 	c := &nearcast{
-		w: w, measure: newMeasurement(w), control: assign.NewController(assign.Settings{}),
+		w: w, measure: newMeasurement(w), control: newSchedulers(schedulers, len(w.names), w.seed),
 		health: make([]estimate.Health, len(w.names)), states: make([]assign.State, len(w.names)),
 	}
 	for p, name := range w.names {
@@ -69,9 +70,9 @@ func (c *nearcast) second(s sight) ([][]share, bool) {
 	var err error
 	switch {
 	case s.t%slot == 0:
-		r, err = c.control.Step(clock(s.t), c.input(s))
+		r, err = c.control.step(clock(s.t), c.input(s))
 	case len(changes) > 0:
-		r, err = c.control.Change(clock(s.t), changes)
+		r, err = c.control.change(clock(s.t), changes)
 	default:
 		return c.m, false
 	}

@@ -99,6 +99,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"--pops", "2"}, "--pops: 2 is not from 3 to 300"},
 		{[]string{"--pops", "301"}, "--pops: 301"},
 		{[]string{"--nodes", "7"}, "--nodes: 7 is not from two for each POP, 120, to 10000"},
+		{[]string{"--schedulers", "0"}, "--schedulers: 0"},
 		{[]string{"--seeds", "0"}, "--seeds: 0"},
 		{[]string{"--pops", "3", "--matrix", matrix, "--sites", sites}, "--pops 3 of 4 sites"},
 		{[]string{"--matrix", matrix + "x", "--sites", sites}, "no such file"},
@@ -204,7 +205,7 @@ func TestRivals(t *testing.T) {
 	}
 }
 
-// TestScenarios: what Nearcast promises in each, in a small world.
+// TestScenarios: what Nearcast promises in each, in a small world with three schedulers, whose maps are the same at any time.
 func TestScenarios(t *testing.T) {
 	for _, tt := range []struct {
 		scenario string
@@ -242,7 +243,7 @@ func TestScenarios(t *testing.T) {
 		t.Run(tt.scenario, func(t *testing.T) {
 			t.Parallel()
 			w := small(t, tt.scenario, 1, false)
-			c := newNearcast(w)
+			c := newNearcast(w, 3)
 			s := run(w, c)
 			if c.err != nil {
 				t.Fatal(c.err)
