@@ -10,13 +10,13 @@ import (
 // limits are what the contract has for every seed.
 type limits struct{ regret, far, overload, churn float64 }
 
-// size is how many seeds are tried, and with how many POPs: one seed of 20 POPs every day, and with NEARCAST_ROUTING_SEEDS=20 what the contract
+// size is how many seeds are tried, and with how many POPs: one seed of 12 POPs every day, and with NEARCAST_ROUTING_SEEDS=20 what the contract
 // has, 20 seeds of 60 POPs, which takes some minutes.
 func size(t *testing.T) (seeds, pops int) {
 	t.Helper()
 	text := os.Getenv("NEARCAST_ROUTING_SEEDS")
 	if text == "" {
-		return 1, 20
+		return 1, 12
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
