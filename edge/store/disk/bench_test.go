@@ -21,11 +21,11 @@ func BenchmarkPut(b *testing.B) {
 	for _, size := range []int{1 << 10, 64 << 10, 1 << 20} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			s := open(b, onOS(b, 8<<30))
-			body := long("x", size)
+			of := template(long("x", size))
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				o := *template(body)
+				o := *of
 				o.Key = cdn.CacheKey(keyOf(i))
 				for !s.Put(&o, nil) { //nolint:revive // it waits inside
 				}
@@ -71,8 +71,9 @@ func BenchmarkOpen(b *testing.B) {
 	const objects = 1_000_000
 	c := onOS(b, 8<<30)
 	s := open(b, c)
+	of := template(long("x", 1<<10))
 	for i := range objects {
-		o := *template(long("x", 1<<10))
+		o := *of
 		o.Key = cdn.CacheKey(keyOf(i))
 		for !s.Put(&o, nil) { //nolint:revive // it waits inside
 		}
@@ -96,11 +97,11 @@ func BenchmarkOpen(b *testing.B) {
 // BenchmarkLap is filling a disk that is full, in octets of bodies: each segment that is begun takes another one's room.
 func BenchmarkLap(b *testing.B) {
 	s := open(b, onOS(b, 1<<30))
-	body := long("x", 1<<20)
+	of := template(long("x", 1<<20))
 	b.SetBytes(1 << 20)
 	refused := 0
 	for i := 0; b.Loop(); i++ {
-		o := *template(body)
+		o := *of
 		o.Key = cdn.CacheKey(keyOf(i))
 		for !s.Put(&o, nil) {
 			refused++
