@@ -54,8 +54,9 @@ func (s Scope) String() string {
 			return "regex " + s.Regexp + " of domain " + string(s.Domain)
 		}
 		return "regex " + s.Regexp + " of site " + string(s.Site)
+	default:
+		return string(s.Kind) + " " + string(s.Site)
 	}
-	return string(s.Kind) + " " + string(s.Site)
 }
 
 // ParseDirectory parses the URL of a directory, which ends in "/" and has no query. The scheme does not matter: a directory is

@@ -356,17 +356,20 @@ func TestPurgeScopes(t *testing.T) {
 		want []cdn.Scope
 	}{
 		{
-			"directories", wire.PurgeRequest{Directories: []string{"http://www.shop.example/%69mg/", "https://WWW.shop.example/img/", "http://www.shop.example"}},
+			"directories",
+			wire.PurgeRequest{Directories: []string{"http://www.shop.example/%69mg/", "https://WWW.shop.example/img/", "http://www.shop.example"}},
 			[]cdn.Scope{{Kind: cdn.ScopeDir, Site: "shop", Domain: "www.shop.example", Path: "/img/"}, {Kind: cdn.ScopeDir, Site: "shop", Domain: "www.shop.example", Path: "/"}},
 		},
 		{
-			"tags by site", wire.PurgeRequest{Tags: []string{"a", "Two words", "a"}, Site: "shop"},
+			"tags by site",
+			wire.PurgeRequest{Tags: []string{"a", "Two words", "a"}, Site: "shop"},
 			[]cdn.Scope{{Kind: cdn.ScopeTag, Site: "shop", Tag: "a"}, {Kind: cdn.ScopeTag, Site: "shop", Tag: "Two words"}},
 		},
 		{"tag by domain, soft", wire.PurgeRequest{Tags: []string{"a"}, Site: "WWW.shop.example", Soft: true}, []cdn.Scope{{Kind: cdn.ScopeTag, Site: "shop", Tag: "a"}}},
 		{"regular expression of a site", wire.PurgeRequest{Regexps: []string{`\.png$`}, Site: "shop"}, []cdn.Scope{{Kind: cdn.ScopeRegexp, Site: "shop", Regexp: `\.png$`}}},
 		{
-			"regular expression of a domain", wire.PurgeRequest{Regexps: []string{"x"}, Domain: "www.shop.example"},
+			"regular expression of a domain",
+			wire.PurgeRequest{Regexps: []string{"x"}, Domain: "www.shop.example"},
 			[]cdn.Scope{{Kind: cdn.ScopeRegexp, Site: "shop", Domain: "www.shop.example", Regexp: "x"}},
 		},
 		{"site", wire.PurgeRequest{WholeSite: true, Site: "shop", Soft: true}, []cdn.Scope{{Kind: cdn.ScopeSite, Site: "shop"}}},

@@ -146,7 +146,7 @@ func (x *exchange) sendFile(src *source, pos, end int64) int64 {
 	if !ok || src.reader != nil || !src.object.Sliced || end < 0 || !w.CanSendFile() {
 		return 0
 	}
-	body, _ := x.s.sliceAt(src.object, pos, true)
+	body := x.s.sliceAt(src.object, pos, true)
 	file, at := body.Extent()
 	if file == nil {
 		src.held, src.heldAt = body, pos // it is in memory

@@ -18,9 +18,15 @@ func TestStoredMemory(t *testing.T) {
 	body := strings.Repeat("x", 700)
 	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
 		for _, f := range [...][2]string{
-			{"Content-Type", "image/jpeg"}, {"Etag", `"5f3e-60a1b2c3d4e5f"`}, {"Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT"},
-			{"Cache-Control", "public, max-age=86400, stale-while-revalidate=60"}, {"Server", "Apache/2.4.62 (Unix)"}, {"Vary", "Accept-Encoding"},
-			{"X-Content-Type-Options", "nosniff"}, {"Strict-Transport-Security", "max-age=31536000; includeSubDomains"}, {"X-Request-Id", "0123456789abcdef"},
+			{"Content-Type", "image/jpeg"},
+			{"Etag", `"5f3e-60a1b2c3d4e5f"`},
+			{"Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT"},
+			{"Cache-Control", "public, max-age=86400, stale-while-revalidate=60"},
+			{"Server", "Apache/2.4.62 (Unix)"},
+			{"Vary", "Accept-Encoding"},
+			{"X-Content-Type-Options", "nosniff"},
+			{"Strict-Transport-Security", "max-age=31536000; includeSubDomains"},
+			{"X-Request-Id", "0123456789abcdef"},
 		} {
 			w.Header().Set(f[0], f[1])
 		}

@@ -154,7 +154,7 @@ func (s *Server) forgetForGood(ctx context.Context, keys []cdn.CacheKey) {
 		}
 		epoch, err := s.purges.Invalidate(key)
 		if err != nil { // it is in force
-			s.log.Error("an invalidation is not safe on disk", "error", err)
+			s.log.ErrorContext(ctx, "an invalidation is not safe on disk", "error", err)
 		}
 		newest = max(newest, epoch)
 	}
@@ -177,6 +177,7 @@ func (s *Server) outdated(q *query, o *store.Object) bool {
 	case purge.Stale:
 		stored := s.store.Peek(q.lookup())
 		return stored != nil && stored.Born > o.Born
+	default:
+		return false
 	}
-	return false
 }

@@ -68,9 +68,9 @@ func (s *Server) scrubbing(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil || r.Damaged+r.Errors > 0:
-			s.log.Warn("verified what is on disk", "records", r.Records, "octets", r.Octets, "damaged", r.Damaged, "unreadable", r.Errors, "error", err)
+			s.log.WarnContext(ctx, "verified what is on disk", "records", r.Records, "octets", r.Octets, "damaged", r.Damaged, "unreadable", r.Errors, "error", err)
 		default:
-			s.log.Info("verified what is on disk", "records", r.Records, "octets", r.Octets)
+			s.log.InfoContext(ctx, "verified what is on disk", "records", r.Records, "octets", r.Octets)
 		}
 		if !rest(ctx, max(scrubEvery-time.Since(begin), time.Hour)) {
 			return

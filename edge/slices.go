@@ -82,12 +82,12 @@ func joinParts(startA int64, a store.Body, startB int64, b store.Body) (int64, s
 
 // sliceAt returns the stored octets of a content from an offset on, as far as one slice goes; file says that they may be
 // in one.
-func (s *Server) sliceAt(o *store.Object, pos int64, file bool) (store.Body, bool) {
+func (s *Server) sliceAt(o *store.Object, pos int64, file bool) store.Body {
 	part, _ := s.store.Get(store.Lookup{Key: store.SliceKey(o.ID, pos/store.SliceSize), File: file})
 	if part == nil || pos < part.Start || pos >= part.Start+part.Body.Len() {
-		return store.Body{}, false
+		return store.Body{}
 	}
-	return part.Body.Cut(pos-part.Start, part.Body.Len()), true
+	return part.Body.Cut(pos-part.Start, part.Body.Len())
 }
 
 // maxGap bounds what one fill asks for to complete a content, in slices.

@@ -121,7 +121,7 @@ func (src *source) stored(pos int64) []byte {
 	if !src.object.Sliced {
 		src.held, src.heldAt = src.object.Body, 0
 	} else if pos < src.heldAt || pos >= src.heldAt+src.held.Len() {
-		src.held, _ = src.s.sliceAt(src.object, pos, false)
+		src.held = src.s.sliceAt(src.object, pos, false)
 		src.heldAt = pos
 	}
 	for p := range src.held.Slice(pos-src.heldAt, src.held.Len()) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -95,12 +96,7 @@ func (t *tables) reaches(o *store.Object) bool {
 		return false
 	}
 	keys, _ := t.keys(target)
-	for _, key := range keys {
-		if key == o.Key {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(keys, o.Key)
 }
 
 // sweeping sweeps when there is something to do, until ctx ends.
@@ -116,7 +112,7 @@ func (s *Server) sweeping(ctx context.Context) {
 		}
 		begin := time.Now()
 		if _, err := s.sweep(ctx, sweepRate); err != nil && ctx.Err() == nil {
-			s.log.Warn("the search for what has been purged was broken off; the next purge begins it again", "error", err)
+			s.log.WarnContext(ctx, "the search for what has been purged was broken off; the next purge begins it again", "error", err)
 		}
 		if !rest(ctx, sweepRest*time.Since(begin)) {
 			return

@@ -144,9 +144,9 @@ func (u understanding) Keys(target cdn.Target) (keys []cdn.CacheKey) {
 
 // Site implements [purge.Rules].
 func (u understanding) Site(domain cdn.Domain) (cdn.SiteName, bool) {
-	for i := len(u) - 1; i >= 0; i-- {
-		if u[i] != nil {
-			if site, _, ok := u[i].routes.Match(domain); ok {
+	for _, t := range slices.Backward(u) {
+		if t != nil {
+			if site, _, ok := t.routes.Match(domain); ok {
 				return site.Name, true
 			}
 		}

@@ -20,7 +20,7 @@ func (s *Server) startTasks(ctx context.Context) (stop func()) {
 	if socket != nil {
 		tasks.Go(func() {
 			if err := cacheadmin.Serve(ctx, socket, operator{s}, s.log); err != nil {
-				s.log.Error("nearcast cache has no answer from this node any more; start it again", "error", err)
+				s.log.ErrorContext(ctx, "nearcast cache has no answer from this node any more; start it again", "error", err)
 			}
 		})
 	}
@@ -40,9 +40,9 @@ func (s *Server) openSocket(ctx context.Context) net.Listener {
 	case err == nil:
 		return l
 	case errors.Is(err, fsys.ErrLocked):
-		s.log.Error("another nearcast edge that runs has the same state directory, and has the answers to nearcast cache; give each its own --dir", "dir", s.stateDir, "error", err)
+		s.log.ErrorContext(ctx, "another nearcast edge that runs has the same state directory, and has the answers to nearcast cache; give each its own --dir", "dir", s.stateDir, "error", err)
 	default:
-		s.log.Error("nearcast cache has no answer from this node", "error", err)
+		s.log.ErrorContext(ctx, "nearcast cache has no answer from this node", "error", err)
 	}
 	return nil
 }

@@ -199,7 +199,7 @@ func list(cmd *cobra.Command, node *cacheadmin.Client, filter cacheadmin.Filter,
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	count, before := 0, ""
 	var failed error
-	print := func(e *cacheadmin.Entry) bool {
+	show := func(e *cacheadmin.Entry) bool {
 		count++
 		switch format {
 		case "table":
@@ -219,7 +219,7 @@ func list(cmd *cobra.Command, node *cacheadmin.Client, filter cacheadmin.Filter,
 	case "json":
 		fmt.Fprintln(out, "[")
 	}
-	more, err := node.List(cmd.Context(), filter, print)
+	more, err := node.List(cmd.Context(), filter, show)
 	switch {
 	case err != nil:
 	case failed != nil:
@@ -245,14 +245,15 @@ func entryRow(e *cacheadmin.Entry) string {
 	if e.Octets >= 0 {
 		size = octets(e.Octets)
 	}
-	url := e.URL
+	var url strings.Builder
+	url.WriteString(e.URL)
 	if e.Variant != "" {
-		url += "  variant=" + e.Variant
+		url.WriteString("  variant=" + e.Variant)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Selecting)) {
-		url += "  " + name + ": " + e.Selecting[name]
+		url.WriteString("  " + name + ": " + e.Selecting[name])
 	}
-	return fmt.Sprintf("%-6d  %10s  %8ds %8ds  %-4s  %4d  %s", e.Status, size, e.Age, e.TTL, e.Tier, e.Tags, url)
+	return fmt.Sprintf("%-6d  %10s  %8ds %8ds  %-4s  %4d  %s", e.Status, size, e.Age, e.TTL, e.Tier, e.Tags, &url)
 }
 
 // printItem writes one member of an array.

@@ -147,7 +147,11 @@ func TestCacheExamples(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "node")
 	node := startShop(t, dir)
 	for _, fields := range [][]string{
-		{"/price.json", "Accept-Language", "de"}, {"/price.json", "Accept-Language", "en"}, {"/img/a.png"}, {"/img/b.png"}, {"/none"},
+		{"/price.json", "Accept-Language", "de"},
+		{"/price.json", "Accept-Language", "en"},
+		{"/img/a.png"},
+		{"/img/b.png"},
+		{"/none"},
 		{"/film.mp4", "Range", "bytes=1048576-2097151"},
 	} {
 		if _, err := visit(t.Context(), node.addr, fields[0], fields[1:]...); err != nil {

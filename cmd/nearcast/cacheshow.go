@@ -82,10 +82,12 @@ func objectRows(o *cacheadmin.Object) [][]string {
 		where = fmt.Sprintf("%s, segment %s at %d, %d octets", o.Disk.Path, o.Disk.Segment, o.Disk.Offset, o.Disk.Octets)
 	}
 	rows := [][]string{
-		{"status", fmt.Sprint(o.Status)}, {"content", size},
+		{"status", fmt.Sprint(o.Status)},
+		{"content", size},
 		{"age", fmt.Sprintf("%d s, %s", o.Age, fresh)},
 		{"purges", fmt.Sprintf("%s, born at %d", o.Verdict, o.Born)},
-		{"key", string(o.Key)}, {"variant", orDash(o.Variant)},
+		{"key", string(o.Key)},
+		{"variant", orDash(o.Variant)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Selecting)) {
 		rows = append(rows, []string{"for", name + ": " + o.Selecting[name]})

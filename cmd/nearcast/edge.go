@@ -201,7 +201,7 @@ func runStandalone(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) 
 	if err := server.ApplyStandalone(&cdn.Origin{URLs: []string{site}}, rule); err != nil {
 		return err
 	}
-	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run)
+	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run) //nolint:contextcheck // the files are read at once, before anything is served
 	return r.runAll(ctx, f.admin, server.Ready, parts...)
 }
 
@@ -223,7 +223,7 @@ func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) e
 		return err
 	}
 	tellState := func(ctx context.Context) error { return announce(ctx, pool, server.Ready) }
-	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run, feed.Run, pool.Run, tellState)
+	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run, feed.Run, pool.Run, tellState) //nolint:contextcheck // the files are read at once, before anything is served
 	return r.runAll(ctx, f.admin, server.Ready, parts...)
 }
 

@@ -100,7 +100,7 @@ func startScheduler(t *testing.T, dir string) (addr, admin string) {
 	})
 	labtest.Eventually(t, 10*time.Second, "ready", func() bool {
 		resp, err := visit(t.Context(), admin, "/readyz")
-		return err == nil && resp.StatusCode == 200
+		return err == nil && resp.StatusCode == http.StatusOK
 	})
 	return addr, admin
 }

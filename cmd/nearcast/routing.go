@@ -127,7 +127,7 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, server *
 	if err != nil {
 		return err
 	}
-	parts := r.followPlaces(append(f.geo, snapshot.Fleet.Geo...), server)
+	parts := r.followPlaces(append(f.geo, snapshot.Fleet.Geo...), server) //nolint:contextcheck // the files are read at once, before anything is served
 	if err := server.Apply(snapshot); err != nil {
 		return err
 	}

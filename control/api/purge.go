@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"nearcast/cdn"
 	"nearcast/control/compile"
@@ -127,12 +128,9 @@ func (b *purgeBuilder) directories(raws []string) {
 
 // add adds a scope that is not there yet.
 func (b *purgeBuilder) add(scope cdn.Scope) {
-	for _, s := range b.purge.Scopes {
-		if s == scope {
-			return
-		}
+	if !slices.Contains(b.purge.Scopes, scope) {
+		b.purge.Scopes = append(b.purge.Scopes, scope)
 	}
-	b.purge.Scopes = append(b.purge.Scopes, scope)
 }
 
 // within adds what is about one site or domain.

@@ -101,7 +101,7 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
 		return fmt.Errorf("reading the node's answer: %w", err)
 	}
@@ -114,7 +114,7 @@ func (c *Client) stream(ctx context.Context, method, path string, query url.Valu
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	lines := json.NewDecoder(resp.Body)
 	for {
 		var l line
@@ -156,7 +156,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	case err != nil:
 		return nil, fmt.Errorf("asking the node: %w", err)
 	case resp.StatusCode != http.StatusOK:
-		defer resp.Body.Close()
+		defer resp.Body.Close() //nolint:errcheck // it was only read
 		return nil, httpjson.ReadError(resp)
 	}
 	return resp, nil

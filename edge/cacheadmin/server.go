@@ -16,7 +16,7 @@ import (
 )
 
 // Node is the cache that is looked into. Its methods may be called from any goroutine.
-type Node interface {
+type Node interface { //nolint:interfacebloat // one for each request that there is
 	// Stats reports the fill level and history.
 	Stats() Stats
 	// List calls yield with what a filter chooses, in no order, until it returns false, and says whether there is more than Filter.Limit.

@@ -43,7 +43,7 @@ func (o *Object) Remember(value any, size int64) {
 // Size is the memory that the object takes, in bytes: of a body only what is in memory, and the share of the store's index, lists and
 // counters.
 func (o *Object) Size() int64 {
-	n := int64(overhead) + o.Response.Size() + o.Body.memory() +
+	n := overhead + o.Response.Size() + o.Body.memory() +
 		heapsize.Of(len(o.Key)) + heapsize.Of(len(o.URL)) + heapsize.Of(len(o.Variant)) + heapsize.Of(8*len(o.Tags))
 	if o.Memo != nil {
 		n += o.Memo.size.Load()

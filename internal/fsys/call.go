@@ -1,6 +1,7 @@
 package fsys
 
 import (
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -27,7 +28,7 @@ type call struct {
 }
 
 // calls is the pool of call.
-var calls = sync.Pool{New: func() any {
+var calls = sync.Pool{New: func() any { //nolint:gochecknoglobals // a pool of idle memory; nothing can be read from it
 	c := new(call)
 	c.readCached = func(fd uintptr) { c.n, c.err = c.doReadCached(int(fd)) }
 	c.sync = func(fd uintptr) { c.err = c.doSync(int(fd)) }
@@ -91,7 +92,7 @@ func (c *call) doPreallocate(fd int) error {
 		return unix.ENOSPC
 	}
 	err = again(func() error { return unix.Fallocate(fd, 0, 0, c.off) })
-	if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
 		err = again(func() error { return unix.Ftruncate(fd, c.off) })
 	}
 	return err
@@ -117,7 +118,7 @@ func available(s *unix.Statfs_t) int64 {
 // again makes a call until no signal interrupts it.
 func again(call func() error) error {
 	err := call()
-	for err == unix.EINTR {
+	for errors.Is(err, unix.EINTR) {
 		err = call()
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"slices"
 )
 
 // sectorSize is what a disk writes whole or not at all.
@@ -125,7 +126,7 @@ func (n *node) clone() *node {
 	if n.dir == nil {
 		c.file = n.file
 		c.live, c.synced = n.live.snapshot(), n.synced.snapshot()
-		c.unsynced = n.unsynced[:len(n.unsynced):len(n.unsynced)]
+		c.unsynced = slices.Clip(n.unsynced)
 	}
 	return c
 }

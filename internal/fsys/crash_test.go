@@ -46,6 +46,7 @@ func wantOutcomes(t *testing.T, seen map[string]int, want ...string) {
 
 // tree tells names and contents below /data.
 func tree(t *testing.T, c *fsys.Mem) string {
+	t.Helper()
 	var b strings.Builder
 	names, err := c.ReadDir("/data")
 	if err != nil {
@@ -59,6 +60,7 @@ func tree(t *testing.T, c *fsys.Mem) string {
 
 // TestCrash tells everything that a power cut can leave of what was done.
 func TestCrash(t *testing.T) {
+	//nolint:thelper // tests, not helpers
 	for _, row := range []struct {
 		name string
 		do   func(t *testing.T, s system)
@@ -267,6 +269,7 @@ func TestSyncedSurvives(t *testing.T) {
 
 // work writes ever greater octets.
 func work(t *testing.T, m *fsys.Mem, rng *rand.Rand, synced map[string][]byte) {
+	t.Helper()
 	for range 20 {
 		name := fmt.Sprintf("/data/%d", rng.IntN(3))
 		f, err := m.Open(name)

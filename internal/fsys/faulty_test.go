@@ -100,7 +100,7 @@ func TestWhichCallsFail(t *testing.T) {
 				if err != nil {
 					name = "."
 				} else {
-					t.Cleanup(func() { f.Close() }) //nolint:errcheck // a test
+					t.Cleanup(func() { f.Close() })
 				}
 				got.WriteString(name)
 			}
@@ -142,6 +142,7 @@ func TestPartialCalls(t *testing.T) {
 				do = f.ReadAt
 			case fsys.OpReadCached:
 				do = f.ReadCached
+			default:
 			}
 			n, err := do(p, 0)
 			if n != row.n || !errors.Is(err, row.err) {

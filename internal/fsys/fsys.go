@@ -17,7 +17,7 @@ var ErrNotCached = errors.New("not in the page cache")
 
 // FS is a file system. It is safe for concurrent use. Its errors wrap those of package io/fs and syscall (ENOSPC, EIO,
 // EMFILE, …), and name operation and path.
-type FS interface {
+type FS interface { //nolint:interfacebloat // it is all that is wanted of a file system
 	// Open opens an existing file for reading and writing.
 	Open(name string) (File, error)
 	// Create makes a file, which must not exist yet, of size octets of zeros, and takes their room, so that ENOSPC comes
@@ -40,7 +40,7 @@ type FS interface {
 
 // File is an open file. It is safe for concurrent use; what concurrent writes of the same octets leave is one of
 // them or a mixture. After Close every method but Fd returns an error that wraps [os.ErrClosed].
-type File interface {
+type File interface { //nolint:interfacebloat // it is all that is wanted of a file
 	// ReadAt implements [io.ReaderAt].
 	ReadAt(p []byte, off int64) (int, error)
 	// ReadCached is ReadAt of what is in memory already. It never waits for a disk: what it cannot have at once it leaves

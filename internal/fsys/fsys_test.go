@@ -31,7 +31,7 @@ func create(t testing.TB, s fsys.FS, name string, size int64) fsys.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() }) //nolint:errcheck // the test may have closed it
+	t.Cleanup(func() { f.Close() }) // the test may have closed it
 	return f
 }
 
@@ -50,7 +50,7 @@ func content(t testing.TB, s fsys.FS, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +77,8 @@ func wantNames(t *testing.T, s fsys.FS, dir string, want ...string) {
 }
 
 // behaviour is what every file system does.
+//
+//nolint:thelper // tests, not helpers
 var behaviour = []struct {
 	name string
 	test func(t *testing.T, s system)
@@ -376,6 +378,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 func use(t *testing.T, s system, shared fsys.File, name string) {
+	t.Helper()
 	p := bytes.Repeat([]byte(name), 5000)
 	got := make([]byte, len(p))
 	for i := range int64(20) {

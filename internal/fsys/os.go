@@ -169,7 +169,7 @@ func (f *osFile) ReadCached(p []byte, off int64) (int, error) {
 	defer c.release()
 	c.p, c.off = p, off
 	switch err := c.make(f.raw, c.readCached); err {
-	case nil, io.EOF, ErrNotCached:
+	case nil, io.EOF, ErrNotCached: //nolint:errorlint // not wrapped
 		return c.n, err
 	default:
 		return c.n, f.failed("read", err)

@@ -22,7 +22,7 @@ func TestPreallocation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // a test
+	defer f.Close()
 	info, err := os.Stat(name)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestReadCached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // a test
+	defer f.Close()
 	want := bytes.Repeat([]byte("nearcast"), 1024)
 	if _, err := f.WriteAt(want, 0); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func resident(t *testing.T, f fsys.File, size int) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Munmap(p) //nolint:errcheck // a test
+	defer unix.Munmap(p)
 	pages := make([]byte, (size+os.Getpagesize()-1)/os.Getpagesize())
 	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&p[0])), uintptr(size), uintptr(unsafe.Pointer(&pages[0])))
 	if errno != 0 {

@@ -9,7 +9,7 @@ const (
 )
 
 // zeros is a page that takes no memory.
-var zeros [pageSize]byte
+var zeros [pageSize]byte //nolint:gochecknoglobals // nobody writes to it
 
 // pages is the content of a file: a tree of pages whose leaves and branches of zeros are missing. A snapshot shares what
 // both have; whoever writes first makes copies of the way down. It has no lock: a snapshot changes both.

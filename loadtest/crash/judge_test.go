@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,9 +22,7 @@ func liar(t *testing.T, o http.Handler, tell lie) string {
 		honest := httptest.NewRecorder()
 		o.ServeHTTP(honest, r)
 		h := w.Header()
-		for name, values := range honest.Header() {
-			h[name] = values
-		}
+		maps.Copy(h, honest.Header())
 		status, body := tell(h, honest.Code, honest.Body.Bytes())
 		w.WriteHeader(status)
 		w.Write(body)
@@ -130,9 +129,7 @@ func TestUndone(t *testing.T) {
 		t.Errorf("stored after a POST: %v", got)
 	}
 	stale := liar(t, o, func(h http.Header, _ int, _ []byte) (int, []byte) {
-		for name, values := range old.Header() {
-			h[name] = values
-		}
+		maps.Copy(h, old.Header())
 		return old.Code, old.Body.Bytes()
 	})
 	j.try(t.Context(), newClient(), stale, get, nil)

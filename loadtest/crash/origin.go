@@ -69,7 +69,7 @@ func (o *webOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // who asked has gone
 	}
 	kind, _ := strconv.Atoi(r.Header.Get(kindField)) // none is 0
-	version := int64(0)
+	var version int64
 	if r.Method == http.MethodPost {
 		version = o.change(r.URL.Path)
 	} else {

@@ -145,7 +145,7 @@ func (s *stage) fillSome(ctx context.Context, addr string, next *atomic.Int64, c
 func (s *stage) readTiny(in *bufio.Reader, path string) error {
 	a := ask{method: http.MethodGet, path: path}
 	t := s.judge.begin(a)
-	resp, err := http.ReadResponse(in, nil)
+	resp, err := http.ReadResponse(in, nil) //nolint:bodyclose // read to its end, and the connection is used on
 	if err != nil {
 		return err
 	}

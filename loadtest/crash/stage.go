@@ -35,6 +35,7 @@ type outcome struct {
 func (o *outcome) note(format string, args ...any) {
 	o.Notes = append(o.Notes, fmt.Sprintf(format, args...))
 }
+
 func (o *outcome) fault(format string, args ...any) {
 	o.Faults = append(o.Faults, fmt.Sprintf(format, args...))
 }

@@ -136,8 +136,8 @@ func setApart() (status int, ok bool) {
 	if os.Geteuid() != 0 || os.Getenv(apart) != "" {
 		return 0, false
 	}
-	runtime.LockOSThread() // Pdeathsig is of the thread
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	runtime.LockOSThread()                                // Pdeathsig is of the thread
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...) //nolint:noctx // it ends with this process
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), apart+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}

@@ -58,7 +58,8 @@ const (
 func Answer(v *view.View, q Query) Decision {
 	network := group(q.Client)
 	place, scope := v.Clients.Lookup(q.Client)
-	pop, reason := -1, Nearest
+	var pop int
+	reason := Nearest
 	if place != locate.None && v.Nearest(place) != nil {
 		if pop = firstUsable(v, v.Nearest(place)); pop < 0 {
 			pop = firstUsable(v, v.All(place))

@@ -13,6 +13,7 @@ import (
 
 // onOS is a configuration on the machine's file system.
 func onOS(tb testing.TB, size int64) disk.Config {
+	tb.Helper()
 	return disk.Config{Disks: []disk.Disk{{Path: tb.TempDir(), Size: size}}, FS: fsys.OS{}, Now: func() time.Time { return epoch }}
 }
 

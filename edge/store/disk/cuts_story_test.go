@@ -80,9 +80,9 @@ func (s shop) epoch() store.Epoch {
 
 func (s shop) shut() error {
 	if s.log != nil {
-		defer s.log.Close() //nolint:errcheck // what it has is durable
+		defer s.log.Close() // what it has is durable
 	}
-	return s.Store.Close()
+	return s.Close()
 }
 
 // story is a life of a store, told to a chronicle.
@@ -97,6 +97,7 @@ type story struct {
 }
 
 func newStory(t *testing.T, seed uint64, fs fsys.FS) *story {
+	t.Helper()
 	g := settingOf(seed)
 	y := &story{
 		setting: g, t: t, rng: rand.New(rand.NewPCG(seed, 12)), fs: fs,

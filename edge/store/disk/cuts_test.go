@@ -71,12 +71,14 @@ func changes(op fsys.Op) bool {
 	switch op {
 	case fsys.OpCreate, fsys.OpRemove, fsys.OpRename, fsys.OpMkdirAll, fsys.OpSyncDir, fsys.OpWriteAt, fsys.OpSync:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // tell tells a story, and cuts it off after each call that changes something.
 func tell(t *testing.T, seed uint64, points *atomic.Int64, jobs chan<- *cut) {
+	t.Helper()
 	m := fsys.NewMem(fsys.MemConfig{})
 	var y *story
 	var on atomic.Bool

@@ -28,6 +28,7 @@ type relic struct {
 
 // relics returns those of some stories, half of them closed in order.
 func relics(t *testing.T) (list []*relic) {
+	t.Helper()
 	for seed := uint64(100); len(list) < 8; seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			m := fsys.NewMem(fsys.MemConfig{})
@@ -50,7 +51,7 @@ func relics(t *testing.T) (list []*relic) {
 				r.fs = m.Kill()
 			}
 			r.instant = r.look()
-			r.begun, r.rotten = r.instant.ended, true
+			r.begun, r.rotten = r.ended, true
 			list = append(list, r)
 		})
 	}
@@ -182,7 +183,7 @@ func (r *relic) change(s shop, rng *rand.Rand) error {
 func (r *relic) happenLater(s *spot, e *edition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.events = append(s.events, &happening{op: r.instant.begun - 1, edition: e, over: r.at})
+	s.events = append(s.events, &happening{op: r.begun - 1, edition: e, over: r.at})
 }
 
 func (r *relic) now() time.Time { return r.at }
@@ -215,7 +216,7 @@ func content(m *fsys.Mem, name string) []byte {
 	if err != nil {
 		return nil
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	size, _ := f.Size()
 	b := make([]byte, size)
 	_, _ = f.ReadAt(b, 0)
@@ -228,7 +229,7 @@ func overwrite(m *fsys.Mem, name string, b []byte, off int64) {
 	if err != nil {
 		return
 	}
-	defer f.Close() //nolint:errcheck // nothing is buffered
+	defer f.Close()
 	_, _ = f.WriteAt(b, off)
 	_ = f.Sync()
 }

@@ -36,9 +36,9 @@ func TestPutGet(t *testing.T) {
 func TestRestart(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		end  func(t *testing.T, m *fsys.Mem, close func()) *fsys.Mem
+		end  func(t *testing.T, m *fsys.Mem, shut func()) *fsys.Mem
 	}{
-		{"clean", func(_ *testing.T, m *fsys.Mem, close func()) *fsys.Mem { close(); return m }},
+		{"clean", func(_ *testing.T, m *fsys.Mem, shut func()) *fsys.Mem { shut(); return m }},
 		{"killed", func(_ *testing.T, m *fsys.Mem, _ func()) *fsys.Mem { return m.Kill() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -161,7 +161,7 @@ func tamper(t *testing.T, dir, octets string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close() //nolint:errcheck // written
+			defer f.Close()
 			if _, err := f.WriteAt([]byte{b[i] ^ 1}, int64(i)); err != nil {
 				t.Fatal(err)
 			}

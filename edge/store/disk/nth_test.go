@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,16 +61,12 @@ func (f *failure) on(c fsys.Call) bool {
 	if !strings.HasPrefix(c.Name, "/d") {
 		return false
 	}
-	for _, op := range f.ops {
-		if op == c.Op {
-			return true
-		}
-	}
-	return f.ops == nil
+	return f.ops == nil || slices.Contains(f.ops, c.Op)
 }
 
 // befall has it happen to the n-th call that it can happen to, of a life in which it is noticed whether a file is synced in vain.
 func (f *failure) befall(t *testing.T, n int) bool {
+	t.Helper()
 	m := fsys.NewMem(fsys.MemConfig{})
 	var mu sync.Mutex
 	vain := make(map[string]bool)

@@ -15,7 +15,7 @@ func (v *volume) take(mayReserve bool) (g *segment, stocked chan struct{}) {
 	defer poke(v.kick)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if n := len(v.free); n < reserve && !(n > 0 && mayReserve) {
+	if n := len(v.free); n < reserve && (n == 0 || !mayReserve) {
 		return nil, v.stocked
 	}
 	g = v.free[0]

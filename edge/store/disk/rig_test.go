@@ -37,7 +37,7 @@ func open(t testing.TB, c disk.Config) *disk.Store {
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // who cares closes it
+	t.Cleanup(func() { s.Close() }) // who cares closes it
 	<-s.Warm()
 	return s
 }

@@ -58,6 +58,7 @@ func (w whole) Close() { _ = w.Store.Close() }
 func TestStore(t *testing.T) {
 	const budget = 2 << 20
 	storetest.Run(t, budget, func(t *testing.T) store.Store {
+		t.Helper()
 		c := config(fsys.NewMem(fsys.MemConfig{}))
 		c.Now = func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 		c.Disks[0].Size, c.SegmentSize = budget, budget/16

@@ -57,7 +57,7 @@ func (r *Report) check(v *volume, g *segment, e *record.Entry, at entry) {
 	r.Octets += int64(e.Units) * record.Unit
 	switch err {
 	case nil, errGone: //nolint:errorlint // not wrapped
-	case record.ErrDamaged: //nolint:errorlint // not wrapped
+	case record.ErrDamaged:
 		r.Damaged++
 	default:
 		r.Errors++

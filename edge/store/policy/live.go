@@ -1,6 +1,9 @@
 package policy
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // Handle is an entry of a [Live]. Handles are small numbers, 1 and up, and are used again: a user may keep what belongs to an entry in a slice
 // under its handle. Zero is no entry.
@@ -114,7 +117,7 @@ func (p *Live) Add(hash uint64, size int64) (Handle, []Event) {
 // always been that of now: after a change that brings back what another setting has let go of.
 func (p *Live) count(n uint32, hash uint64, size int64) (known bool) {
 	if chunks := *p.counters.Load(); int(n>>chunkBits) >= len(chunks) {
-		more := append(chunks[:len(chunks):len(chunks)], new(counterChunk))
+		more := append(slices.Clip(chunks), new(counterChunk))
 		p.counters.Store(&more)
 	}
 	flags := uint32(0)

@@ -23,6 +23,7 @@ type user struct {
 }
 
 func newUser(t testing.TB, budget int64) *user {
+	t.Helper()
 	return &user{
 		t: t, p: NewLive(budget), budget: budget, sizes: make(map[Handle]int64), promoted: make(map[Handle]bool),
 		handles: make(map[uint64]Handle), hashes: make(map[Handle]uint64),

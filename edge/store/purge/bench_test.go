@@ -11,10 +11,10 @@ import (
 )
 
 func BenchmarkJudge(b *testing.B) {
-	many := func(n int, make func(i int) cdn.Purge) func(l *purge.Log) {
+	many := func(n int, ith func(i int) cdn.Purge) func(l *purge.Log) {
 		return func(l *purge.Log) {
 			for i := range n {
-				apply(b, l, make(i))
+				apply(b, l, ith(i))
 			}
 		}
 	}

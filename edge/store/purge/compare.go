@@ -1,6 +1,7 @@
 package purge
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -107,8 +108,7 @@ func (c *comparison) byDirectories(s *site, domain cdn.Domain, uri string) bool 
 }
 
 func (c *comparison) byRegexps(s *site, domain cdn.Domain, uri string) bool {
-	for i := len(s.regexps) - 1; i >= 0; i-- {
-		e := s.regexps[i]
+	for _, e := range slices.Backward(s.regexps) {
 		if e.newest() <= c.since {
 			return false // all before it are older
 		}

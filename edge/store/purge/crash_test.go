@@ -171,6 +171,7 @@ func TestFaults(t *testing.T) {
 
 // written returns the file of a log with a few purges, and an object that each of them covers.
 func written(t testing.TB) (file []byte, objects []*store.Object, fresh *store.Object) {
+	t.Helper()
 	path := t.TempDir()
 	l := open(t, purge.Config{Dir: path}, shop())
 	for i, p := range []cdn.Purge{

@@ -114,56 +114,42 @@ var scopes = []struct {
 	others  []string
 }{
 	{
-		"url", urls("http://a.example/p?q"), purge.Loose{},
+		"url", urls("http://a.example/p?q"),
+		purge.Loose{},
 		[]string{"http://a.example/p?q"},
 		[]string{"https://a.example/p?q", "http://a.example/p", "http://a.example/P?q", "http://b.example/p?q", "http://a.example/p?q=1"},
 	},
+	{"several urls", urls("http://a.example/p", "https://b.example/"), purge.Loose{}, []string{"http://a.example/p", "https://b.example/"}, []string{"http://b.example/"}},
 	{
-		"several urls", urls("http://a.example/p", "https://b.example/"), purge.Loose{},
-		[]string{"http://a.example/p", "https://b.example/"}, []string{"http://b.example/"},
-	},
-	{
-		"directory", dir("a.example", "/img/"), purge.Loose{},
+		"directory", dir("a.example", "/img/"),
+		purge.Loose{},
 		[]string{"http://a.example/img/", "https://a.example/img/x/y.png?v=1", "http://a.example/img//"},
 		[]string{"http://a.example/img", "http://a.example/images/x", "http://b.example/img/x", "http://a.example/x?/img/", "http://a.example/IMG/x", "http://a.example/x/img/y"},
 	},
 	{
-		"directory with escapes and letters", dir("a.example", "/Img%2F/"), purge.Loose{},
-		[]string{"http://a.example/Img%2f/x"}, []string{"http://a.example/img%2f/x", "http://a.example/Img//x"},
+		"directory with escapes and letters", dir("a.example", "/Img%2F/"),
+		purge.Loose{},
+		[]string{"http://a.example/Img%2f/x"},
+		[]string{"http://a.example/img%2f/x", "http://a.example/Img//x"},
 	},
+	{"directory at the top", dir("a.example", "/"), purge.Loose{}, []string{"http://a.example/", "http://a.example/a/b"}, []string{"http://b.example/"}},
+	{"directory, domains shared", dir("a.example", "/img/"), purge.Loose{Domain: true}, []string{"http://a.example/img/x", "http://b.example/img/x"}, []string{"http://b.example/x"}},
+	{"directory, case ignored", dir("a.example", "/Img/"), purge.Loose{Case: true}, []string{"http://a.example/img/x", "http://a.example/IMG/x"}, []string{"http://b.example/img/x"}},
 	{
-		"directory at the top", dir("a.example", "/"), purge.Loose{},
-		[]string{"http://a.example/", "http://a.example/a/b"}, []string{"http://b.example/"},
-	},
-	{
-		"directory, domains shared", dir("a.example", "/img/"), purge.Loose{Domain: true},
-		[]string{"http://a.example/img/x", "http://b.example/img/x"}, []string{"http://b.example/x"},
-	},
-	{
-		"directory, case ignored", dir("a.example", "/Img/"), purge.Loose{Case: true},
-		[]string{"http://a.example/img/x", "http://a.example/IMG/x"}, []string{"http://b.example/img/x"},
-	},
-	{
-		"regular expression", expr("", `^/img/.*\.png$`), purge.Loose{},
+		"regular expression", expr("", `^/img/.*\.png$`),
+		purge.Loose{},
 		[]string{"http://a.example/img/x.png", "https://b.example/img/a/b.png"},
 		[]string{"http://a.example/img/x.PNG", "http://a.example/img/x.png?v=1", "http://a.example/x/img/x.png"},
 	},
+	{"regular expression somewhere", expr("", `v=[0-9]`), purge.Loose{}, []string{"http://a.example/?v=1"}, []string{"http://a.example/?v=", "http://a.example/v"}},
+	{"regular expression of a domain", expr("a.example", `x`), purge.Loose{}, []string{"http://a.example/x"}, []string{"http://b.example/x"}},
 	{
-		"regular expression somewhere", expr("", `v=[0-9]`), purge.Loose{},
-		[]string{"http://a.example/?v=1"}, []string{"http://a.example/?v=", "http://a.example/v"},
+		"regular expression of a domain, domains shared", expr("a.example", `x`),
+		purge.Loose{Domain: true},
+		[]string{"http://a.example/x", "http://b.example/x"},
+		[]string{"http://b.example/y"},
 	},
-	{
-		"regular expression of a domain", expr("a.example", `x`), purge.Loose{},
-		[]string{"http://a.example/x"}, []string{"http://b.example/x"},
-	},
-	{
-		"regular expression of a domain, domains shared", expr("a.example", `x`), purge.Loose{Domain: true},
-		[]string{"http://a.example/x", "http://b.example/x"}, []string{"http://b.example/y"},
-	},
-	{
-		"regular expression, case ignored", expr("", `^/a|b$`), purge.Loose{Case: true},
-		[]string{"http://a.example/A", "http://a.example/xB"}, []string{"http://a.example/xa"},
-	},
+	{"regular expression, case ignored", expr("", `^/a|b$`), purge.Loose{Case: true}, []string{"http://a.example/A", "http://a.example/xB"}, []string{"http://a.example/xa"}},
 	{"tag", tag("x"), purge.Loose{}, []string{"http://a.example/", "http://b.example/any"}, nil},
 	{"tag in other letters", tag("X"), purge.Loose{}, nil, []string{"http://a.example/"}},
 	{"site", whole("shop"), purge.Loose{}, []string{"http://a.example/", "https://b.example/x?y"}, nil},

@@ -80,8 +80,9 @@ func (r *record) items() int {
 		return len(r.targets) + len(r.scopes)
 	case kindKey:
 		return 1
+	default:
+		return 0
 	}
-	return 0
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a table that nobody changes
@@ -108,6 +109,7 @@ func appendRecord(dst []byte, r *record, durable int64) []byte {
 		}
 	case kindKey:
 		dst = appendTexts(dst, string(r.key))
+	default: // the others have nothing more to say
 	}
 	head := dst[start:]
 	binary.LittleEndian.PutUint32(head[8:], uint32(len(head)-headSize))

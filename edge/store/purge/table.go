@@ -101,6 +101,7 @@ func (t *table) add(r *record, rules Rules) {
 		for i := range r.scopes {
 			t.addScopeLocked(r, &r.scopes[i], rules)
 		}
+	default: // the others purge nothing
 	}
 }
 
@@ -241,7 +242,7 @@ func (s *site) expression(domain cdn.Domain, text string) (e *expression, added 
 		return e, 0
 	}
 	e = &expression{domain: domain, text: text}
-	e.re, _ = regexp.Compile(text) //nolint:errcheck // one that cannot be understood matches everything
+	e.re, _ = regexp.Compile(text) // one that cannot be understood matches everything
 	e.loosen(s.loose)
 	s.regexps = append(s.regexps, e)
 	return e, 1
@@ -249,7 +250,7 @@ func (s *site) expression(domain cdn.Domain, text string) (e *expression, added 
 
 func (e *expression) loosen(l Loose) {
 	if e.anyway = nil; l.Case && e.re != nil {
-		if e.anyway, _ = regexp.Compile("(?i)" + e.text); e.anyway == nil { //nolint:errcheck // see expression
+		if e.anyway, _ = regexp.Compile("(?i)" + e.text); e.anyway == nil { // see expression
 			e.re = nil
 		}
 	}

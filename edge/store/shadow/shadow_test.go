@@ -31,6 +31,7 @@ func (k *clock) now() time.Time { return time.Unix(1e9, k.at.Load()) }
 func (k *clock) advance(d time.Duration) { k.at.Add(int64(d)) }
 
 func open(t testing.TB, cfg Config) (*Caches, *clock) {
+	t.Helper()
 	k := new(clock)
 	cfg.Now = k.now
 	c := New(cfg)
@@ -56,9 +57,9 @@ func TestSampledLRU(t *testing.T) {
 		shift  uint  // of the sample, at first, with RAM of a tenth
 		sample int64 // 1 in how many it is at the end, at the least, with RAM of a tenth
 	}{
-		{"adapt_size_request.trace.xz", func(t *testing.T) []visit { return trace(t, "adapt_size_request.trace.xz") }, 1, 2},
-		{"apache_logs.anon.tr.gz", func(t *testing.T) []visit { return trace(t, "apache_logs.anon.tr.gz") }, 0, 1},
-		{"cloudPhysicsIO.oracleGeneral.bin", func(t *testing.T) []visit { return trace(t, "cloudPhysicsIO.oracleGeneral.bin") }, 0, 2},
+		{"adapt_size_request.trace.xz", func(t *testing.T) []visit { t.Helper(); return trace(t, "adapt_size_request.trace.xz") }, 1, 2},
+		{"apache_logs.anon.tr.gz", func(t *testing.T) []visit { t.Helper(); return trace(t, "apache_logs.anon.tr.gz") }, 0, 1},
+		{"cloudPhysicsIO.oracleGeneral.bin", func(t *testing.T) []visit { t.Helper(); return trace(t, "cloudPhysicsIO.oracleGeneral.bin") }, 0, 2},
 		{"Zipf 0.7", func(*testing.T) []visit { return zipf(200_000, 80_000, 0.7, 10_000) }, 2, 4},
 		{"Zipf 0.9", func(*testing.T) []visit { return zipf(200_000, 80_000, 0.9, 10_000) }, 2, 4},
 		{"Zipf 1.1", func(*testing.T) []visit { return zipf(200_000, 80_000, 1.1, 10_000) }, 2, 4},
@@ -90,20 +91,20 @@ func TestSampledLRU(t *testing.T) {
 	}
 }
 
-// real is a cache under the real policy.
-type real struct {
+// realCache is a cache under the real policy.
+type realCache struct {
 	live    *policy.Live
 	handles map[uint64]policy.Handle
 	hashes  map[policy.Handle]uint64
 }
 
-func newReal(budget int64) *real {
-	return &real{policy.NewLive(budget), make(map[uint64]policy.Handle), make(map[policy.Handle]uint64)}
+func newReal(budget int64) *realCache {
+	return &realCache{policy.NewLive(budget), make(map[uint64]policy.Handle), make(map[policy.Handle]uint64)}
 }
 
-func (l *real) Stats() policy.Stats { return policy.Stats{} }
+func (l *realCache) Stats() policy.Stats { return policy.Stats{} }
 
-func (l *real) Access(hash uint64, size int64) (hit bool) {
+func (l *realCache) Access(hash uint64, size int64) (hit bool) {
 	if h, ok := l.handles[hash]; ok {
 		l.live.Use(h)
 		return true

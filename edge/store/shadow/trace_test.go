@@ -36,7 +36,7 @@ func trace(t *testing.T, name string) (visits []visit) {
 	if err != nil {
 		t.Skipf("no trace here: %v", err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	var r io.Reader = bufio.NewReader(f)
 	switch {
 	case strings.HasSuffix(name, ".xz"):

@@ -61,6 +61,7 @@ func TestStore(t *testing.T) {
 	for name, room := range map[string][2]int64{"memory": {budget, 0}, "both": {budget, 4 * budget}, "small memory": {64 << 10, budget}, "disk": {1, budget}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, budget, func(t *testing.T) store.Store {
+				t.Helper()
 				return counted{open(t, fsys.NewMem(fsys.MemConfig{}), room[0], room[1]), room[0] < budget}
 			})
 		})

@@ -131,7 +131,8 @@ func TestSchemas(t *testing.T) {
 		{"GeoIP2-Country", 6, object{"country": object{"iso_code": text("JP")}, "registered_country": object{"iso_code": text("US")}}, geo.Record{Country: "JP"}},
 		{"GeoLite2-ASN", 4, object{"autonomous_system_number": mmdbtype.Uint32(1221), "autonomous_system_organization": text("Telstra")}, geo.Record{ASN: 1221, ISP: "Telstra"}},
 		{
-			"GeoIP2-ISP", 6, object{"autonomous_system_number": mmdbtype.Uint32(1221), "autonomous_system_organization": text("Telstra Pty"), "isp": text("Telstra Internet"), "organization": text("x")},
+			"GeoIP2-ISP", 6,
+			object{"autonomous_system_number": mmdbtype.Uint32(1221), "autonomous_system_organization": text("Telstra Pty"), "isp": text("Telstra Internet"), "organization": text("x")},
 			geo.Record{ASN: 1221, ISP: "Telstra Internet"},
 		},
 		{"GeoIP2-Enterprise", 6, object{"traits": object{"autonomous_system_number": mmdbtype.Uint32(7), "isp": text("seven")}}, geo.Record{ASN: 7, ISP: "seven"}},

@@ -50,7 +50,7 @@ type carrier struct {
 
 // record returns what a stored record says.
 func (s *stored) record() (geo.Record, error) {
-	r := geo.Record{Country: s.Country.Code, City: s.City.Names.English, ASN: s.ASN, ISP: s.carrier.name()}
+	r := geo.Record{Country: s.Country.Code, City: s.City.Names.English, ASN: s.ASN, ISP: s.name()}
 	if len(s.Subdivisions) > 0 { // the first is the largest
 		if d := s.Subdivisions[0]; d.Code != "" && r.Country != "" {
 			r.Region = r.Country + "-" + d.Code

@@ -101,13 +101,13 @@ func run(args []string, out, errs io.Writer) error {
 // table replays the trace against each policy and prints a line for it.
 func table(out io.Writer, chosen []contender, requests []request, footprint, ram, disk int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "policy\tobjects\toctets\tin RAM: objects\toctets\twritten per unique octet\tmemory beyond bodies\t") //nolint:errcheck // a tabwriter keeps the error for Flush
+	fmt.Fprintln(w, "policy\tobjects\toctets\tin RAM: objects\toctets\twritten per unique octet\tmemory beyond bodies\t") // a tabwriter keeps the error for Flush
 	for _, c := range chosen {
 		r, err := replay(func() (store, error) { return c.open(ram, disk, requests) }, requests)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t%.3f\t%.1f MiB\t\n", c.name, r.ratio(r.hits), r.octetRatio(r.hitOctets), //nolint:errcheck // as above
+		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t%.3f\t%.1f MiB\t\n", c.name, r.ratio(r.hits), r.octetRatio(r.hitOctets),
 			r.ratio(r.ramHits), r.octetRatio(r.ramOctets), float64(r.written)/float64(footprint), float64(r.memory)/(1<<20))
 	}
 	if err := w.Flush(); err != nil {

@@ -23,8 +23,8 @@ func (c contender) open(ram, disk int64, requests []request) (store, error) {
 
 // contenders are all policies, the live one first.
 func contenders() []contender {
-	shadow := func(name string, make func(budget int64) *policy.Shadow) contender {
-		return contender{name, func(budget int64) ram { return &rival{cache: make(budget)} }}
+	shadow := func(name string, build func(budget int64) *policy.Shadow) contender {
+		return contender{name, func(budget int64) ram { return &rival{cache: build(budget)} }}
 	}
 	return []contender{
 		{"live", nil},

@@ -14,8 +14,8 @@ import (
 	"nearcast/internal/fsys"
 )
 
-// real is the store that a node has, on a file system in memory, in which the zeros that bodies are made of take no room.
-type real struct {
+// realStore is the store that a node has, on a file system in memory, in which the zeros that bodies are made of take no room.
+type realStore struct {
 	tiers *tier.Store
 	head  *httpcache.Response
 	zeros []byte
@@ -45,8 +45,8 @@ func scaleOf(requests []request) int64 {
 // at is when everything in a replay happens.
 var at = time.Unix(1_800_000_000, 0) //nolint:gochecknoglobals // a constant
 
-func newReal(ramSize, diskSize, scale int64) (*real, error) {
-	r := &real{zeros: make([]byte, objects.SliceSize), scale: scale}
+func newReal(ramSize, diskSize, scale int64) (*realStore, error) {
+	r := &realStore{zeros: make([]byte, objects.SliceSize), scale: scale}
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
 	r.head = httpcache.NewResponse(httpcache.Request{Method: http.MethodGet}, http.StatusOK, header, at, at)
 	var below *disk.Store
@@ -69,7 +69,7 @@ func newReal(ramSize, diskSize, scale int64) (*real, error) {
 }
 
 // object makes an object that takes size octets in all, or as many as it takes without a body.
-func (r *real) object(id uint64, size int64) *objects.Object {
+func (r *realStore) object(id uint64, size int64) *objects.Object {
 	o := &objects.Object{ID: objects.ID(id), Key: key(id), Response: r.head}
 	for n := size - r.shell; ; n -= o.Size() - size { // memory comes in pieces of certain sizes
 		o.Body = r.body(max(n, 0))
@@ -79,7 +79,7 @@ func (r *real) object(id uint64, size int64) *objects.Object {
 	}
 }
 
-func (r *real) body(n int64) objects.Body {
+func (r *realStore) body(n int64) objects.Body {
 	var pieces [][]byte
 	for n > 0 {
 		part := min(n, int64(len(r.zeros)))
@@ -91,7 +91,7 @@ func (r *real) body(n int64) objects.Body {
 
 func key(id uint64) cdn.CacheKey { return cdn.CacheKey(strconv.FormatUint(id, 36)) }
 
-func (r *real) request(id uint64, size int64) place {
+func (r *realStore) request(id uint64, size int64) place {
 	l := objects.Lookup{Key: key(id), Head: true}
 	found := nowhere
 	if r.tiers.InMemory(l) {
@@ -112,7 +112,7 @@ func (r *real) request(id uint64, size int64) place {
 	return found
 }
 
-func (r *real) written() int64 {
+func (r *realStore) written() int64 {
 	n := int64(0)
 	for _, d := range r.tiers.DiskStats().Disks {
 		n += d.Written + d.Rewritten + d.Footers
@@ -120,4 +120,4 @@ func (r *real) written() int64 {
 	return n / r.scale
 }
 
-func (r *real) close() { r.tiers.Close() }
+func (r *realStore) close() { r.tiers.Close() }

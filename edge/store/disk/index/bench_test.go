@@ -34,6 +34,7 @@ func cpu(b *testing.B) time.Duration {
 }
 
 func filled(b *testing.B, count uint64) *Index {
+	b.Helper()
 	x := New()
 	b.Cleanup(x.Close)
 	for n := range count {

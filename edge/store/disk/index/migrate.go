@@ -14,15 +14,14 @@ type filling struct {
 	at, used int // bucket of to that is the next to have an entry, and what is in it
 }
 
-// put says where in to the next entry belongs. It reports false if that is over the end.
-func (f *filling) put(tag uint32) bool {
+// put says where in to the next entry belongs.
+func (f *filling) put(tag uint32) {
 	if home := f.to.home(tag); home > f.at {
 		f.at, f.used = home, 0
 	} else if f.used == slots {
 		f.at, f.used = f.at+1, 0
 	}
 	f.used++
-	return f.at < len(f.to.buckets)
 }
 
 // tailFor returns how many buckets after the last home are needed for what t has in a table of so many homes.

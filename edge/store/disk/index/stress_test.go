@@ -47,6 +47,7 @@ func (s *stress) hash(segment, n uint32) uint64 {
 }
 
 func (s *stress) run(t *testing.T) {
+	t.Helper()
 	for n := range uint32(stays) {
 		s.x.Insert(s.hash(0, n), Entry{Location: Location{0, n}, Expiry: Expiry(n), Flags: Flags(n)})
 	}
@@ -75,6 +76,7 @@ func (s *stress) run(t *testing.T) {
 }
 
 func (s *stress) find(t *testing.T, seed uint64) {
+	t.Helper()
 	chance := rand.New(rand.NewPCG(seed, 1))
 	var buf [8]Entry
 	for !s.done.Load() {
@@ -93,6 +95,7 @@ func (s *stress) find(t *testing.T, seed uint64) {
 }
 
 func (s *stress) all(t *testing.T) {
+	t.Helper()
 	for !s.done.Load() {
 		seen := map[Location]int{}
 		for hash, e := range s.x.All() {
@@ -114,6 +117,7 @@ func (s *stress) all(t *testing.T) {
 
 // write has its own entries come, move and go; nobody else may do anything to them.
 func (s *stress) write(t *testing.T, segment uint32) {
+	t.Helper()
 	for range s.rounds {
 		for n := range uint32(passes) {
 			if !s.x.Insert(s.hash(segment, n), Entry{Location: Location{segment, n}}) {

@@ -52,7 +52,7 @@ func (e *VersionError) Error() string {
 // ParseSuper reads a superblock file: the newer one of its two slots that is not damaged.
 func ParseSuper(b []byte) (Super, error) {
 	var best Super
-	err := error(ErrDamaged)
+	err := ErrDamaged
 	for ; len(b) >= superBody+4; b = b[min(len(b), superSlot):] {
 		s, slotErr := parseSlot(b)
 		if _, other := slotErr.(*VersionError); other { //nolint:errorlint // made just there
