@@ -2,6 +2,7 @@ package estimate
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -43,12 +44,12 @@ func (e Estimate) Over(prior Estimate) Estimate {
 // chain is prefix of 24 bits, BGP prefix, ASN and city, ASN and country, coordinates, [Geographic].
 func Chain(finest ...Estimate) Estimate {
 	var out Estimate
-	for i := len(finest) - 1; i >= 0; i-- {
+	for i, e := range slices.Backward(finest) {
 		if i == len(finest)-1 {
-			out = finest[i]
+			out = e
 			continue
 		}
-		out = finest[i].Over(out)
+		out = e.Over(out)
 	}
 	return out
 }

@@ -30,7 +30,7 @@ type Path struct {
 	failed share      // requests that failed
 }
 
-// Add takes a sample. One that cannot be true is refused with a [Refusal], counted in refused, which may be nil, and changes nothing.
+// Add takes a sample. One that cannot be true is refused with a [RefusedError], counted in refused, which may be nil, and changes nothing.
 func (p *Path) Add(now time.Time, s Sample, refused *Refused) error {
 	if reason := s.check(now); reason != 0 {
 		return refused.refuse(reason)

@@ -120,14 +120,14 @@ func TestRefused(t *testing.T) {
 		s    estimate.Sample
 		want error
 	}{
-		{"negative", estimate.Sample{RTT: -1, At: now}, estimate.Negative},
+		{"negative", estimate.Sample{RTT: -1, At: now}, estimate.ErrNegative},
 		{"as long as anybody waits", estimate.Sample{RTT: 30 * time.Second, At: now}, nil},
-		{"longer", estimate.Sample{RTT: 30*time.Second + 1, At: now}, estimate.TooLong},
+		{"longer", estimate.Sample{RTT: 30*time.Second + 1, At: now}, estimate.ErrTooLong},
 		{"a clock a little ahead", estimate.Sample{RTT: ms(1), At: now.Add(2 * time.Second)}, nil},
-		{"from the future", estimate.Sample{RTT: ms(1), At: now.Add(2*time.Second + 1)}, estimate.Future},
+		{"from the future", estimate.Sample{RTT: ms(1), At: now.Add(2*time.Second + 1)}, estimate.ErrFuture},
 		{"ten minutes old", estimate.Sample{RTT: ms(1), At: now.Add(-10 * time.Minute)}, nil},
-		{"older", estimate.Sample{RTT: ms(1), At: now.Add(-10*time.Minute - 1)}, estimate.Stale},
-		{"without a time", estimate.Sample{RTT: ms(1)}, estimate.Stale},
+		{"older", estimate.Sample{RTT: ms(1), At: now.Add(-10*time.Minute - 1)}, estimate.ErrStale},
+		{"without a time", estimate.Sample{RTT: ms(1)}, estimate.ErrStale},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var p estimate.Path
@@ -136,8 +136,7 @@ func TestRefused(t *testing.T) {
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("error %v, want %v", err, tt.want)
 			}
-			var reason estimate.Refusal
-			if errors.As(err, &reason) {
+			if reason, ok := errors.AsType[estimate.RefusedError](err); ok {
 				if p != (estimate.Path{}) {
 					t.Error("what was refused has changed the path")
 				}
@@ -155,13 +154,13 @@ func TestCountsRefused(t *testing.T) {
 	for _, c := range [][2]int{{-1, 0}, {1, -1}, {1, 2}, {1 << 30, 0}} {
 		var p estimate.Path
 		var refused estimate.Refused
-		if err := p.AddPackets(start(), c[0], c[1], &refused); !errors.Is(err, estimate.Impossible) {
+		if err := p.AddPackets(start(), c[0], c[1], &refused); !errors.Is(err, estimate.ErrImpossible) {
 			t.Errorf("packets %v: error %v", c, err)
 		}
-		if err := p.AddRequests(start(), c[0], c[1], &refused); !errors.Is(err, estimate.Impossible) {
+		if err := p.AddRequests(start(), c[0], c[1], &refused); !errors.Is(err, estimate.ErrImpossible) {
 			t.Errorf("requests %v: error %v", c, err)
 		}
-		if refused.Of(estimate.Impossible) != 2 || p != (estimate.Path{}) {
+		if refused.Of(estimate.ErrImpossible) != 2 || p != (estimate.Path{}) {
 			t.Errorf("%v: counted %v", c, refused)
 		}
 	}

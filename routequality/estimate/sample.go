@@ -36,31 +36,31 @@ type Sample struct {
 	Source Source
 }
 
-// Refusal is the reason for which a sample is not believed.
-type Refusal uint8
+// RefusedError is the reason for which a sample is not believed.
+type RefusedError uint8
 
 // Refusals.
 const (
-	Negative   Refusal = iota + 1 // a round trip below zero
-	TooLong                       // above [MaxRTT]
-	Future                        // more than [MaxAhead] ahead of our clock
-	Stale                         // more than [MaxAge] behind our clock
-	Impossible                    // counts that contradict each other, or a number that is none
+	ErrNegative   RefusedError = iota + 1 // a round trip below zero
+	ErrTooLong                            // above [MaxRTT]
+	ErrFuture                             // more than [MaxAhead] ahead of our clock
+	ErrStale                              // more than [MaxAge] behind our clock
+	ErrImpossible                         // counts that contradict each other, or a number that is none
 	refusals
 )
 
 // Error tells what is wrong with the sample, and what to look at.
-func (r Refusal) Error() string {
+func (r RefusedError) Error() string {
 	switch r {
-	case Negative:
+	case ErrNegative:
 		return "the round trip is negative: the measurer's clock was set while it measured"
-	case TooLong:
+	case ErrTooLong:
 		return fmt.Sprintf("the round trip is above %v: that is a failure, not a round trip", MaxRTT)
-	case Future:
+	case ErrFuture:
 		return fmt.Sprintf("the sample is more than %v from the future: set the measurer's clock", MaxAhead)
-	case Stale:
+	case ErrStale:
 		return fmt.Sprintf("the sample is older than %v: it was held up, or the measurer's clock is late", MaxAge)
-	case Impossible, refusals:
+	case ErrImpossible, refusals:
 	}
 	return "the numbers contradict each other"
 }
@@ -69,7 +69,7 @@ func (r Refusal) Error() string {
 type Refused [refusals]uint64
 
 // Of returns how many were refused for a reason.
-func (r *Refused) Of(reason Refusal) uint64 { return r[reason] }
+func (r *Refused) Of(reason RefusedError) uint64 { return r[reason] }
 
 // Total returns how many were refused.
 func (r *Refused) Total() (n uint64) {
@@ -80,7 +80,7 @@ func (r *Refused) Total() (n uint64) {
 }
 
 // refuse counts a refusal and returns it.
-func (r *Refused) refuse(reason Refusal) error {
+func (r *Refused) refuse(reason RefusedError) error {
 	if r != nil {
 		r[reason]++
 	}
@@ -88,16 +88,16 @@ func (r *Refused) refuse(reason Refusal) error {
 }
 
 // check returns why the sample is not believed, or 0.
-func (s Sample) check(now time.Time) Refusal {
+func (s Sample) check(now time.Time) RefusedError {
 	switch {
 	case s.RTT < 0:
-		return Negative
+		return ErrNegative
 	case s.RTT > MaxRTT:
-		return TooLong
+		return ErrTooLong
 	case s.At.Sub(now) > MaxAhead:
-		return Future
+		return ErrFuture
 	case now.Sub(s.At) > MaxAge:
-		return Stale
+		return ErrStale
 	}
 	return 0
 }

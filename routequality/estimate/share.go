@@ -16,7 +16,7 @@ const maxEvents = 1 << 24
 
 func (s *share) add(now time.Time, all, bad int, refused *Refused) error {
 	if all < 0 || bad < 0 || bad > all || all > maxEvents {
-		return refused.refuse(Impossible)
+		return refused.refuse(ErrImpossible)
 	}
 	seen := s.at(now)
 	s.all, s.bad = float32(min(seen.N+float64(all), maxEvents)), float32(min(seen.Bad+float64(bad), maxEvents))

@@ -43,7 +43,7 @@ func problem(t *testing.T, text string) *assign.Problem {
 		id, demand, _ := strings.Cut(strings.TrimSpace(head), "=")
 		demand, strict := strings.CutSuffix(demand, "!")
 		g := assign.Group{ID: id, Demand: number(t, demand), Strict: strict}
-		for _, c := range strings.Split(list, ",") {
+		for c := range strings.SplitSeq(list, ",") {
 			f := strings.Fields(c)
 			g.Candidates = append(g.Candidates, assign.Candidate{POP: index[f[0]], Cost: float32(number(t, f[1]))})
 		}

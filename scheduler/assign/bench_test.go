@@ -101,6 +101,7 @@ func km(a, b [3]float64) float64 {
 
 // worlds of 200,000 groups and 300 POPs, of 10 candidates each: with room, and with hardly or not enough, where most groups have to ask more than one POP.
 func worlds(b *testing.B, run func(b *testing.B, c *assign.Controller, in assign.Input, now time.Time)) {
+	b.Helper()
 	for _, capacity := range []float64{1.5, 1.2, 1} {
 		b.Run(fmt.Sprintf("capacity=%v", capacity), func(b *testing.B) {
 			in := assign.Input{Problem: *world(1, 200_000, 300, 10, capacity)}
@@ -119,6 +120,7 @@ func worlds(b *testing.B, run func(b *testing.B, c *assign.Controller, in assign
 // BenchmarkFull is a whole step of the controller: checks, dead-bands, order, solve, settling, digest.
 func BenchmarkFull(b *testing.B) {
 	worlds(b, func(b *testing.B, c *assign.Controller, in assign.Input, now time.Time) {
+		b.Helper()
 		for b.Loop() {
 			now = now.Add(5 * time.Second)
 			r, err := c.Step(now, in)
@@ -133,6 +135,7 @@ func BenchmarkFull(b *testing.B) {
 // BenchmarkIncremental is a POP that goes down, and comes back in the next round: new map and digest.
 func BenchmarkIncremental(b *testing.B) {
 	worlds(b, func(b *testing.B, c *assign.Controller, _ assign.Input, now time.Time) {
+		b.Helper()
 		state := assign.Down
 		for b.Loop() {
 			now = now.Add(40 * time.Second)
@@ -149,6 +152,7 @@ func BenchmarkIncremental(b *testing.B) {
 // reportCPU reports the processor time per round, which other programs on the machine do not lengthen as they do the time on the clock, and
 // the most memory that the process has had.
 func reportCPU(b *testing.B) func() {
+	b.Helper()
 	var before, after syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
 		b.Fatal(err)

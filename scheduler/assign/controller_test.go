@@ -20,6 +20,7 @@ type desk struct {
 }
 
 func newDesk(t *testing.T, s assign.Settings) *desk {
+	t.Helper()
 	return &desk{t, assign.NewController(s), time.Unix(1_800_000_000, 0)}
 }
 

@@ -196,6 +196,7 @@ func (l *loop) run(t *testing.T) {
 
 // took takes note of a result.
 func (l *loop) took(t *testing.T) func(assign.Result, error) *assign.Map {
+	t.Helper()
 	return func(r assign.Result, err error) *assign.Map {
 		t.Helper()
 		if err != nil || r.Frozen != "" {

@@ -72,12 +72,12 @@ func (m *Map) Digest() Digest {
 	m.once.Do(func() {
 		h := sha256.New()
 		of := m.names.sum()
-		h.Write(of[:]) //nolint:errcheck // a hash never fails
+		h.Write(of[:])
 		buf := make([]byte, 0, 1<<15)
 		for g := range m.rows {
 			buf = m.rows[g].append(buf)
 			if len(buf) > 1<<15-32 || g == len(m.rows)-1 {
-				h.Write(buf) //nolint:errcheck // a hash never fails
+				h.Write(buf)
 				buf = buf[:0]
 			}
 		}
@@ -108,11 +108,11 @@ func (n *names) prepare() {
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(n.groups)))
 		for _, id := range n.groups {
 			if b = append(append(b, byte(len(id))), id...); len(b) > 1<<15 {
-				h.Write(b) //nolint:errcheck // a hash never fails
+				h.Write(b)
 				b = b[:0]
 			}
 		}
-		h.Write(b) //nolint:errcheck // a hash never fails
+		h.Write(b)
 		h.Sum(n.digest[:0])
 	})
 }

@@ -3,6 +3,7 @@ package assign
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -238,8 +239,8 @@ func (s *solver) lodge() {
 		end += n
 		s.lodging[p] = end
 	}
-	for g := len(s.homes) - 1; g >= 0; g-- {
-		if p := s.homes[g].pop; p != nowhere {
+	for g, home := range slices.Backward(s.homes) {
+		if p := home.pop; p != nowhere {
 			s.lodging[p]--
 			s.lodgers[s.lodging[p]] = uint32(g)
 		}

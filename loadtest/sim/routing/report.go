@@ -12,7 +12,7 @@ func table(out io.Writer, o options, results []result) error {
 		return fmt.Errorf("printing the table: %w", err)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "controller\tregret ms\t> 10 ms off\ton overloaded POPs\tchurn /min\tsent to the dead POP\ton the lossy POP\tout of the map s\tfailed over s\t") //nolint:errcheck // a tabwriter keeps the error for Flush
+	fmt.Fprintln(w, "controller\tregret ms\t> 10 ms off\ton overloaded POPs\tchurn /min\tsent to the dead POP\ton the lossy POP\tout of the map s\tfailed over s\t")
 	for _, name := range controllerNames() {
 		var mine []result
 		for _, r := range results {
@@ -20,7 +20,7 @@ func table(out io.Writer, o options, results []result) error {
 				mine = append(mine, r)
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name, //nolint:errcheck // as above
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name,
 			column(mine, "%.2f", 1, func(r result) float64 { return r.Regret }),
 			column(mine, "%.2f %%", 100, func(r result) float64 { return r.Far }),
 			column(mine, "%.3f %%", 100, func(r result) float64 { return r.Overload }),

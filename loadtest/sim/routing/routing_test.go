@@ -65,7 +65,7 @@ func TestTableAndChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	lines := 0
 	for d := xml.NewDecoder(f); ; {
 		token, err := d.Token()
@@ -212,33 +212,33 @@ func TestScenarios(t *testing.T) {
 		regret   float64 // ms
 		check    func(t *testing.T, c *nearcast, s score)
 	}{
-		{"steady", 2, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0) }},
-		{"loss", 20, func(t *testing.T, _ *nearcast, s score) {
+		{"steady", 2, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0) }}, //nolint:thelper // a test, not a helper
+		{"loss", 20, func(t *testing.T, _ *nearcast, s score) { //nolint:thelper // a test, not a helper
 			atMost(t, "seconds until the map has left the POP", float64(s.detected), 3)
 			atMost(t, "traffic to the dead POP", s.dead/s.total, 0.005)
 		}},
-		{"gray", 10, func(t *testing.T, _ *nearcast, s score) {
+		{"gray", 10, func(t *testing.T, _ *nearcast, s score) { //nolint:thelper // a test, not a helper
 			atMost(t, "traffic on the POP that loses packets, of all in 40 minutes", s.lossy/s.total, 0.005)
 		}},
-		{"partition", 2, func(t *testing.T, c *nearcast, s score) {
+		{"partition", 2, func(t *testing.T, c *nearcast, s score) { //nolint:thelper // a test, not a helper
 			atMost(t, "overload: two fifths of the POPs seem dead and are not", s.overload/s.total, 0)
 			if c.frozen == 0 {
 				t.Error("the map was never frozen")
 			}
 		}},
-		{"oneway", 2, func(t *testing.T, c *nearcast, s score) {
+		{"oneway", 2, func(t *testing.T, c *nearcast, s score) { //nolint:thelper // a test, not a helper
 			if atMost(t, "overload", s.overload/s.total, 0); c.frozen > 0 {
 				t.Error("POPs that report count as dead")
 			}
 		}},
-		{"churn", 3, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.002) }},
-		{"skew", 2, func(t *testing.T, c *nearcast, s score) {
+		{"churn", 3, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.002) }}, //nolint:thelper // a test, not a helper
+		{"skew", 2, func(t *testing.T, c *nearcast, s score) { //nolint:thelper // a test, not a helper
 			if atMost(t, "overload", s.overload/s.total, 0); c.measure.wrongClocks() != len(c.w.names)/5 {
 				t.Errorf("%d clocks are known to be wrong", c.measure.wrongClocks())
 			}
 		}},
-		{"cold", 10, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.01) }},
-		{"misjudged", 4, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.001) }},
+		{"cold", 10, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.01) }},      //nolint:thelper // a test, not a helper
+		{"misjudged", 4, func(t *testing.T, _ *nearcast, s score) { atMost(t, "overload", s.overload/s.total, 0.001) }}, //nolint:thelper // a test, not a helper
 	} {
 		t.Run(tt.scenario, func(t *testing.T) {
 			t.Parallel()

@@ -100,7 +100,7 @@ func swell(t int) float64 {
 
 // alive reports whether a POP serves anybody at second t.
 func (w *world) alive(p, t int) bool {
-	return !(w.script.loss && p == w.big && t >= lossAt && (!w.script.cold || t < coldAt))
+	return !w.script.loss || p != w.big || t < lossAt || w.script.cold && t >= coldAt
 }
 
 // capacity is what a POP can carry at second t.

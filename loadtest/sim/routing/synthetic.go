@@ -17,13 +17,14 @@ type region struct {
 
 func regions() []region {
 	return []region{
-		{0.28, 26, 50, -124, -70}, // North America
-		{0.31, 37, 60, -9, 32},    // Europe
-		{0.12, 22, 44, 104, 145},  // East Asia
-		{0.13, -7, 30, 70, 122},   // South and South-East Asia
-		{0.07, -38, 5, -76, -38},  // South America
-		{0.05, -34, 33, -10, 38},  // Africa
-		{0.04, -43, -18, 115, 177} /* Oceania */}
+		{0.28, 26, 50, -124, -70},  // North America
+		{0.31, 37, 60, -9, 32},     // Europe
+		{0.12, 22, 44, 104, 145},   // East Asia
+		{0.13, -7, 30, 70, 122},    // South and South-East Asia
+		{0.07, -38, 5, -76, -38},   // South America
+		{0.05, -34, 33, -10, 38},   // Africa
+		{0.04, -43, -18, 115, 177}, /* Oceania */
+	}
 }
 
 // stretches are how much longer than light in a straight fibre a round trip is, by distance: of pairs below so many km the 10th, 50th,
