@@ -265,7 +265,12 @@ func TestDamage(t *testing.T) {
 			t.Errorf("bit %d of octet %d of %d flipped: %s", bit%8, bit/8, len(file), v)
 		}
 	}
-	for _, bad := range [][]byte{nil, []byte("x"), make([]byte, 100), file[:40], file[8:], bytes.Repeat(file, 2)} {
+	for n := range len(file) { // all of it was durable
+		if v, _ := judged(t, file[:n], objects...); v != "222222" {
+			t.Errorf("cut to %d of %d octets: %s", n, len(file), v)
+		}
+	}
+	for _, bad := range [][]byte{[]byte("x"), make([]byte, 100), file[8:], bytes.Repeat(file, 2)} {
 		if v, _ := judged(t, bad, objects...); v != "222222" {
 			t.Errorf("%d octets: %s", len(bad), v)
 		}

@@ -265,6 +265,9 @@ func scan(file io.ReaderAt, size int64, live bool, f func(r *record) error) (end
 		}
 		end += frame.size()
 	}
+	if end < w.mark {
+		return end, errDamaged // it has been cut off
+	}
 	return end, nil
 }
 

@@ -64,7 +64,7 @@ func (l *Log) replay(size int64) (end int64, err error) {
 		l.table.add(r, nil)
 		return nil
 	})
-	if err == nil && first {
+	if err == nil && end < leastSize {
 		err = fmt.Errorf("%w: it has no beginning", errDamaged)
 	}
 	l.journal.size, l.journal.durable = end, end

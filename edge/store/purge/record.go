@@ -32,6 +32,7 @@ const (
 	maxPayload = 64 << 20
 	version    = 1
 	markAt     = headSize + fixedSize
+	leastSize  = markAt + headSize + fixedSize // a file is not found under its name before it has both
 )
 
 // kind says what a record is about.
