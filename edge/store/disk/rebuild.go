@@ -33,6 +33,7 @@ func (v *volume) rebuild() {
 		b.note(w.segment, b.gathered[w.segment.number]) // others may be adding to the writer by now
 	}
 	all := v.all()
+	v.index.Reserve(v.told)
 	for i, g := range all {
 		if v.dead() || v.store.isClosed() {
 			return
@@ -43,6 +44,7 @@ func (v *volume) rebuild() {
 		}
 		b.learn(g)
 	}
+	v.index.Fit()
 	for _, w := range rest {
 		v.complete(w)
 	}
@@ -95,6 +97,7 @@ func (v *volume) surveyOne(number uint64) (*writer, error) {
 		v.mu.Lock()
 		g.sealed, g.class, g.expiry, g.tail = true, class(t.Class), t.Expiry, t.Tail
 		v.mu.Unlock()
+		v.told += int(min(int64(t.Count), g.size/record.Unit))
 		return nil, nil
 	case err == nil:
 		var entries []record.Entry
@@ -190,6 +193,7 @@ func (v *volume) unsealed(g *segment, c class, tail int64, entries []record.Entr
 	v.mu.Lock()
 	g.class = c
 	v.mu.Unlock()
+	v.told += len(entries)
 	w := &writer{segment: g, class: c, io: make(chan struct{}, 1), tail: tail, flushed: tail, base: tail, entries: entries}
 	for i := range entries {
 		w.age(entries[i].Kind, entries[i].Expiry)

@@ -56,6 +56,7 @@ type volume struct {
 	credit   int64 // how much may be written again, in octets; guarded by clearing
 
 	super   record.Super // guarded by Store.session
+	told    int          // records that the segments have by their ends; for rebuild
 	foreign bool         // its superblock was damaged or is not of this store: it begins empty
 
 	mu        sync.Mutex          // guards the following

@@ -131,6 +131,35 @@ func (x *Index) shrink(s *shard, t *table) {
 	}
 }
 
+// Reserve has room for so many entries together, if their hashes are good, so that they can be inserted without growth. It makes nothing
+// smaller. Memory that is lacking is not missed before it is needed.
+func (x *Index) Reserve(entries int) {
+	pages := pagesFor(entries / shards)
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.Lock()
+		if t := s.table.Load(); !s.closed && (t == nil || t.octets()/pageOctets < pages) {
+			x.rebuild(s, pages)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Fit gives back what a Reserve has taken for too many.
+func (x *Index) Fit() {
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.Lock()
+		count := int(s.count.Load())
+		if t := s.table.Load(); count == 0 && t != nil {
+			x.empty(s)
+		} else if t != nil && pagesFor(count) < t.octets()/pageOctets {
+			x.rebuild(s, pagesFor(count))
+		}
+		s.mu.Unlock()
+	}
+}
+
 // pagesFor returns the size of a table in which count entries have some room to become more.
 func pagesFor(count int) int {
 	buckets := (count+count/6)/slots + leastTail
