@@ -71,7 +71,7 @@ func (s *Server) Warm() {
 func SweepSoon(cfg *Config) { cfg.sweepDelay = time.Millisecond }
 
 // Blind makes the store know of the slices of contents, but not give their octets, as a disk does that is too busy. It must be called before
-// there are requests.
+// Run.
 func (s *Server) Blind() { s.store = blind{s.store} }
 
 type blind struct{ store.Store }

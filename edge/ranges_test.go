@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"nearcast/edge"
 )
 
 // content is n octets that differ from place to place.
@@ -239,8 +241,8 @@ func TestWholeBesideAPart(t *testing.T) {
 func TestStoredOctetsThatCannotBeHad(t *testing.T) {
 	origin := &rangeOrigin{body: content(3*mib+77, 3), etag: `"v1"`}
 	r := newRig(t, origin.ServeHTTP)
-	s, addr := r.startAlone(t)
-	s.Blind()
+	r.prepare = (*edge.Server).Blind
+	_, addr := r.startAlone(t)
 	for range 3 {
 		if a := r.get(t, addr, "/v"); a.body != string(origin.body) {
 			t.Errorf("%s, %d octets of %d", a.Status, len(a.body), len(origin.body))

@@ -93,11 +93,12 @@ func (c *counter) requests(path string) int {
 
 // rig is what the nodes of one test share.
 type rig struct {
-	clock  clock
-	origin *counter
-	fleet  cdn.Fleet
-	sites  []cdn.Site
-	client *http.Client
+	clock   clock
+	origin  *counter
+	fleet   cdn.Fleet
+	sites   []cdn.Site
+	client  *http.Client
+	prepare func(*edge.Server) // what is done to a server before it runs; nil: nothing
 }
 
 // newRig makes a fleet of one edge and two regional nodes, and a site in front of
@@ -180,6 +181,9 @@ func (r *rig) startConfig(t testing.TB, cfg edge.Config, options ...func(*edge.C
 	s, err := edge.New(cfg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r.prepare != nil {
+		r.prepare(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
