@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -120,6 +121,13 @@ func (j *judge) forget() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	clear(j.stored)
+}
+
+// doubt drops what has been stored since t: a crash may have taken it.
+func (j *judge) doubt(t time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	maps.DeleteFunc(j.stored, func(_ spot, since time.Time) bool { return !since.Before(t) })
 }
 
 // known returns what has been stored since before t, and since when.

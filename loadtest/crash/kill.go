@@ -29,12 +29,17 @@ func playKill(ctx context.Context, s *stage) error {
 			s.count(ctx, n, crash, 100)
 		}
 		c := gather(ctx, s.judge, n.Plain, s.o.connections, uint64(round))
-		err := moment(ctx, writeTime/4, writeTime*3/2)
+		least := writeTime / 4
+		if round == s.out.Rounds-1 { // so that there is something to be kept
+			least = writeTime * 5 / 4
+		}
+		err := moment(ctx, least, writeTime*3/2)
 		c.expectEnd()
 		n.lives("under load")
 		n.kill()
 		crash = time.Now()
 		c.dismiss()
+		s.judge.doubt(crash.Add(-writeTime))
 		if err != nil || s.o.keep && s.judge.wronged() {
 			return err
 		}
@@ -78,6 +83,7 @@ func playKillFull(ctx context.Context, s *stage) error {
 		n.kill()
 		crash := time.Now()
 		c.dismiss()
+		s.judge.doubt(crash.Add(-writeTime))
 		s.bulk = <-end
 		if err != nil || s.o.keep && s.judge.wronged() {
 			return err

@@ -45,7 +45,7 @@ func playPower(ctx context.Context, s *stage) error {
 		s.count(ctx, n, crash, 100)
 		s.usable(ctx, n, "after a power cut")
 		n.kill()
-		if round == max(1, s.out.Rounds/2)-1 {
+		if round == max(1, s.out.Rounds/2)-1 && (s.out.Asked > 0 || s.out.Rounds > 2) { // nothing is that old yet where the first cut came soon
 			s.mustKeep(leastSynced)
 		}
 	}
@@ -75,6 +75,7 @@ func (s *stage) cutRound(ctx context.Context, n *node, v *volume, seed uint64) (
 	c.expectEnd()
 	n.kill()
 	c.dismiss()
+	s.judge.doubt(crash.Add(-writeTime))
 	s.judge.expectSafety()
 	if err := v.unmount(ctx); err != nil {
 		return crash, err

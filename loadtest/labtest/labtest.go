@@ -251,15 +251,21 @@ func isProcessOf(pid int, dir string) bool {
 // Run runs an operator command against the lab and returns its standard output.
 func (l *Lab) Run(t testing.TB, args ...string) string {
 	t.Helper()
+	out, stderr, err := l.try(t, args...)
+	if err != nil {
+		t.Fatalf("nearcast %s: %v\n%s%s", strings.Join(args, " "), err, out, stderr)
+	}
+	return out
+}
+
+func (l *Lab) try(t testing.TB, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), l.Program, args...)
 	cmd.Env = append(os.Environ(), "NEARCAST_DIR="+l.Dir)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("nearcast %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
-	}
-	return string(out)
+	return string(out), said.String(), err
 }
 
 // Get asks the node or front at addr for a URL path of a domain; the caller
@@ -324,10 +330,16 @@ func (l *Lab) Kill(t testing.TB, name string) {
 	}
 }
 
-// StartAgain starts a process that has ended and waits until it is ready.
+// StartAgain starts a process that has ended, as soon as nearcast up knows that it has, and waits until it is ready.
 func (l *Lab) StartAgain(t testing.TB, name string) {
 	t.Helper()
-	l.Run(t, "up", "start", name)
+	Eventually(t, 5*time.Second, "the end of "+name+" is known", func() bool {
+		out, stderr, err := l.try(t, "up", "start", name)
+		if err != nil && !strings.Contains(stderr, name+" is running") {
+			t.Fatalf("nearcast up start %s: %v\n%s%s", name, err, out, stderr)
+		}
+		return err == nil
+	})
 	l.Reload(t)
 }
 
