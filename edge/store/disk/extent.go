@@ -58,11 +58,11 @@ func (x *extent) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // enter lets a reader in, who holds the segment's door then. There is no file if the octets are gone. Who holds the segment finds it though it
-// has been given up.
+// has been given up, or the disk has: one that takes no more writes may well be read.
 func (x *extent) enter() fsys.File {
 	g := x.segment
 	g.door.RLock()
-	if x.volume.dead() || g.gone.Load() && g.file.Load() == nil {
+	if x.volume.dead() && g.held.Load() == 0 || g.gone.Load() && g.file.Load() == nil {
 		return nil
 	}
 	file, err := g.handle()
