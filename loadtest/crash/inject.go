@@ -95,8 +95,6 @@ func (s *stage) suffer(ctx context.Context, n *node, strace string, in injection
 		return err
 	}
 	defer tracer.Stop()
-	s.judge.expectDeath(in.alarm == metricErrors)
-	defer s.judge.expectDeath(false)
 	s.bulk = c.stuffSome(ctx, s.bulk, 2*s.o.spell)
 	n.lives("while " + in.name)
 	if in.alarm != "" {

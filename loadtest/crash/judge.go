@@ -50,7 +50,6 @@ type judge struct {
 	stored     map[spot]time.Time // what must be in the cache, and since when it has been
 	shock      time.Time          // when a disk was last taken away
 	losing     bool               // see expectLoss
-	dying      bool               // see expectDeath
 }
 
 // floor is the least version that may be served, since when.
@@ -77,13 +76,6 @@ func (j *judge) expectShock() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.shock = time.Now()
-}
-
-// expectDeath says whether a disk is being made to fail: when it is taken out, answers that are being sent out of it break off.
-func (j *judge) expectDeath(dying bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.dying = dying
 }
 
 // expectLoss says that nothing can be made durable until expectSafety: what is invalidated meanwhile may come back after that.
@@ -182,7 +174,7 @@ func (j *judge) end(a ask, t terms, v view, err error, gone bool) {
 		j.complain(&j.tally.Wrong, a, err)
 	case errors.Is(err, errUndone):
 		j.complain(&j.tally.Undone, a, err)
-	case err != nil && gone, errors.Is(err, errBrokenOff) && (j.dying || time.Since(j.shock) < shockTime || v.version > 0 && v.version < j.origin.version(a.path)):
+	case err != nil && gone, errors.Is(err, errBrokenOff) && (time.Since(j.shock) < shockTime || v.version > 0 && v.version < j.origin.version(a.path)):
 		j.tally.BrokenOff++
 	case err != nil:
 		j.complain(&j.tally.Failed, a, err)
