@@ -64,7 +64,22 @@ func (a *arrival) identify() bool {
 		return a.identifyPart()
 	}
 	h.object.Sliced = h.status == http.StatusOK && h.length > store.SliceSize && h.length <= maxContent && resumable(r)
+	if a.missing && h.status == http.StatusOK { // all of the content was missing
+		a.joinBase()
+	}
 	return true
+}
+
+// joinBase makes what has come the content that it completes, if the two may be put together.
+func (a *arrival) joinBase() {
+	b, o := a.base, a.head.object
+	if b == nil || !b.Sliced || o.Doubtful || b.Length != o.Length || !httpcache.SameVersion(b.Response, o.Response) {
+		return
+	}
+	joined := *b
+	joined.Response, joined.Born = b.Response.Refresh(a.head.header, a.sent, a.arrived), a.born // it has been validated, as by a 304
+	joined.Softened, joined.Memo = time.Time{}, nil
+	a.head.object = &joined
 }
 
 // identifyPart is identify for a 206 (RFC 9110 section 15.3.7).
@@ -88,12 +103,7 @@ func (a *arrival) identifyPart() bool {
 		o.Length, o.Doubtful = part.Start+h.length, true
 	}
 	o.Response = o.Response.Whole(o.Length)
-	if b := a.base; b != nil && b.Sliced && !o.Doubtful && b.Length == o.Length && httpcache.SameVersion(b.Response, o.Response) {
-		joined := *b
-		joined.Response, joined.Born = b.Response.Refresh(h.header, a.sent, a.arrived), a.born // it has been validated, as by a 304
-		joined.Softened, joined.Memo = time.Time{}, nil
-		h.object = &joined
-	}
+	a.joinBase()
 	return true
 }
 

@@ -253,6 +253,28 @@ func TestStoredOctetsThatCannotBeHad(t *testing.T) {
 	}
 }
 
+// TestAllOfAContentIsLost: a visitor who has the head of a stored content gets it all from upstream, if nothing of it is to be had any more by then:
+// what comes is the same content, though it comes whole and not as a part.
+func TestAllOfAContentIsLost(t *testing.T) {
+	for _, length := range []int{11_487, mib, 3*mib + 77} {
+		origin := &rangeOrigin{body: content(length, 3), etag: `"v1"`}
+		r := newRig(t, origin.ServeHTTP)
+		r.prepare = (*edge.Server).Blind
+		_, addr := r.startAlone(t)
+		if a := r.get(t, addr, "/v", "Range", "bytes=0-6638"); a.body != string(origin.body[:6639]) {
+			t.Fatalf("%s, %d octets of a part", a.Status, len(a.body))
+		}
+		for _, field := range []string{"bytes=0-", "bytes=3000-"} {
+			if a := r.get(t, addr, "/v", "Range", field); !strings.HasSuffix(string(origin.body), a.body) || len(a.body) < length-3000 {
+				t.Errorf("length %d: %s, %d octets of %s", length, a.Status, len(a.body), field)
+			}
+		}
+		if a := r.get(t, addr, "/v"); a.body != string(origin.body) {
+			t.Errorf("length %d: %s, %d octets", length, a.Status, len(a.body))
+		}
+	}
+}
+
 // TestRangeAmplification is the attack on the origin's uplink: little asked for of much (RFC 9110
 // section 17.15).
 func TestRangeAmplification(t *testing.T) {
