@@ -43,6 +43,8 @@ type Fleet struct {
 	// Geo are the files of databases (MMDB) that place the visitors whom Clients does not, on every machine with
 	// [RoleEdge] or [RoleScheduler]; the first that knows something counts. Deployment hands them to the processes.
 	Geo []string `json:"geo,omitempty"`
+	// Policies say where visitors may or should go; all that match apply, see [Policy].
+	Policies []Policy `json:"policies,omitempty"`
 }
 
 // POP is a point of presence: nodes in one place.
@@ -56,6 +58,8 @@ type POP struct {
 	// Parents are the regional POPs asked on a miss, in order of preference.
 	// Empty means every regional POP of the same region, or the origin if none.
 	Parents []POPName `json:"parents,omitempty"`
+	// Price is what sending a visitor here costs beside time, as milliseconds that it may be slower elsewhere; 0 to 1000.
+	Price float64 `json:"price,omitempty"`
 }
 
 // Node is one machine of the fleet.

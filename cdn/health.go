@@ -18,37 +18,6 @@ const (
 // Usable reports whether new visitors may be sent to a node in this state.
 func (s NodeState) Usable() bool { return s == StateReady || s == StateUnknown }
 
-// RouteTable is the route-quality system's published view of the fleet: immutable
-// and versioned. A table with a higher Version of the same Epoch replaces an older one;
-// another Epoch means that the publisher was restarted, and always replaces.
-type RouteTable struct {
-	Epoch   string       `json:"epoch"`
-	Version uint64       `json:"version"`
-	At      time.Time    `json:"at"` // when it was published, by the publisher's clock
-	Nodes   []NodeHealth `json:"nodes"`
-}
-
-// NodeHealth is one node's row in a [RouteTable].
-type NodeHealth struct {
-	Node  NodeName  `json:"node"`
-	State NodeState `json:"state"`
-	Since time.Time `json:"since"` // when the node entered the state
-}
-
-// State returns the node's state, or [StateUnknown] if the table does not have it.
-// A nil table knows nothing.
-func (t *RouteTable) State(node NodeName) NodeState {
-	if t == nil {
-		return StateUnknown
-	}
-	for i := range t.Nodes {
-		if t.Nodes[i].Node == node {
-			return t.Nodes[i].State
-		}
-	}
-	return StateUnknown
-}
-
 // NodeReport is what a node tells the control plane about itself.
 type NodeReport struct {
 	Node NodeName `json:"node"`

@@ -24,15 +24,37 @@ type Snapshot struct {
 	Fleet Fleet `json:"fleet"`
 	// Sites are the customers' sites, sorted by name.
 	Sites []Site `json:"sites"`
+	// Drains are the POPs and nodes that operators are emptying, in the order of [Drain.Name].
+	Drains []Drain `json:"drains,omitempty"`
 }
 
-// Digest returns the SHA-256 of the content, Fleet and Sites, in hex: equal
+// Drain says that a POP or a node is to get no new visitors.
+type Drain struct {
+	// POP or Node is what is drained; the other is empty.
+	POP  POPName  `json:"pop,omitempty"`
+	Node NodeName `json:"node,omitempty"`
+	// Since is when it began, by the control plane's clock.
+	Since time.Time `json:"since"`
+	// By says who asked for it.
+	By string `json:"by,omitempty"`
+}
+
+// Name is what is drained: "pop fra" or "node fra-1".
+func (d Drain) Name() string {
+	if d.POP != "" {
+		return "pop " + string(d.POP)
+	}
+	return "node " + string(d.Node)
+}
+
+// Digest returns the SHA-256 of the content (Fleet, Sites and Drains) in hex: equal
 // content has an equal digest whatever its number.
 func (s *Snapshot) Digest() string {
 	content, err := json.Marshal(struct {
-		Fleet Fleet
-		Sites []Site
-	}{s.Fleet, s.Sites})
+		Fleet  Fleet
+		Sites  []Site
+		Drains []Drain `json:",omitempty"`
+	}{s.Fleet, s.Sites, s.Drains})
 	if err != nil {
 		panic("cdn: a snapshot does not marshal: " + err.Error()) // only types without custom failures
 	}

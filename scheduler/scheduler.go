@@ -18,7 +18,7 @@ import (
 	"nearcast/internal/geo"
 	"nearcast/scheduler/dnsfront"
 	"nearcast/scheduler/httpfront"
-	"nearcast/scheduler/locate"
+	"nearcast/internal/locate"
 	"nearcast/scheduler/view"
 )
 

@@ -42,10 +42,10 @@ var purePackages = map[string]bool{
 	"edge/store/policy":     true,
 	"internal/geo":          true,
 	"internal/geo/source":   true,
+	"internal/locate":       true,
 	"internal/prefixtable":  true,
 	"scheduler/assign":      true,
 	"scheduler/decide":      true,
-	"scheduler/locate":      true,
 	"routequality/estimate": true,
 	"control/compile":       true,
 }

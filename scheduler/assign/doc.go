@@ -24,7 +24,7 @@
 // gives the same bits, whatever the order of its groups and POPs, the processor and the number of its cores; so all schedulers that know the same publish the same
 // [Map.Digest]. There are no goroutines, no clocks and no I/O here. A Controller is not for concurrent use, a [Map] is.
 //
-// It is not for measuring or estimating costs, demand and health (route quality), not for choosing a group for a client (scheduler/locate), not for what
+// It is not for measuring or estimating costs, demand and health (route quality), not for choosing a group for a client (internal/locate), not for what
 // may go where (the caller leaves out of the candidates what policy denies), and not for the seconds until visitors have heard of a new map:
 // only the shedding of the edge itself can help there. There is one kind of demand and of capacity: who has several resources gives the
 // demand in the scarcest, and reports as load the highest utilisation of all; the controller's factor on the capacity covers the difference. With several

@@ -6,7 +6,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/ring"
-	"nearcast/scheduler/locate"
+	"nearcast/internal/locate"
 	"nearcast/scheduler/view"
 )
 

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 
 	"nearcast/cdn"
-	"nearcast/scheduler/locate"
+	"nearcast/internal/locate"
 )
 
 // A POP of the visitor's own carrier counts as nearer than it is: paths between

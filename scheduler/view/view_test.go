@@ -12,7 +12,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/internal/geo"
 	"nearcast/internal/prefixtable"
-	"nearcast/scheduler/locate"
+	"nearcast/internal/locate"
 	"nearcast/scheduler/view"
 )
 

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"nearcast/cdn"
-	"nearcast/scheduler/locate"
+	"nearcast/internal/locate"
 )
 
 // client is a prefix whose place is told by its country alone.

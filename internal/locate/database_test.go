@@ -10,8 +10,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/geo"
+	"nearcast/internal/locate"
 	"nearcast/internal/prefixtable"
-	"nearcast/scheduler/locate"
 )
 
 // fataler is a test or a property.
