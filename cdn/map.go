@@ -54,7 +54,7 @@ type MapPOP struct {
 type RouteExplanation struct {
 	Scheduler NodeName `json:"scheduler"`
 	Name      Domain   `json:"name"`
-	Site      SiteName `json:"site"`
+	Site      SiteName `json:"site,omitempty"`
 	Client    string   `json:"client"`
 	// Group is of the map; empty if the visitor is in none. Place is where the visitor is, in words; empty if unknown.
 	Group GroupName `json:"group,omitempty"`
@@ -62,7 +62,7 @@ type RouteExplanation struct {
 	// Scope is the length of the prefix around Client for which the answer holds.
 	Scope int `json:"scope"`
 	// POP and Nodes are the answer, and Reason is why.
-	POP    POPName    `json:"pop"`
+	POP    POPName    `json:"pop,omitempty"`
 	Nodes  []NodeName `json:"nodes"`
 	Reason string     `json:"reason"`
 	// Policies are the names of those that match.
@@ -96,4 +96,14 @@ type RouteCandidate struct {
 type CostTerm struct {
 	Term string  `json:"term"` // rtt, jitter, loss, failures, miss, price or policy
 	MS   float64 `json:"ms"`
+}
+
+// Relief says where the visitors of a POP would be sent if it were not there.
+type Relief struct {
+	// Map names the map that says so.
+	Map MapVersion `json:"map"`
+	// Default is for visitors that are in no group of Groups; empty if there is no other POP.
+	Default POPName `json:"default,omitempty"`
+	// Groups are those that are sent to the POP, with where else they would be.
+	Groups map[GroupName]POPName `json:"groups,omitempty"`
 }

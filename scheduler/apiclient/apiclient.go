@@ -1,0 +1,97 @@
+package apiclient
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/internal/httpjson"
+)
+
+const (
+	timeout  = 10 * time.Second // of one request
+	maxReply = 512 << 20        // octets; the state of a map has some 150 for each of at most 200,000 groups and classes
+)
+
+// Client asks one scheduler. It is safe for concurrent use.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// New returns a client of the scheduler whose API is at a URL such as http://192.0.2.1:8057.
+func New(base, token string) *Client {
+	return &Client{base: base, token: token, http: &http.Client{
+		Transport: &http.Transport{MaxIdleConns: 2, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute},
+		Timeout:   timeout,
+	}}
+}
+
+// URL is where the scheduler's API is.
+func (c *Client) URL() string { return c.base }
+
+// Close closes connections that wait.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Route asks why a visitor is sent where it is.
+func (c *Client) Route(ctx context.Context, name, client string) (*cdn.RouteExplanation, error) {
+	return get[*cdn.RouteExplanation](ctx, c, "/v1/route", url.Values{"name": {name}, "client": {client}})
+}
+
+// Map asks what the scheduler answers from.
+func (c *Client) Map(ctx context.Context) (*cdn.MapStatus, error) {
+	return get[*cdn.MapStatus](ctx, c, "/v1/map", nil)
+}
+
+// Versions asks for the newest maps, the newest last.
+func (c *Client) Versions(ctx context.Context) ([]cdn.MapVersion, error) {
+	return get[[]cdn.MapVersion](ctx, c, "/v1/map/versions", nil)
+}
+
+// Relief asks where the visitors of a POP would be sent instead.
+func (c *Client) Relief(ctx context.Context, pop cdn.POPName) (*cdn.Relief, error) {
+	return get[*cdn.Relief](ctx, c, "/v1/relief", url.Values{"pop": {string(pop)}})
+}
+
+// State asks for all that another scheduler needs to go on from the same map.
+func (c *Client) State(ctx context.Context) ([]byte, error) {
+	return c.fetch(ctx, "/v1/map/state", nil)
+}
+
+func get[T any](ctx context.Context, c *Client, path string, query url.Values) (v T, err error) {
+	body, err := c.fetch(ctx, path, query)
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(body, &v); err != nil {
+		return v, cdn.Errorf(cdn.Unavailable, "", "reading the answer of the scheduler at %s: %w", c.base, err)
+	}
+	return v, nil
+}
+
+func (c *Client) fetch(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path+"?"+query.Encode(), http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("asking the scheduler at %s: %w", c.base, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, cdn.Errorf(cdn.Unavailable, "", "asking the scheduler at %s: %w", c.base, err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the scheduler at %s: %w", c.base, httpjson.ReadError(resp))
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return nil, cdn.Errorf(cdn.Unavailable, "", "reading the answer of the scheduler at %s: %w", c.base, err)
+	}
+	return body, nil
+}
