@@ -32,12 +32,15 @@ const (
 	portDNS               = 53
 	portRedirect          = 54
 	portSchedulerAdmin    = 55
+	portSchedulerPool     = 56
+	portSchedulerAPI      = 57
 	portRouteQuality      = 60
 	portRouteQualityAdmin = 61
 	portRouteQualityPool  = 62
 	portHTTP              = 80
 	portEdgeAdmin         = 81
-	portEdgePool          = 82
+	portEdgePool          = 82 // of its POP
+	portEdgeWAN           = 83 // of all POPs
 	// PortWebOrigin and PortS3Origin are for the origins of a lab.
 	PortWebOrigin = 90
 	PortS3Origin  = 91
@@ -108,7 +111,7 @@ func Local(fleet cdn.Fleet, l Layout) (*Plan, error) {
 	}
 	return &Plan{
 		Fleet: fleet, Processes: b.processes,
-		API: b.addr(b.control, portAPI), DNS: b.addr(b.scheduler, portDNS), Redirect: b.addr(b.scheduler, portRedirect),
+		API: b.addr(b.control, portAPI), DNS: b.addr(b.schedulers[0], portDNS), Redirect: b.addr(b.schedulers[0], portRedirect),
 	}, nil
 }
 
@@ -142,38 +145,70 @@ func firstIPv4(addrs []netip.Addr) netip.Addr {
 
 // builder collects the processes of a plan.
 type builder struct {
-	layout                           Layout
-	fleet                            cdn.Fleet
-	control, routequality, scheduler *cdn.Node
-	seeds                            []string // where a new member of the gossip pool asks first
-	processes                        []Process
+	layout       Layout
+	fleet        cdn.Fleet
+	control      *cdn.Node
+	routequality []*cdn.Node
+	schedulers   []*cdn.Node
+	processes    []Process
 }
 
 // findServices finds the nodes that the others have to know about.
 func (b *builder) findServices() error {
 	for i := range b.fleet.Nodes {
 		n := &b.fleet.Nodes[i]
-		for _, r := range []struct {
-			role cdn.Role
-			node **cdn.Node
-		}{{cdn.RoleControl, &b.control}, {cdn.RoleRouteQuality, &b.routequality}, {cdn.RoleScheduler, &b.scheduler}} {
-			switch {
-			case !n.Has(r.role):
-			case *r.node == nil:
-				*r.node = n
-			case r.role != cdn.RoleScheduler:
-				return cdn.Errorf(cdn.Invalid, "", "nodes %s and %s both have the role %s: one node may have it", (*r.node).Name, n.Name, r.role)
+		if n.Has(cdn.RoleControl) {
+			if b.control != nil {
+				return cdn.Errorf(cdn.Invalid, "", "nodes %s and %s both have the role control: one node may have it", b.control.Name, n.Name)
 			}
+			b.control = n
 		}
-		if n.Has(cdn.RoleEdge) && len(b.seeds) < 3 {
-			b.seeds = append(b.seeds, b.addr(n, portEdgePool))
+		if n.Has(cdn.RoleRouteQuality) {
+			b.routequality = append(b.routequality, n)
+		}
+		if n.Has(cdn.RoleScheduler) {
+			b.schedulers = append(b.schedulers, n)
 		}
 	}
-	if b.control == nil || b.routequality == nil || b.scheduler == nil {
+	if b.control == nil || len(b.routequality) == 0 || len(b.schedulers) == 0 {
 		return cdn.Errorf(cdn.Invalid, "", "the fleet needs a node for each of the roles control, routequality and scheduler")
 	}
-	b.seeds = append(b.seeds, b.addr(b.routequality, portRouteQualityPool))
 	return nil
+}
+
+// maxSeeds is how many members of a gossip pool a new one is told of.
+const maxSeeds = 4
+
+// popSeeds returns where a node finds the gossip pool of its POP.
+func (b *builder) popSeeds(n *cdn.Node) string {
+	var seeds []string
+	for _, other := range b.fleet.CacheNodes(n.POP) {
+		if other.Name != n.Name && len(seeds) < maxSeeds {
+			seeds = append(seeds, b.addr(other, portEdgePool))
+		}
+	}
+	return strings.Join(seeds, ",")
+}
+
+// wanSeeds returns where anybody finds the gossip pool that connects the POPs.
+func (b *builder) wanSeeds() string {
+	var seeds []string
+	for _, n := range b.routequality {
+		seeds = append(seeds, b.addr(n, portRouteQualityPool))
+	}
+	for _, n := range b.schedulers {
+		seeds = append(seeds, b.addr(n, portSchedulerPool))
+	}
+	return strings.Join(seeds[:min(len(seeds), maxSeeds)], ",")
+}
+
+// urls returns the URLs of a port of nodes.
+func (b *builder) urls(nodes []*cdn.Node, port int) string {
+	var urls []string
+	for _, n := range nodes {
+		urls = append(urls, "http://"+b.addr(n, port))
+	}
+	return strings.Join(urls, ",")
 }
 
 func (b *builder) addr(n *cdn.Node, port int) string {
@@ -201,7 +236,7 @@ func (b *builder) addControl(n *cdn.Node) {
 	feed := p.listen("tcp", b.addr(n, portFeed), "feed")
 	p.Args = append(p.Args, "--listen", api, "--feed", feed,
 		"--fleet", b.layout.FleetFile(), "--token-file", b.layout.TokenFile(),
-		"--routequality", "http://"+b.addr(b.routequality, portRouteQuality))
+		"--routequality", b.urls(b.routequality, portRouteQuality), "--scheduler", b.urls(b.schedulers, portSchedulerAPI))
 	b.processes = append(b.processes, *p)
 }
 
@@ -209,7 +244,8 @@ func (b *builder) addRouteQuality(n *cdn.Node) {
 	p := b.process(n, cdn.RoleRouteQuality, portRouteQualityAdmin)
 	table := p.listen("tcp", b.addr(n, portRouteQuality), "route table")
 	pool := p.listenPool(b.addr(n, portRouteQualityPool))
-	p.Args = append(p.Args, "--listen", table, "--gossip", pool, "--join", strings.Join(b.seeds, ","), "--control", b.feedURL())
+	p.Args = append(p.Args, "--listen", table, "--gossip", pool, "--join", b.wanSeeds(), "--control", b.feedURL())
+	b.addGeo(p)
 	b.processes = append(b.processes, *p)
 }
 
@@ -218,8 +254,15 @@ func (b *builder) addScheduler(n *cdn.Node) {
 	dns := p.listen("tcp", b.addr(n, portDNS), "DNS")
 	p.listen("udp", b.addr(n, portDNS), "DNS")
 	redirect := p.listen("tcp", b.addr(n, portRedirect), "302 front")
-	p.Args = append(p.Args, "--listen", dns, "--http", redirect, "--control", b.feedURL(),
-		"--routequality", "http://"+b.addr(b.routequality, portRouteQuality))
+	api := p.listen("tcp", b.addr(n, portSchedulerAPI), "API")
+	pool := p.listenPool(b.addr(n, portSchedulerPool))
+	p.Args = append(p.Args, "--listen", dns, "--http", redirect, "--api", api, "--gossip", pool, "--join", b.wanSeeds(),
+		"--control", b.feedURL(), "--routequality", b.urls(b.routequality, portRouteQuality))
+	for _, peer := range b.schedulers {
+		if peer.Name != n.Name {
+			p.Args = append(p.Args, "--peer", string(peer.Name)+"=http://"+b.addr(peer, portSchedulerAPI))
+		}
+	}
 	b.addGeo(p)
 	b.processes = append(b.processes, *p)
 }
@@ -235,7 +278,9 @@ func (b *builder) addEdge(n *cdn.Node) {
 	p := b.process(n, cdn.RoleEdge, portEdgeAdmin)
 	web := p.listen("tcp", b.addr(n, portHTTP), "HTTP")
 	pool := p.listenPool(b.addr(n, portEdgePool))
-	p.Args = append(p.Args, "--listen", web, "--gossip", pool, "--join", strings.Join(b.seeds, ","), "--control", b.feedURL())
+	wan := p.listenPool(b.addr(n, portEdgeWAN))
+	p.Args = append(p.Args, "--listen", web, "--pop", string(n.POP), "--gossip", pool, "--join", b.popSeeds(n), "--gossip-wan", wan, "--join-wan", b.wanSeeds(),
+		"--control", b.feedURL(), "--routequality", b.urls(b.routequality, portRouteQuality), "--scheduler", b.urls(b.schedulers, portSchedulerAPI))
 	if n.Capacity.RAM > 0 {
 		p.Args = append(p.Args, "--ram", n.Capacity.RAM.String())
 	}
