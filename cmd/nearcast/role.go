@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,7 +44,7 @@ func (f *nodeFlags) registerAdmin(cmd *cobra.Command) {
 // role is a running role's surroundings.
 type role struct {
 	node     cdn.NodeName
-	secret   string // empty without a control plane
+	secrets  []string // the fleet's, the one in use first; none without a control plane
 	log      *slog.Logger
 	registry *prometheus.Registry
 }
@@ -77,42 +73,11 @@ func (f *nodeFlags) begin(stderr io.Writer) (*role, error) {
 	if r.node, err = cdn.ParseNodeName(f.node); err != nil {
 		return nil, fmt.Errorf("--node: %w", err)
 	}
-	if r.secret, err = readSecret(f.secretFile); err != nil {
+	if r.secrets, err = readSecrets(f.secretFile); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
-
-// readSecret reads a secret file. Short secrets are refused: keys are derived from it.
-func readSecret(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("reading a secret: %w", err)
-	}
-	secret := strings.TrimSpace(string(text))
-	if len(secret) < 16 {
-		return "", cdn.Errorf(cdn.Invalid, "", "%s: a secret of at least 16 characters is needed", path)
-	}
-	return secret, nil
-}
-
-// derive returns the part of the fleet's secret for one purpose, so that no two
-// protocols share a key.
-func (r *role) derive(purpose string) string {
-	key, err := hkdf.Key(sha256.New, []byte(r.secret), nil, "nearcast/"+purpose, 32)
-	if err != nil {
-		panic("deriving a key: " + err.Error()) // only for lengths that are not asked for
-	}
-	return hex.EncodeToString(key)
-}
-
-// Purposes of derived secrets.
-const (
-	forFeed   = "feed"
-	forGossip = "gossip"
-	forHop    = "hop"
-	forTable  = "route-table"
-)
 
 // follow returns the client that keeps a role's configuration current.
 func (r *role) follow(f *nodeFlags, job cdn.Role, on feedclient.Config) (*feedclient.Client, error) {
