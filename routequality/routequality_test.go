@@ -46,8 +46,8 @@ func background(t *testing.T, run func(context.Context) error) (end func()) {
 func pool(t *testing.T, node string, join ...netip.AddrPort) (p *gossip.Pool, end func()) {
 	t.Helper()
 	p, err := gossip.New(gossip.Config{
-		Node: cdn.NodeName(node), Role: cdn.RoleEdge, Bind: netip.MustParseAddrPort("127.0.0.1:0"), Join: join,
-		Secret: "a secret", Cluster: "test", Log: discard(), Registry: prometheus.NewRegistry(),
+		Kind: gossip.LAN, Node: cdn.NodeName(node), Role: cdn.RoleEdge, Bind: netip.MustParseAddrPort("127.0.0.1:0"), Join: join,
+		Secrets: []string{"a secret"}, Cluster: "test", Log: discard(), Registry: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -238,8 +238,8 @@ func newPool(r *role, job cdn.Role, name cdn.NodeName, bind, join string) (*goss
 		return nil, err
 	}
 	return gossip.New(gossip.Config{
-		Node: name, Role: job, Version: Version, Bind: addr, Join: seeds,
-		Secret: r.derive(forGossip), Cluster: "nearcast", Log: r.log, Registry: r.registry,
+		Kind: gossip.LAN, Node: name, Role: job, Version: Version, Bind: addr, Join: seeds,
+		Secrets: []string{r.derive(forGossip)}, Cluster: "nearcast", Log: r.log, Registry: r.registry,
 	})
 }
 

@@ -21,10 +21,10 @@ type (
 // NodeMeta returns what this member says about itself.
 func (d delegate) NodeMeta(int) []byte { return d.p.local.Load().encode() }
 
-// NotifyMsg ignores user messages: this pool has none.
-func (delegate) NotifyMsg([]byte) {}
+// NotifyMsg takes a directed message.
+func (d delegate) NotifyMsg(b []byte) { d.p.receive(b) }
 
-// GetBroadcasts has no user messages to send.
+// GetBroadcasts has nothing to send to everybody.
 func (delegate) GetBroadcasts(int, int) [][]byte { return nil }
 
 // LocalState adds nothing to a state exchange.
@@ -43,6 +43,7 @@ func (e events) NotifyUpdate(n *memberlist.Node) { e.p.heard(n) }
 // to it there is no difference.
 func (e events) NotifyLeave(n *memberlist.Node) {
 	e.p.view.setState(cdn.NodeName(n.Name), cdn.StateDown)
+	e.p.coordinates.forget(cdn.NodeName(n.Name))
 }
 
 // NotifyConflict counts and logs that somebody else claims a living member's name.
@@ -82,6 +83,7 @@ func (p *Pool) heard(n *memberlist.Node) {
 	p.view.put(&Member{
 		Name:    cdn.NodeName(n.Name),
 		Role:    said.role,
+		POP:     said.pop,
 		State:   said.state,
 		Version: said.version,
 		Addr:    netip.AddrPortFrom(ip.Unmap(), n.Port),

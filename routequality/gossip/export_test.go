@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"time"
 
 	"nearcast/cdn"
 )
@@ -20,6 +21,12 @@ func ParseMeta(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	return m.encode(), nil
+}
+
+// Meta is what a member with these words says about itself now.
+func Meta(role, state, version, pop string) string {
+	m := meta{role: cdn.Role(role), state: cdn.NodeState(state), started: time.Now(), version: version, pop: cdn.POPName(pop)}
+	return string(m.encode())
 }
 
 // MaxMeta is the bound of a meta.

@@ -2,8 +2,6 @@ package gossip
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,122 +21,118 @@ const leaveTimeout = time.Second
 
 // Config says who a member is and where the others are.
 type Config struct {
+	// Kind is what the pool is for. Required.
+	Kind Kind
 	// Node is this member's name, unique in the fleet. Required.
 	Node cdn.NodeName
 	// Role is this member's main job, told to the others. Required.
 	Role cdn.Role
-	// Version is the program's version, told to the others; cut to 32 octets.
+	// POP is where this member is, told to the others; empty if in none. The members of a [LAN] pool are those that name the same one.
+	POP cdn.POPName
+	// Version is the program's version, told to the others; cut to 32 octets, or fewer beside a long POP.
 	Version string
-	// Bind is where to listen, UDP and TCP, and what the others are told. Port zero
-	// takes a free one, see [Pool.Addr]. Required.
+	// Bind is where to listen, UDP and TCP, and what the others are told. Port zero takes a free one, see [Pool.Addr]. Required without a Transport.
 	Bind netip.AddrPort
 	// Join are members to join through. Empty means that others join this one.
 	Join []netip.AddrPort
-	// Secret is the fleet's secret, from which the traffic key is made. Required.
-	Secret string
+	// Secrets are the fleet's secrets, from which the traffic keys are made: the first for sending, all for reading. At least one, at most eight, none
+	// empty. See [Pool.SetSecrets].
+	Secrets []string
 	// Cluster keeps pools apart that share a secret; empty is a name like any other.
 	Cluster string
+	// OnMessage is called with each directed message, one at a time, from a goroutine of [Pool.Run]; msg is the callee's. While it is busy 1,024
+	// messages or 8 MiB of them wait, then the oldest is dropped and counted. Nil ignores messages.
+	OnMessage func(from cdn.NodeName, msg []byte)
+	// Transport carries the traffic in tests and simulations; nil listens on Bind.
+	Transport memberlist.NodeAwareTransport
 	// Log gets conflicts, joining and the protocol's own complaints. Required.
 	Log *slog.Logger
-	// Registry gets the pool's metrics. Required.
+	// Registry gets the pool's metrics, which have the label pool. One pool of each kind at a time can share a registry, and another one after it. Required.
 	Registry *prometheus.Registry
 }
 
 // Pool is this node's membership. Its methods may be called from any goroutine.
 type Pool struct {
-	log     *slog.Logger
-	self    cdn.NodeName
-	seeds   []string
-	list    *memberlist.Memberlist
-	addr    netip.AddrPort // where list listens
-	view    view
-	metrics *metrics
-	local   atomic.Pointer[meta] // what this member says about itself
-	changed chan struct{}        // capacity 1: the local state is to be announced
-	mu      sync.Mutex           // guards the read-change-write of local
+	log         *slog.Logger
+	self        cdn.NodeName
+	seeds       []string
+	settings    settings
+	list        *memberlist.Memberlist
+	addr        netip.AddrPort // where list listens
+	keys        keys
+	view        view
+	coordinates coordinates
+	sequences   sequences
+	inbox       inbox
+	onMessage   func(from cdn.NodeName, msg []byte)
+	metrics     *metrics
+	local       atomic.Pointer[meta] // what this member says about itself
+	changed     chan struct{}        // capacity 1: the local state is to be announced
+	mu          sync.Mutex           // guards the read-change-write of local
 }
 
 // New listens and becomes a pool of one; it needs no other member. [Pool.Run]
 // must be called afterwards, if only with a context that has ended: it is what
 // closes the sockets.
 func New(cfg Config) (*Pool, error) {
-	if _, err := cdn.ParseNodeName(string(cfg.Node)); err != nil {
+	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
-	if cfg.Secret == "" {
-		return nil, errors.New("gossip: no fleet secret: an open pool would believe anybody")
+	s, err := settingsOf(cfg.Kind)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
 	}
-	if !cfg.Bind.IsValid() {
-		return nil, errors.New("gossip: no address to listen on")
-	}
-	m := newMetrics(cfg.Registry)
 	p := &Pool{
-		log:     cfg.Log,
-		self:    cfg.Node,
-		metrics: m,
-		changed: make(chan struct{}, 1),
+		log:       cfg.Log.With("pool", string(cfg.Kind)),
+		self:      cfg.Node,
+		settings:  s,
+		sequences: sequences{sent: make(map[cdn.NodeName]*[ways]uint64), received: make(map[cdn.NodeName]*[ways]window)},
+		inbox:     inbox{filled: make(chan struct{}, 1)},
+		onMessage: cfg.OnMessage,
+		changed:   make(chan struct{}, 1),
 	}
-	p.view.init(m)
-	p.local.Store(&meta{role: cfg.Role, state: cdn.StateStarting, started: time.Now(), version: cfg.Version})
+	if err := errors.Join(p.keys.init(cfg.Secrets), p.coordinates.init()); err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	if p.metrics, err = newMetrics(cfg.Registry, cfg.Kind); err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	p.view.init(p.metrics)
+	p.local.Store(&meta{role: cfg.Role, state: cdn.StateStarting, started: time.Now(), version: cfg.Version, pop: cfg.POP})
 	for _, seed := range cfg.Join {
 		if seed != cfg.Bind {
 			p.seeds = append(p.seeds, seed.String())
 		}
 	}
-	conf, err := listConfig(cfg, p)
-	if err != nil {
-		return nil, fmt.Errorf("gossip: %w", err)
+	if err := p.open(&cfg); err != nil {
+		return nil, err
 	}
+	return p, nil
+}
+
+// open listens and makes the pool of one.
+func (p *Pool) open(cfg *Config) error {
+	conf := listConfig(cfg, p.settings, p)
+	err := listen(cfg, conf)
+	if err != nil {
+		return fmt.Errorf("gossip: listening on %s: %w", cfg.Bind, err)
+	}
+	transport := conf.Transport.(wire) //nolint:errcheck // listen has put it there
 	if p.list, err = memberlist.Create(conf); err != nil {
-		return nil, fmt.Errorf("gossip: listening on %s: %w", cfg.Bind, err)
+		return errors.Join(fmt.Errorf("gossip: on %s: %w", cfg.Bind, err), transport.Shutdown())
 	}
 	n := p.list.LocalNode() // read only here: later the protocol may be writing to it
 	ip, _ := netip.AddrFromSlice(n.Addr)
 	p.addr = netip.AddrPortFrom(ip.Unmap(), n.Port)
-	return p, nil
-}
-
-// listConfig returns the protocol's settings. The arithmetic: a dead member is
-// suspected at the end of the first probe that reaches for it (with 8 survivors
-// 99 times in 100 within 1.25 s, then 0.25 s of waiting) and dead 0.75 s after
-// that if a second member agrees. A member that is merely slow has those 0.75 s
-// to contradict, is also asked over TCP and through two others, and a prober that
-// finds itself slow takes more time.
-func listConfig(cfg Config, p *Pool) (*memberlist.Config, error) {
-	key, err := hkdf.Key(sha256.New, []byte(cfg.Secret), nil, "nearcast gossip AES-256-GCM key 1", 32)
-	if err != nil {
-		return nil, fmt.Errorf("making the traffic key: %w", err)
+	if err := p.outbid(transport, conf.Label); err != nil {
+		return errors.Join(fmt.Errorf("gossip: sending to this node's own address %s: %w", p.addr, err), p.shutdown())
 	}
-	c := memberlist.DefaultLANConfig()
-	c.Name = string(cfg.Node)
-	c.Label = "nearcast/" + cfg.Cluster
-	c.SecretKey = key
-	c.BindAddr, c.BindPort = cfg.Bind.Addr().String(), int(cfg.Bind.Port())
-	c.AdvertisePort = c.BindPort
-	if !cfg.Bind.Addr().IsUnspecified() {
-		c.AdvertiseAddr = c.BindAddr
-	}
-	c.ProbeInterval, c.ProbeTimeout = 250*time.Millisecond, 100*time.Millisecond
-	c.IndirectChecks = 2
-	c.SuspicionMult, c.SuspicionMaxTimeoutMult = 3, 4
-	c.AwarenessMaxMultiplier = 4
-	c.GossipInterval, c.GossipNodes = 50*time.Millisecond, 3
-	// In a pool of up to nine everybody repeats a piece of news this many times. It
-	// misses a given member with a probability of about e^-n: with the usual 3,
-	// one announcement in twenty was missed by somebody until the next full exchange.
-	c.RetransmitMult = 8
-	c.PushPullInterval = 10 * time.Second
-	c.TCPTimeout = 2 * time.Second
-	c.DeadNodeReclaimTime = 30 * time.Second
-	c.EnableCompression = false // the messages are a few dozen octets
-	c.Delegate, c.Events, c.Conflict, c.Alive = delegate{p}, events{p}, conflicts{p}, alive{p}
-	c.Logger = newLogger(cfg.Log, p.metrics.logDropped)
-	return c, nil
+	return nil
 }
 
 // Run joins the pool and keeps this member in it until ctx ends. Then it takes
 // leave, for at most a second, and closes the sockets. Probes under way end within
-// the second after that.
+// the second after that. No message is delivered once Run has returned.
 func (p *Pool) Run(ctx context.Context) error {
 	p.maintain(ctx)
 	if err := p.list.Leave(leaveTimeout); err != nil {
@@ -152,10 +146,12 @@ func (p *Pool) maintain(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.keepJoined(ctx) })
 	wg.Go(func() { p.announce(ctx) })
+	wg.Go(func() { p.deliver(ctx) })
 	wg.Wait()
 }
 
 func (p *Pool) shutdown() error {
+	defer p.metrics.members.Reset()
 	if err := p.list.Shutdown(); err != nil {
 		return fmt.Errorf("closing the gossip pool: %w", err)
 	}

@@ -31,12 +31,14 @@ type member struct {
 
 func config(node string, join ...netip.AddrPort) gossip.Config {
 	return gossip.Config{
+		Kind:     gossip.LAN,
 		Node:     cdn.NodeName(node),
+		POP:      "ams",
 		Role:     cdn.RoleEdge,
 		Version:  "1.2.3",
 		Bind:     netip.MustParseAddrPort("127.0.0.1:0"),
 		Join:     join,
-		Secret:   "a secret",
+		Secrets:  []string{"a secret"},
 		Cluster:  "test",
 		Log:      slog.New(slog.DiscardHandler),
 		Registry: prometheus.NewRegistry(),
@@ -199,8 +201,8 @@ func TestMembers(t *testing.T) {
 		got[i].Started = time.Time{}
 	}
 	want := []gossip.Member{
-		{Name: "n0", Role: cdn.RoleEdge, State: cdn.StateStarting, Version: "1.2.3", Addr: all[0].Addr()},
-		{Name: "n1", Role: cdn.RoleEdge, State: cdn.StateDraining, Version: "1.2.3", Addr: all[1].Addr()},
+		{Name: "n0", Role: cdn.RoleEdge, POP: "ams", State: cdn.StateStarting, Version: "1.2.3", Addr: all[0].Addr()},
+		{Name: "n1", Role: cdn.RoleEdge, POP: "ams", State: cdn.StateDraining, Version: "1.2.3", Addr: all[1].Addr()},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
@@ -216,7 +218,7 @@ func TestOutsider(t *testing.T) {
 		name   string
 		change func(*gossip.Config)
 	}{
-		{"secret", func(c *gossip.Config) { c.Secret = "another secret" }},
+		{"secret", func(c *gossip.Config) { c.Secrets = []string{"another secret"} }},
 		{"label", func(c *gossip.Config) { c.Cluster = "production" }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -280,7 +282,7 @@ func TestConfig(t *testing.T) {
 		change func(*gossip.Config)
 	}{
 		{"name", func(c *gossip.Config) { c.Node = "Not A Label" }},
-		{"secret", func(c *gossip.Config) { c.Secret = "" }},
+		{"secret", func(c *gossip.Config) { c.Secrets = nil }},
 		{"bind", func(c *gossip.Config) { c.Bind = netip.AddrPort{} }},
 		{"port", func(c *gossip.Config) { c.Bind = taken.Addr() }},
 	} {

@@ -13,9 +13,8 @@ import (
 // looks for seeds that are missing, so that two halves of a pool that both lost
 // all their seeds find together again.
 const (
-	joinFirst  = 100 * time.Millisecond
-	joinMost   = 5 * time.Second
-	rejoinDead = 60 * time.Second
+	joinFirst = 100 * time.Millisecond
+	joinMost  = 5 * time.Second
 )
 
 // keepJoined calls on seeds until ctx ends.
@@ -35,7 +34,7 @@ func (p *Pool) keepJoined(ctx context.Context) {
 		p.join(ctx, p.missingSeeds())
 		if p.list.NumMembers() > 1 {
 			wait = joinFirst
-			timer.Reset(jitter(rejoinDead))
+			timer.Reset(jitter(p.settings.rejoinDead))
 			continue
 		}
 		timer.Reset(jitter(wait))

@@ -15,13 +15,13 @@ const maxMeta = 128
 
 const maxVersion = 32 // octets of a version that are told
 
-// meta is what a member says about itself. On the wire it is five words with a
+// meta is what a member says about itself. On the wire it is six words with a
 // space between:
 //
-//	"1" role state started version
+//	"1" role state started version pop
 //
 // where started is Unix time in microseconds, base 36, and an empty word is "-".
-// A newer format starts with another number.
+// More words may follow, and the POP may be missing: it was not always told. A newer format starts with another number.
 type meta struct {
 	role  cdn.Role
 	state cdn.NodeState
@@ -30,11 +30,14 @@ type meta struct {
 	// restarted member must outbid what is still being said about its predecessor.
 	started time.Time
 	version string
+	pop     cdn.POPName
 }
 
 func (m *meta) encode() []byte {
-	started := strconv.FormatInt(m.started.UnixMicro(), 36)
-	return []byte(strings.Join([]string{"1", word(string(m.role), 16), word(string(m.state), 16), started, word(m.version, maxVersion)}, " "))
+	before := strings.Join([]string{"1", word(string(m.role), 16), word(string(m.state), 16), strconv.FormatInt(m.started.UnixMicro(), 36), ""}, " ")
+	after := " " + word(string(m.pop), 63)
+	version := word(m.version, min(maxVersion, maxMeta-len(before)-len(after)))
+	return []byte(before + version + after)
 }
 
 // word makes s one printable word of at most n octets.
@@ -82,7 +85,20 @@ func parseMeta(b []byte) (meta, error) {
 		state:   parseState(words[2]),
 		started: time.UnixMicro(started),
 		version: unword(words[4]),
+		pop:     parsePOP(words[5:]),
 	}, nil
+}
+
+// parsePOP returns the POP that the first word names; none if it is not a name.
+func parsePOP(words []string) cdn.POPName {
+	if len(words) == 0 {
+		return ""
+	}
+	pop, err := cdn.ParsePOPName(unword(words[0]))
+	if err != nil {
+		return ""
+	}
+	return pop
 }
 
 // parseState refuses "down": a member that can say so is not.

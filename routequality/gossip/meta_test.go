@@ -11,13 +11,17 @@ func TestMeta(t *testing.T) {
 	for _, test := range []struct {
 		name, in, want string // want: what is said again; empty if refused
 	}{
-		{"plain", "1 edge ready zz 1.2.3", "1 edge ready zz 1.2.3"},
-		{"nothing", "1 - - 0 -", "1 - - 0 -"},
-		{"more", "1 edge ready zz 1.2.3 and more", "1 edge ready zz 1.2.3"},
-		{"down", "1 edge down zz 1.2.3", "1 edge - zz 1.2.3"},
-		{"newstate", "1 edge dancing zz 1.2.3", "1 edge - zz 1.2.3"},
-		{"newformat", "2 whatever", "1 - - " + zeroTime + " -"},
-		{"empty", "", "1 - - " + zeroTime + " -"},
+		{"plain", "1 edge ready zz 1.2.3 ams", "1 edge ready zz 1.2.3 ams"},
+		{"nothing", "1 - - 0 - -", "1 - - 0 - -"},
+		{"old", "1 edge ready zz 1.2.3", "1 edge ready zz 1.2.3 -"},
+		{"more", "1 edge ready zz 1.2.3 ams and more", "1 edge ready zz 1.2.3 ams"},
+		{"pop", "1 edge ready zz 1.2.3 No_Name", "1 edge ready zz 1.2.3 -"},
+		{"down", "1 edge down zz 1.2.3 ams", "1 edge - zz 1.2.3 ams"},
+		{"newstate", "1 edge dancing zz 1.2.3 ams", "1 edge - zz 1.2.3 ams"},
+		{"newformat", "2 whatever", "1 - - " + zeroTime + " - -"},
+		{"empty", "", "1 - - " + zeroTime + " - -"},
+		{"long version", "1 sixteen-octets-r starting dbfczq9x4kg " + strings.Repeat("v", 32) + " " + strings.Repeat("p", 40),
+			"1 sixteen-octets-r starting dbfczq9x4kg " + strings.Repeat("v", 32) + " " + strings.Repeat("p", 40)},
 		{"few", "1 edge ready", ""},
 		{"time", "1 edge ready !! 1.2.3", ""},
 		{"long", "1 edge ready zz " + strings.Repeat("x", gossip.MaxMeta), ""},
@@ -31,6 +35,18 @@ func TestMeta(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// However long the words, a meta keeps its bound, and of all words only the version is cut.
+func TestLongMeta(t *testing.T) {
+	in := "1 routequality starting dbfczq9x4kg " + strings.Repeat("v", 28) + " " + strings.Repeat("p", 63)
+	got, err := gossip.ParseMeta([]byte(in))
+	if err != nil || string(got) != in {
+		t.Errorf("%d octets %q are said again as %q, %v", len(in), in, got, err)
+	}
+	if got := gossip.Meta("routequality", "starting", strings.Repeat("v", 99), strings.Repeat("p", 63)); len(got) > gossip.MaxMeta || !strings.HasSuffix(got, strings.Repeat("p", 63)) {
+		t.Errorf("a meta of %d octets: %q", len(got), got)
 	}
 }
 

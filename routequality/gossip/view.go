@@ -20,6 +20,8 @@ type Member struct {
 	Name cdn.NodeName
 	// Role is the member's main job; empty if it speaks a newer format.
 	Role cdn.Role
+	// POP is where the member is; empty if it is in none, or speaks another format.
+	POP cdn.POPName
 	// State is what the member says about itself, or [cdn.StateDown] once the pool
 	// has found it dead or it has left.
 	State cdn.NodeState
@@ -27,7 +29,8 @@ type Member struct {
 	Version string
 	// Addr is where the member gossips.
 	Addr netip.AddrPort
-	// Started is when the member's process started, by its own clock.
+	// Started is when the member's process started, by its own clock, to the microsecond; zero if it speaks a newer format. It tells the lives of
+	// a member apart.
 	Started time.Time
 }
 
