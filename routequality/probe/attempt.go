@@ -16,8 +16,11 @@ const (
 	firstWave   = 2 // connections that are tried before all others
 )
 
-// errNoRoom means that too many connections are being opened.
-var errNoRoom = errors.New("too many connections are being opened")
+// What says nothing of the target.
+var (
+	errNoRoom  = errors.New("too many connections are being opened")
+	errStalled = errors.New("this process did not run for a while") // an answer may have waited all the time
+)
 
 // probe tries a target once and puts the result.
 func (p *Prober) probe(ctx context.Context, t *task, turn int) {
@@ -32,7 +35,7 @@ func (p *Prober) probe(ctx context.Context, t *task, turn int) {
 	r.At = p.cfg.Now()
 	switch {
 	case ctx.Err() != nil: // the target is gone, or the prober ends: that nobody answered means nothing
-	case errors.Is(r.Err, errNoRoom):
+	case errors.Is(r.Err, errNoRoom), errors.Is(r.Err, errStalled):
 		p.skipped()
 	default:
 		p.put(t, r)
@@ -73,6 +76,7 @@ func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, 
 	if len(addrs) == 0 {
 		return 0, errors.New("it has no address")
 	}
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -104,6 +108,9 @@ func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, 
 			}
 			if ended == started {
 				start(len(addrs))
+			}
+			if ended == len(addrs) && time.Since(began) > timeout+timeout/4 {
+				failure = errStalled
 			}
 			if ended == len(addrs) {
 				return 0, failure

@@ -222,7 +222,7 @@ func (p *Prober) skipped() {
 // Stats is what a prober has not done since it started.
 type Stats struct {
 	Dropped uint64 // results: OnResult was too slow
-	Skipped uint64 // probes: there were too many connections under way
+	Skipped uint64 // probes: there were too many connections under way, or this process was not given the processor
 }
 
 // Stats returns the counters.
