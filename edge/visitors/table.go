@@ -34,7 +34,7 @@ type Config struct {
 	Chance func(n int) int
 }
 
-// Table is what has been seen since it was last asked for. It is safe for concurrent use.
+// Table is what has been seen since it was last asked for. It is safe for concurrent use. A nil Table sees nothing.
 type Table struct {
 	cfg Config
 
@@ -105,6 +105,9 @@ func (t *Table) Take() cdn.VisitorBatch {
 
 // Dropped returns how many networks there was no room for since the start.
 func (t *Table) Dropped() uint64 {
+	if t == nil {
+		return 0
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.dropped
@@ -112,6 +115,9 @@ func (t *Table) Dropped() uint64 {
 
 // Unread returns how often the kernel could not be asked about a connection.
 func (t *Table) Unread() uint64 {
+	if t == nil {
+		return 0
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.unread
@@ -157,7 +163,7 @@ func (t *Table) add(n *news, told *uint64) {
 }
 
 func (t *Table) addSite(s *cdn.SiteRate) {
-	if s.Requests == 0 && s.Octets == 0 {
+	if s.Site == "" || s.Requests == 0 && s.Octets == 0 {
 		return
 	}
 	of := t.sites[s.Site]
