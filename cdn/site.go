@@ -20,7 +20,7 @@ type Site struct {
 // A route works in two phases. Before the origin or the cache is asked, the first route
 // that matches the request and has no status condition gives the request's part: Bypass,
 // CacheKey, Rewrite, Redirect, ForceHTTPS, RequestHeaders, FollowRedirects, CORS,
-// Compress and ObeyRequestCacheControl. Once the response is known, the first route that
+// Compress, ObeyRequestCacheControl and Priority. Once the response is known, the first route that
 // matches the request and the status gives the response's part: TTL, ForceCache,
 // BrowserTTL, StaleWhileRevalidate, StaleIfError, NegativeTTL and ResponseHeaders.
 // Nothing is inherited from another route.
@@ -74,7 +74,15 @@ type Route struct {
 	// ObeyRequestCacheControl follows the request's Cache-Control (RFC 9111 section
 	// 5.2.1). Off by default, since any visitor could send load to the origin.
 	ObeyRequestCacheControl bool `json:"obey_request_cache_control,omitzero"`
+	// Priority says which requests a node refuses first when it has more to do than it can; empty is that of all others.
+	Priority Priority `json:"priority,omitempty"`
 }
+
+// Priority is how much it matters that a request is answered while a node is overloaded.
+type Priority string
+
+// PriorityLow is of requests that are refused for a while before others suffer.
+const PriorityLow Priority = "low"
 
 // Lifetime returns the freshness lifetime that the route gives a response of the
 // status: NegativeTTL of the code, of its class, or else TTL. It reports false if the

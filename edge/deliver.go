@@ -154,7 +154,7 @@ func (x *exchange) sendFile(src *source, pos, end int64) int64 {
 	}
 	x.extendWrite()
 	n, err := w.SendFile(file, at, min(body.Len(), end-pos))
-	x.rec.sent += n
+	x.gave(n)
 	if err != nil && !errors.Is(err, rawtcp.ErrGone) {
 		x.abort(err)
 	}
@@ -177,10 +177,17 @@ func (x *exchange) head(status int) {
 func (x *exchange) write(p []byte) {
 	x.extendWrite()
 	n, err := x.w.Write(p)
-	x.rec.sent += int64(n)
+	x.gave(int64(n))
 	if err != nil {
 		x.abort(err)
 	}
+}
+
+// gave counts octets that went to the visitor, as they go: an answer may take hours.
+func (x *exchange) gave(octets int64) {
+	x.rec.sent += octets
+	x.s.metrics.octets.Add(uint64(max(octets, 0)))
+	x.visitor.Sent(x.rec.site, octets, x.s.now())
 }
 
 func (x *exchange) flush() {

@@ -19,12 +19,16 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge/fill"
 	"nearcast/edge/front"
+	"nearcast/edge/load"
 	"nearcast/edge/rules"
+	"nearcast/edge/shed"
 	"nearcast/edge/store"
 	"nearcast/edge/store/purge"
 	"nearcast/edge/store/shadow"
 	"nearcast/edge/store/tier"
 	"nearcast/edge/tlscert"
+	"nearcast/edge/visitors"
+	"nearcast/internal/geo"
 	"nearcast/internal/lograte"
 )
 
@@ -93,8 +97,16 @@ type Config struct {
 	Version string
 	// Now tells the time. Nil means [time.Now].
 	Now func() time.Time
+	// Relief returns who helps the node when it is overloaded, or nil while nobody is known. It is called for each large content that an overloaded
+	// node is asked for, and must not wait. Nil: nobody helps, and no visitor is sent elsewhere.
+	Relief func() *shed.Relief
+	// ShedAlone lets a node without a fleet give up work when it is overloaded, as far as it can alone: see package shed. Nodes of a
+	// fleet always do.
+	ShedAlone bool
 
-	sweepDelay time.Duration // of tests; zero means the usual
+	sweepDelay time.Duration       // of tests; zero means the usual
+	measure    func() cdn.NodeLoad // of tests, in place of what is measured
+	chance     func() float64      // of tests; nil means by chance
 }
 
 // Server is one cache node.
@@ -128,12 +140,20 @@ type Server struct {
 	closing    context.Context //nolint:containedctx // ends with Run: tunnels outlive their requests
 	close      context.CancelFunc
 
+	meter    *load.Meter
+	load     atomic.Pointer[cdn.NodeLoad] // as measured last
+	ladder   shed.Ladder
+	visitors *visitors.Table // nil without a fleet
+	places   atomic.Pointer[places]
+	placing  waker // is woken up for it
+
 	certificates *tlscert.Keeper // nil without TLS
 	gate         *tlscert.Gate   // likewise
 	front        *front.Server
 
-	applying sync.Mutex       // guards world, and orders those that replace tables
+	applying sync.Mutex       // guards what follows, and orders those that replace tables
 	world    *rules.Countries // of the database of addresses; nil without
+	database *geo.Database    // that itself, if there may be somebody who helps; guarded by applying too
 
 	tables  atomic.Pointer[tables] // nil until a configuration is applied
 	addr    atomic.Pointer[net.TCPAddr]
@@ -189,6 +209,7 @@ func New(cfg Config) (*Server, error) {
 	s.sweeper.wake = make(chan struct{}, 1)
 	s.hitStatus = cacheStatus{hit: true}.format(s.name) + "; ttl="
 	s.records = newRecorder(cfg.AccessLog, s.name)
+	s.openMeter(fills)
 	if err := s.openFront(); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
+	"nearcast/edge/shed"
 	"nearcast/edge/store"
 )
 
@@ -80,6 +81,7 @@ func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, how hit.End) {
 	n := noteOf(a)
 	end := l.timeOf(how.At)
 	l.metrics.hit(a.Status, how.Sent, end.Sub(n.start))
+	p.Visitor.Served(n.site.Name, how.Sent, false, end)
 	if l.records.on() {
 		l.records.add(&record{
 			start: n.start, firstByte: n.start, site: n.site.Name, client: p.Client, method: r.Method, protocol: protocolName(r.Major, r.Minor),
@@ -129,6 +131,9 @@ func (h *hand) answered() bool {
 	d := httpcache.Decide(h.now, h.cacheRequest(), o.Response, policy)
 	if d.Verdict != httpcache.Fresh {
 		return false
+	}
+	if step := v.server.ladder.Step(); step >= shed.Spill && (o.Body.Len() >= large || v.rule.Priority == cdn.PriorityLow) {
+		return false // it may be shed
 	}
 	h.view = view{v.tables, v.rule, answered, brief.Route, index}
 	h.face = v.server.faceOf(o, h.view)

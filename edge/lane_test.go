@@ -20,6 +20,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge"
 	"nearcast/edge/hit"
+	"nearcast/edge/visitors"
 )
 
 // laneRoutes are routes of every kind that bears on a hit.
@@ -301,7 +302,17 @@ func (c *hitClient) skipAnswer(t testing.TB, headOnly bool) {
 }
 
 // BenchmarkLane is the lane alone: from a parsed request to an answer's head, and its record.
-func BenchmarkLane(b *testing.B) {
+func BenchmarkLane(b *testing.B) { benchmarkLane(b, &hit.Peer{Client: "127.0.0.1"}) }
+
+// BenchmarkLaneOfVisitors is the lane on a node that measures its visitors.
+func BenchmarkLaneOfVisitors(b *testing.B) {
+	nc, other := net.Pipe()
+	b.Cleanup(func() { nc.Close(); other.Close() })
+	benchmarkLane(b, &hit.Peer{Client: "127.0.0.1", Visitor: visitors.New(visitors.Config{}).Enter(nc)})
+}
+
+func benchmarkLane(b *testing.B, p *hit.Peer) {
+	b.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(laneOrigin))
 	defer origin.Close()
 	s, err := edge.New(edge.Config{Origin: fetcher{&http.Transport{}}, AccessLog: filepath.Join(b.TempDir(), "access.ndjson")})
@@ -318,16 +329,16 @@ func BenchmarkLane(b *testing.B) {
 			b.Fatal(fmt.Sprint("no hit: ", w.Header()))
 		}
 	}
-	l, p, r, a, out := s.Lane(), hit.Peer{Client: "127.0.0.1"}, hit.Request{}, hit.Answer{}, []byte(nil)
+	l, r, a, out := s.Lane(), hit.Request{}, hit.Answer{}, []byte(nil)
 	r.Method, r.Host, r.Target, r.Major, r.Minor, r.At = http.MethodGet, "x.example", "/a", 1, 1, time.Now()
 	r.Add("User-Agent", "Mozilla/5.0")
 	b.ReportAllocs()
 	for b.Loop() {
 		a.Reset()
-		if !l.Hit(&p, &r, &a) {
+		if !l.Hit(p, &r, &a) {
 			b.Fatal("not in the lane")
 		}
 		out = a.AppendHTTP1(out[:0])
-		l.Sent(&p, &r, &a, hit.End{At: r.At, Sent: a.Length})
+		l.Sent(p, &r, &a, hit.End{At: r.At, Sent: a.Length})
 	}
 }

@@ -67,9 +67,10 @@ func (s *Server) openFront() error {
 				MinRate: lim.MinRate, Drain: drainTimeout,
 			},
 		},
-		Limits:  front.Limits{Connections: lim.Connections, PerClient: lim.ConnectionsPerClient},
-		Log:     s.log,
-		Refused: func(_ net.Addr, reason string) { s.metrics.connectionsRefused.WithLabelValues(reason).Inc() },
+		Limits:   front.Limits{Connections: lim.Connections, PerClient: lim.ConnectionsPerClient},
+		Visitors: s.visitors,
+		Log:      s.log,
+		Refused:  func(_ net.Addr, reason string) { s.metrics.connectionsRefused.WithLabelValues(reason).Inc() },
 	}
 	if s.cfg.TLSAddr == "" {
 		return nil

@@ -2,10 +2,12 @@ package edge
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/edge/shed"
 	"nearcast/edge/store/purge"
 	"nearcast/edge/tlscert"
 )
@@ -14,7 +16,7 @@ import (
 type metrics struct {
 	requests           *prometheus.CounterVec
 	rejected           *prometheus.CounterVec
-	bytes              prometheus.Counter
+	octets             atomic.Uint64 // sent to visitors
 	duration           prometheus.Histogram
 	upstream           *prometheus.CounterVec
 	upstreamErrors     *prometheus.CounterVec
@@ -31,6 +33,9 @@ type metrics struct {
 	connectionsRefused *prometheus.CounterVec
 	fillsRefused       *prometheus.CounterVec
 	hits               [6]prometheus.Counter // of requests, for hits, by class of status
+	shed               map[shed.Step]prometheus.Counter
+
+	answered, stored, failed atomic.Uint64 // requests that were no hits; of them those answered from what is stored, and those that the node failed
 }
 
 // newMetrics makes the metrics and registers them, unless registry is nil.
@@ -38,7 +43,6 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	m := &metrics{
 		requests:           counterVec("requests_total", "Requests answered, by what the cache did and class of status.", "cache", "status_class"),
 		rejected:           counterVec("requests_rejected_total", "Requests refused because they are not valid HTTP, by reason.", "reason"),
-		bytes:              counter("bytes_sent_total", "Octets of bodies sent."),
 		upstream:           counterVec("upstream_requests_total", "Requests sent to regional nodes and origins.", "upstream"),
 		upstreamErrors:     counterVec("upstream_errors_total", "Requests that got no response from regional nodes and origins.", "upstream"),
 		bypassed:           counter("regional_bypassed_total", "Requests sent to the origin because no regional node answered."),
@@ -63,13 +67,19 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	for class := range m.hits {
 		m.hits[class] = m.requests.WithLabelValues(wordHit, statusClass(class*100))
 	}
+	shedding := counterVec("shed_total", "What an overloaded node has not done, by step of the ladder.", "step")
+	m.shed = make(map[shed.Step]prometheus.Counter)
+	for _, step := range shed.Steps() {
+		m.shed[step] = shedding.WithLabelValues(step.String())
+	}
 	if registry != nil {
-		registry.MustRegister(m.requests, m.rejected, m.bytes, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.uncommitted, m.coded, m.bombs,
+		registry.MustRegister(m.requests, m.rejected, shedding, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.uncommitted, m.coded, m.bombs,
 			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped, newStoreCollector(s))
 		registry.MustRegister(gauges(s)...)
 		registry.MustRegister(purgeGauges(s)...)
 		registry.MustRegister(newShadowMetrics(s))
 		registry.MustRegister(tlsGauges(s)...)
+		registry.MustRegister(loadGauges(s)...)
 	}
 	return m
 }
@@ -87,6 +97,8 @@ func gauges(s *Server) []prometheus.Collector {
 			func() float64 { return float64(s.store.Stats().Objects) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "nearcast_edge_store_evictions_total", Help: "Objects given up for room."},
 			func() float64 { return float64(s.store.Stats().Evictions) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "nearcast_edge_bytes_sent_total", Help: "Octets of bodies sent."},
+			func() float64 { return float64(s.metrics.octets.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_connections", Help: "Open connections of visitors."},
 			func() float64 { return float64(s.front.Connections()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_edge_purge_revision", Help: "Newest purge applied."},
@@ -151,8 +163,18 @@ func counterVec(name, help string, labels ...string) *prometheus.CounterVec {
 // observe counts a finished request.
 func (m *metrics) observe(r *record, now time.Time) {
 	m.requests.WithLabelValues(r.cache, statusClass(r.status)).Inc()
-	m.bytes.Add(float64(r.sent))
 	m.duration.Observe(now.Sub(r.start).Seconds())
+	switch r.cache {
+	case wordHit: // counted already
+	case wordStale:
+		m.stored.Add(1)
+		fallthrough
+	default:
+		m.answered.Add(1)
+	}
+	if r.ownFailure() {
+		m.failed.Add(1)
+	}
 }
 
 // hit counts a request that the lane has answered.
@@ -162,7 +184,7 @@ func (m *metrics) hit(status int, sent int64, took time.Duration) {
 		class = 0
 	}
 	m.hits[class].Inc()
-	m.bytes.Add(float64(sent))
+	m.octets.Add(uint64(max(sent, 0)))
 	m.duration.Observe(took.Seconds())
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/json"
+	"net/http"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -25,6 +26,11 @@ type record struct {
 	userAgent string
 	referer   string
 	reason    string // why it was refused before it was a request; empty for all others
+}
+
+// ownFailure reports whether the request failed by the node's own fault, rather than the visitor's, the origin's, or on purpose.
+func (r *record) ownFailure() bool {
+	return r.cache == wordError && r.status >= http.StatusInternalServerError && r.status != http.StatusLoopDetected
 }
 
 // protocolName is the name of a version of HTTP in records.

@@ -9,6 +9,7 @@ import (
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 	"nearcast/edge/store"
+	"nearcast/edge/visitors"
 	"nearcast/internal/clientip"
 )
 
@@ -22,6 +23,8 @@ type exchange struct {
 	rc  *http.ResponseController
 	rec record
 	hop hop // zero unless another node asks
+
+	visitor *visitors.Conn // counts; nil if nobody does
 
 	stored   *store.Object      // what was stored when last looked
 	known    bool               // something was stored of the URL then, for this request or for others
@@ -37,7 +40,7 @@ type exchange struct {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.now()
-	x := &exchange{s: s, w: w, r: r, rc: http.NewResponseController(w)}
+	x := &exchange{s: s, w: w, r: r, rc: http.NewResponseController(w), visitor: visitors.From(r.Context())}
 	x.rec = record{start: start, client: clientip.Text(r.RemoteAddr), protocol: protocolName(r.ProtoMajor, r.ProtoMinor), method: r.Method, cache: wordError}
 	defer x.finish()
 	x.extendWrite()
@@ -53,7 +56,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.failOwn(http.StatusLoopDetected, "proxy_loop_detected", "the request has been here before (CDN-Loop)")
 		return
 	}
-	if x.ruled() {
+	if x.ruled() || x.refuses() {
 		return
 	}
 	x.answer() //nolint:contextcheck // the request carries the context
@@ -61,9 +64,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // finish counts and records the request, whatever became of it.
 func (x *exchange) finish() {
-	x.s.metrics.observe(&x.rec, x.s.now())
+	now := x.s.now()
+	x.s.metrics.observe(&x.rec, now)
+	x.visitor.Served(x.rec.site, 0, x.rec.ownFailure(), now)
 	x.rec.userAgent, x.rec.referer = x.r.UserAgent(), x.r.Referer()
-	x.s.records.add(&x.rec, x.s.now())
+	x.s.records.add(&x.rec, now)
 }
 
 // identify finds out what the request is for, in the one normal form, and who asks. It
@@ -172,6 +177,7 @@ func (x *exchange) trust(target *cdn.Target) {
 	h, ok := verifyHop(x.s.now(), x.s.cfg.Secret, x.r.Header.Get(hopField), visitor, url)
 	if ok {
 		x.hop, x.client, target.Scheme = h, visitor, h.scheme
+		x.visitor.Inner()
 	}
 }
 

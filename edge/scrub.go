@@ -63,7 +63,7 @@ func (s *Server) scrubbing(ctx context.Context) {
 	}
 	for {
 		begin := time.Now()
-		r, err := s.verify(ctx, int64(s.cfg.VerifyRate), func(disk.Report) {})
+		r, err := s.verify(ctx, int64(s.cfg.VerifyRate), func(disk.Report) { s.awaitQuiet(ctx) })
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -9,6 +9,7 @@ import (
 
 	"nearcast/edge/fill"
 	"nearcast/edge/httpcache"
+	"nearcast/edge/shed"
 	"nearcast/edge/store"
 	"nearcast/edge/store/purge"
 )
@@ -37,6 +38,9 @@ func (x *exchange) answer() {
 		return
 	}
 	x.look()
+	if x.diverts() {
+		return
+	}
 	switch x.decision.Verdict {
 	case httpcache.Fresh:
 		x.sendStored(x.stored, wordHit, cacheStatus{hit: true})
@@ -44,7 +48,9 @@ func (x *exchange) answer() {
 		x.failAbsent()
 	case httpcache.Stale:
 		o, c := x.stored, cacheStatus{hit: true, detail: x.decision.Reason}
-		x.refresh() // first: the visitor may take long, or leave
+		if !x.s.sheds(shed.Background) {
+			x.refresh() // first: the visitor may take long, or leave
+		}
 		x.sendStored(o, wordStale, c)
 	case httpcache.Pass:
 		x.pass(passReason(x.decision.Reason))

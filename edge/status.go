@@ -17,6 +17,7 @@ const (
 	wordStale       = "STALE"
 	wordPass        = "PASS"
 	wordError       = "ERROR"
+	wordShed        = "SHED" // the node is overloaded, and has sent the visitor elsewhere or away
 )
 
 // cacheStatus is this node's member of Cache-Status (RFC 9211). Zero fields are left out.

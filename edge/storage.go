@@ -24,7 +24,7 @@ func (s *Server) openStorage(budget int64) error {
 		below, err = disk.Open(disk.Config{Disks: disks, Now: s.now, Log: s.log, Alive: s.alive})
 	}
 	if err == nil {
-		s.tiers, err = tier.New(tier.Config{RAM: objectRAM(budget), Disk: below, Alive: s.alive})
+		s.tiers, err = tier.New(tier.Config{RAM: objectRAM(budget), Disk: below, Alive: s.alive, Quiet: s.quiet})
 	}
 	if err != nil {
 		if below != nil {

@@ -11,6 +11,7 @@ import (
 	"nearcast/edge/coding"
 	"nearcast/edge/route"
 	"nearcast/edge/rules"
+	"nearcast/edge/shed"
 	"nearcast/edge/store/purge"
 	"nearcast/internal/geo"
 	"nearcast/internal/ring"
@@ -29,6 +30,13 @@ type tables struct {
 	tier       cdn.Tier
 	parents    [][]cdn.NodeName // candidates of each parent POP, in order of preference
 	addrs      map[cdn.NodeName]string
+
+	zone       cdn.Domain // empty if nodes have no names of their own
+	port       uint16     // of all nodes, in cleartext
+	neighbours shed.Neighbours
+	egress     float64 // what the node can send, in octets a second; zero if unknown
+	clients    []cdn.ClientPrefix
+	database   *geo.Database // may be nil
 }
 
 // Apply makes a snapshot the node's configuration. If it returns an error, the
@@ -61,6 +69,9 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 		return cdn.Errorf(cdn.NotFound, "edge.Apply", "node %q is in POP %q, which is not in the fleet", s.cfg.Node, self.POP)
 	}
 	t.tier = pop.Tier
+	t.zone, t.port, t.neighbours = fleet.Zone, fleet.Port(), shed.NeighboursOf(fleet, self)
+	t.egress = float64(self.Capacity.EgressMbps) * 1e6 / 8
+	t.clients, t.database = fleet.Clients, s.database
 	for _, parent := range fleet.Parents(pop) {
 		t.addParent(fleet, parent, s.cfg.Node)
 	}
@@ -75,9 +86,12 @@ func (s *Server) ApplyPlaces(database *geo.Database) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.world = world
+	if s.cfg.Relief != nil {
+		s.database = database
+	}
 	if old := s.tables.Load(); old != nil {
 		t := *old
-		t.number, t.countries = s.lastTables.Add(1), old.own.Over(world)
+		t.number, t.countries, t.database = s.lastTables.Add(1), old.own.Over(world), s.database
 		s.tables.Store(&t)
 	}
 }

@@ -15,6 +15,8 @@ func (s *Server) startTasks(ctx context.Context) (stop func()) {
 	socket := s.openSocket(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
+	tasks.Go(func() { s.measuring(ctx) })
+	tasks.Go(func() { s.placingVisitors(ctx) })
 	tasks.Go(func() { s.sweeping(ctx) })
 	tasks.Go(func() { s.scrubbing(ctx) })
 	if socket != nil {

@@ -92,9 +92,9 @@ func (x *exchange) tunnel(upstream io.ReadWriteCloser, h http.Header) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer end()
-		move(upstream, visitorSide(conn, buffered.Reader), beat)
+		move(upstream, visitorSide(conn, buffered.Reader), beat, func(int64) {})
 	})
-	x.rec.sent = move(conn, upstream, beat)
+	move(conn, upstream, beat, x.gave)
 	end()
 	wg.Wait()
 }
@@ -116,20 +116,20 @@ func visitorSide(conn net.Conn, ahead *bufio.Reader) io.Reader {
 	return io.MultiReader(io.LimitReader(ahead, int64(ahead.Buffered())), conn)
 }
 
-// move copies until an end or an error, and returns the number of octets.
-func move(dst io.Writer, src io.Reader, beat func()) (moved int64) {
+// move copies until an end or an error, and tells how many octets have gone.
+func move(dst io.Writer, src io.Reader, beat func(), moved func(octets int64)) {
 	buf := make([]byte, copySize)
 	for {
 		n, err := src.Read(buf)
 		beat()
 		if n > 0 {
 			if _, err := dst.Write(buf[:n]); err != nil {
-				return moved
+				return
 			}
-			moved += int64(n)
+			moved(int64(n))
 		}
 		if err != nil {
-			return moved
+			return
 		}
 	}
 }

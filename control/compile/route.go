@@ -18,7 +18,7 @@ const (
 // requestKeys act before the response is known; a route with a status has none.
 var requestKeys = [...]string{ //nolint:gochecknoglobals // a table that nobody changes
 	"bypass", "cache_key", "rewrite", "redirect", "request_headers", "follow_redirects", "cors", "force_https", "compress",
-	"obey_request_cache_control",
+	"obey_request_cache_control", "priority",
 }
 
 func readRoute(c cursor) (r cdn.Route) {
@@ -41,6 +41,7 @@ func readRoute(c cursor) (r cdn.Route) {
 		may("force_https", flag(&r.ForceHTTPS)),
 		may("compress", func(c cursor) { r.Compress = readCompress(c) }),
 		may("obey_request_cache_control", flag(&r.ObeyRequestCacheControl)),
+		may("priority", word(&r.Priority, cdn.PriorityLow)),
 	)
 	if c.n.kind == kindMapping {
 		checkConflicts(c, &r)

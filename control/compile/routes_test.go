@@ -51,6 +51,7 @@ routes:
   force_https: true
   compress: {codings: [zstd, br], min_size: 2KiB, types: ["text/*", application/json]}
   obey_request_cache_control: true
+  priority: low
 - match: {status: [404, 5xx]}
   ttl: 1s
 - match: {path_prefix: /old/}
@@ -89,6 +90,7 @@ func ruledRoutes() []cdn.Route {
 			ForceHTTPS:              true,
 			Compress:                &cdn.Compress{Codings: []string{"zstd", "br"}, MinSize: 2 << 10, Types: []string{"text/*", "application/json"}},
 			ObeyRequestCacheControl: true,
+			Priority:                cdn.PriorityLow,
 		},
 		{Match: cdn.Match{Status: []cdn.StatusPattern{"404", "5xx"}}, TTL: cdn.Duration(time.Second)},
 		{
@@ -197,7 +199,7 @@ func routeMistakes() []siteMistake {
 		{"phase", "- match: {status: [404]}\n  ttl: 1s\n  bypass: true\n", `f:7:11: routes[0].bypass: nothing is stored under bypass, so that ttl means nothing (remove one)
 f:7:11: routes[0].bypass: acts before the response is known, so that a route with match.status cannot have it (put it on a route without a status)`},
 	}
-	for _, key := range []string{"cache_key: {device: true}", "rewrite: {to: /a}", "redirect: {to: /a}", "request_headers: {delete: [X-A]}", "follow_redirects: 1", `cors: {origins: ["*"]}`, "force_https: true", "compress: true", "obey_request_cache_control: true"} {
+	for _, key := range []string{"cache_key: {device: true}", "rewrite: {to: /a}", "redirect: {to: /a}", "request_headers: {delete: [X-A]}", "follow_redirects: 1", `cors: {origins: ["*"]}`, "force_https: true", "compress: true", "obey_request_cache_control: true", "priority: low"} {
 		name, value, _ := strings.Cut(key, ": ")
 		column := len(name) + 5
 		if value[0] == '{' {

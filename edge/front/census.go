@@ -20,6 +20,9 @@ type Limits struct {
 	PerClient int
 }
 
+// Capacity returns how many connections there may be.
+func (s *Server) Capacity() int { return s.Limits.withDefaults().Connections }
+
 func (l Limits) withDefaults() Limits {
 	l.Connections = cmp.Or(l.Connections, 100_000)
 	l.PerClient = cmp.Or(l.PerClient, (l.Connections+1)/2)

@@ -14,6 +14,7 @@ import (
 	"nearcast/edge/http1"
 	"nearcast/edge/http2"
 	"nearcast/edge/tlscert"
+	"nearcast/edge/visitors"
 	"nearcast/internal/lograte"
 	"nearcast/internal/netfirst"
 	"nearcast/internal/rawtcp"
@@ -32,6 +33,8 @@ type Server struct {
 	TLS  *tls.Config
 	// Limits bound all connections together. Zero fields mean defaults.
 	Limits Limits
+	// Visitors is told of the connections. Nil: nobody is.
+	Visitors *visitors.Table
 	// Log gets what an operator should know. Nil discards it.
 	Log *slog.Logger
 	// Refused is called for each connection that was closed at once, with a short stable word for the limit. It must not
@@ -78,6 +81,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, secure bool) error {
 // serve serves one connection.
 func (s *Server) serve(ctx context.Context, nc net.Conn, secure bool) {
 	nc = rawtcp.Wrap(nc)
+	ctx = s.watch(ctx, nc)
 	if !secure {
 		s.HTTP1.ServeConn(ctx, nc, nil)
 		return
@@ -90,6 +94,15 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, secure bool) {
 	default:
 		s.HTTP1.ServeConn(ctx, c, state)
 	}
+}
+
+// watch has what is done for a connection counted.
+func (s *Server) watch(ctx context.Context, nc net.Conn) context.Context {
+	c := s.Visitors.Enter(nc)
+	if c == nil || !rawtcp.OnClose(nc, c.Leave) {
+		return ctx
+	}
+	return visitors.With(ctx, c)
 }
 
 // shake shakes hands. It returns nil, and has closed the connection, if that fails. It is apart from serve, whose stack stays

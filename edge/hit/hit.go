@@ -11,6 +11,8 @@ package hit
 import (
 	"crypto/tls"
 	"time"
+
+	"nearcast/edge/visitors"
 )
 
 // Field is a field line. In a request the name is as it came: in any letter case in HTTP/1.
@@ -75,6 +77,8 @@ type Peer struct {
 	Client string
 	// TLS is the connection's; nil in cleartext.
 	TLS *tls.ConnectionState
+	// Visitor counts what is done for the connection; nil if nobody does.
+	Visitor *visitors.Conn
 	// Memo belongs to the lane, for what it has found out about the connection.
 	Memo any
 }

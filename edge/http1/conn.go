@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"nearcast/edge/hit"
+	"nearcast/edge/visitors"
 	"nearcast/edge/wire"
 	"nearcast/internal/clientip"
 	"nearcast/internal/pace"
@@ -87,7 +88,7 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 		remote: nc.RemoteAddr().String(),
 	}
 	c.slack = slackOf(&c.lim)
-	c.peer = hit.Peer{Client: clientip.Text(c.remote), TLS: state}
+	c.peer = hit.Peer{Client: clientip.Text(c.remote), TLS: state, Visitor: visitors.From(ctx)}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
 	c.out.parts, _ = nc.(partsWriter)

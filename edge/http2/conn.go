@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"nearcast/edge/hit"
+	"nearcast/edge/visitors"
 	"nearcast/edge/wire"
 	"nearcast/internal/clientip"
 )
@@ -115,7 +116,7 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 		in: input{buf: make([]byte, smallInput)}, budgets: newBudgets(now), streams: make(map[uint32]*stream),
 		initialWindow: defaultWindow, window: defaultWindow, recv: defaultWindow,
 	}
-	c.peer = hit.Peer{Client: clientip.Text(c.remote), TLS: state}
+	c.peer = hit.Peer{Client: clientip.Text(c.remote), TLS: state, Visitor: visitors.From(ctx)}
 	c.quiet.L = &c.mu
 	below := wire.Below(nc)
 	c.corker, _ = below.(wire.Corker)

@@ -47,6 +47,19 @@ func Compile(s *cdn.Snapshot) (*Table, error) {
 // Single returns the table that has one site for every host.
 func Single(site *cdn.Site) *Table { return &Table{any: site} }
 
+// Names reports whether a host is a node's own name for a site, node.D.zone.
+func (t *Table) Names(host cdn.Domain) bool {
+	if t.any != nil || t.zone == "" || t.sites[host] != nil {
+		return false
+	}
+	domain, ok := host.Within(t.zone)
+	if !ok || t.sites[domain] != nil {
+		return false
+	}
+	node, rest, _ := strings.Cut(string(domain), ".")
+	return t.sites[cdn.Domain(rest)] != nil && t.nodes[cdn.NodeName(node)]
+}
+
 // Match returns the site that serves a host and the domain under which the site knows
 // it. Beside a site's own domain D these are D.zone, the target of its CNAME, and
 // node.D.zone, which names a node as well.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -17,6 +18,7 @@ type conn struct {
 	read, write call
 	parts       parts
 	file        sending
+	closing     atomic.Pointer[func()] // see OnClose
 }
 
 // parts is a write of several parts.

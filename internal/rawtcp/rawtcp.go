@@ -9,7 +9,10 @@
 // sent with an explicit offset, which [os.File] and [net.TCPConn] have no way to say.
 package rawtcp
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 const (
 	maxRaw   = 64 << 10 // octets of the largest read or write that is made unannounced
@@ -20,6 +23,19 @@ const (
 
 // ErrGone is that a [Region] is not there any more.
 var ErrGone = errors.New("the region of the file has been given up")
+
+// errNotTCP is that the kernel cannot be asked about a connection.
+var errNotTCP = errors.New("not a TCP connection that the kernel can be asked about")
+
+// Info is what the kernel knows of a connection (TCP_INFO).
+type Info struct {
+	// MinRTT is the shortest round trip of the last minutes, and RTT the smoothed one, to a microsecond; zero if there was none yet.
+	MinRTT, RTT time.Duration
+	// Sent is how many segments with octets were sent, those of Resent included. Resent is how many were sent again.
+	Sent, Resent uint32
+	// Unanswered is how often in a row the time-out for an acknowledgement has run out by now.
+	Unanswered int
+}
 
 // Region is octets in a file that may be given up at any time.
 type Region interface {

@@ -29,6 +29,9 @@ type Config struct {
 	Disk *disk.Store
 	// Alive is asked of what moves from one tier to the other, as [disk.Config] has it. Nil means that everything is.
 	Alive func(o *store.Object) bool
+	// Quiet is asked before something new is taken to disk. While it says true nothing is, which those that have proven in memory that they are
+	// worth it make good as long as they stay there. Nil: everything is taken.
+	Quiet func() bool
 }
 
 // Store is a [store.Store] in memory and on disk.
@@ -37,6 +40,7 @@ type Store struct {
 	disk     *disk.Store // nil: none
 	budget   int64       // of ram, in octets
 	alive    func(o *store.Object) bool
+	quiet    func() bool
 	observer Observer // nil: none
 	largest  func() int64
 	seed     maphash.Seed
@@ -59,9 +63,12 @@ type stripe struct {
 // New returns a store.
 func New(cfg Config) (*Store, error) {
 	largest := max(cfg.RAM/bodyShare, minBody)
-	s := &Store{disk: cfg.Disk, budget: cfg.RAM, seed: maphash.MakeSeed(), alive: cfg.Alive, largest: func() int64 { return largest }}
+	s := &Store{disk: cfg.Disk, budget: cfg.RAM, seed: maphash.MakeSeed(), alive: cfg.Alive, quiet: cfg.Quiet, largest: func() int64 { return largest }}
 	if s.alive == nil {
 		s.alive = func(*store.Object) bool { return true }
+	}
+	if s.quiet == nil {
+		s.quiet = func() bool { return false }
 	}
 	memory := ram.Config{Budget: cfg.RAM}
 	if s.disk != nil {
@@ -242,7 +249,8 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 	if s.disk == nil {
 		return s.ram.Put(o, fields)
 	}
-	if s.disk.Roomy() {
+	quiet := s.quiet()
+	if !quiet && s.disk.Roomy() {
 		if kept, ok := s.disk.Add(o, fields); ok {
 			if !s.ram.Put(kept, fields) {
 				s.forget(lookup)
@@ -255,7 +263,7 @@ func (s *Store) Put(o *store.Object, fields http.Header) bool {
 		return true
 	}
 	s.forget(lookup)
-	if o.Size() > s.budget/filterShare {
+	if !quiet && o.Size() > s.budget/filterShare {
 		if _, ok := s.disk.Add(o, fields); ok {
 			return true
 		}

@@ -90,11 +90,14 @@ func (s *Store) Settle() {
 }
 
 func (s *Store) proven(o *store.Object) {
+	if s.quiet() {
+		return // it has another chance when it leaves
+	}
 	s.writer.add(candidate{object: o, version: s.stripe(o.Key).version.Load()})
 }
 
 func (s *Store) leaving(o *store.Object, proven bool) {
-	if proven && o.Body.InMemory() {
+	if proven && o.Body.InMemory() && !s.quiet() {
 		s.writer.add(candidate{object: o, version: s.stripe(o.Key).version.Load(), gone: true})
 	}
 }
