@@ -16,9 +16,9 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/geo"
+	"nearcast/internal/locate"
 	"nearcast/scheduler/dnsfront"
 	"nearcast/scheduler/httpfront"
-	"nearcast/internal/locate"
 	"nearcast/scheduler/view"
 )
 

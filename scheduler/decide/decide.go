@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"nearcast/cdn"
-	"nearcast/internal/ring"
 	"nearcast/internal/locate"
+	"nearcast/internal/ring"
 	"nearcast/scheduler/view"
 )
 

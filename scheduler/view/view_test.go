@@ -11,8 +11,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/geo"
-	"nearcast/internal/prefixtable"
 	"nearcast/internal/locate"
+	"nearcast/internal/prefixtable"
 	"nearcast/scheduler/view"
 )
 
