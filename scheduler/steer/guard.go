@@ -70,6 +70,9 @@ func disorder(t *cdn.RouteTable) string {
 		return "is out of order: its groups are not sorted"
 	}
 	for i := 1; i < len(t.Groups); i++ {
+		if len(t.Groups[i].Name) > 4096 {
+			return fmt.Sprintf("has a group whose name has %d octets", len(t.Groups[i].Name))
+		}
 		if t.Groups[i].Name == t.Groups[i-1].Name {
 			return fmt.Sprintf("has the group %q twice", t.Groups[i].Name)
 		}

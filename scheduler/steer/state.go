@@ -42,7 +42,7 @@ func (m *Mapper) State() ([]byte, cdn.MapVersion, error) {
 		Table: &table, Steps: m.steps, Aged: m.aged, Shrunk: m.shrunk, Weight: m.weight, Classes: m.classes, Frozen: m.chart.Frozen,
 	})
 	if err != nil {
-		return nil, cdn.MapVersion{}, cdn.Errorf(cdn.Internal, "scheduler/steer", "the route table cannot be written: %w", err)
+		return nil, cdn.MapVersion{}, cdn.Errorf(cdn.Other, "scheduler/steer", "the route table cannot be written: %w", err)
 	}
 	b := appendPart([]byte(magic), func(b []byte) []byte { return append(b, text...) })
 	b = appendPart(b, func(b []byte) []byte { return appendGroups(b, m.table.Groups) })
