@@ -33,8 +33,8 @@ func TestLabFleetHasWhatTheTourShows(t *testing.T) {
 			pops[tier][n.POP] = true
 		}
 	}
-	if tiers[cdn.TierEdge] != 3 || len(pops[cdn.TierEdge]) != 2 {
-		t.Errorf("%d edge nodes in %d POPs, want 3 in 2", tiers[cdn.TierEdge], len(pops[cdn.TierEdge]))
+	if tiers[cdn.TierEdge] != 4 || len(pops[cdn.TierEdge]) != 3 {
+		t.Errorf("%d edge nodes in %d POPs, want 4 in 3", tiers[cdn.TierEdge], len(pops[cdn.TierEdge]))
 	}
 	if tiers[cdn.TierRegional] != 2 || len(pops[cdn.TierRegional]) != 1 {
 		t.Errorf("%d regional nodes in %d POPs, want 2 in 1", tiers[cdn.TierRegional], len(pops[cdn.TierRegional]))
@@ -52,7 +52,7 @@ func TestEveryRoleIsAProcess(t *testing.T) {
 	}
 	want := []string{
 		"core-1.control control", "core-1.routequality routequality", "core-1.scheduler scheduler",
-		"fra-1 edge", "fra-2 edge", "lon-1 edge", "ams-1 edge", "ams-2 edge",
+		"fra-1 edge", "fra-2 edge", "lon-1 edge", "par-1 edge", "ams-1 edge", "ams-2 edge",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
@@ -71,7 +71,7 @@ func TestGeo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, proc := range p.Processes {
-		want := proc.Role == cdn.RoleScheduler || proc.Role == cdn.RoleEdge
+		want := proc.Role == cdn.RoleScheduler || proc.Role == cdn.RoleEdge || proc.Role == cdn.RoleRouteQuality
 		if got := strings.Contains(strings.Join(proc.Args, " "), "--geo /srv/city.mmdb --geo /srv/isp.mmdb"); got != want {
 			t.Errorf("%s is started with %q", proc.Name, proc.Args)
 		}

@@ -71,3 +71,14 @@ func (p *Place) Carrier() string {
 	}
 	return "-"
 }
+
+// Carries reports whether an ISP is the visitor's carrier: by its name, without regard to letter case, or as AS64500.
+func (p *Place) Carries(isp string) bool {
+	if isp == "" {
+		return false
+	}
+	if strings.EqualFold(isp, p.ISP) {
+		return true
+	}
+	return p.ASN != 0 && len(isp) > 2 && strings.EqualFold(isp[:2], "AS") && isp[2:] == strconv.FormatUint(uint64(p.ASN), 10)
+}

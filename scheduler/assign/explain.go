@@ -113,3 +113,39 @@ func (r *shareRow) has(pop uint16) bool {
 	}
 	return false
 }
+
+// Explainer tells of a controller's last map what [Controller.Explain] does, and goes on doing so whatever the controller does then. It is for concurrent use.
+type Explainer struct {
+	of Controller // with what is needed of it
+}
+
+// Explainer returns one for the last map. Before the first step it knows no group.
+func (c *Controller) Explainer() *Explainer {
+	return &Explainer{Controller{table: c.table, pops: append([]popState(nil), c.pops...), last: Result{Map: c.last.Map}}}
+}
+
+// Explain tells how a group is seen, as [Controller.Explain] does.
+func (e *Explainer) Explain(id string) ([]Choice, bool) { return e.of.Explain(id) }
+
+// POPView is what is known of a POP.
+type POPView struct {
+	// State is what the controller takes it for.
+	State State
+	// Capacity is what it can take, and Factor the part of that which it really takes, as learnt.
+	Capacity, Factor float64
+	// Planned is the demand that the map gives it, and Load the utilisation that was measured last; NaN is unknown.
+	Planned, Load float64
+}
+
+// POPs are what is known of the POPs, in the order of [Map.POPs].
+func (e *Explainer) POPs() []POPView {
+	out := make([]POPView, len(e.of.pops))
+	for p := range out {
+		row, s := &e.of.table.pops[p], &e.of.pops[p]
+		out[p] = POPView{row.state, row.capacity, s.factor, s.planned, s.load}
+	}
+	return out
+}
+
+// Last is the result of the last step or change; its map is nil if there was none.
+func (c *Controller) Last() Result { return c.last }

@@ -2,19 +2,12 @@ package decide
 
 import (
 	"net/netip"
-	"slices"
+	"time"
 
 	"nearcast/cdn"
 	"nearcast/internal/locate"
-	"nearcast/internal/ring"
+	"nearcast/scheduler/policy"
 	"nearcast/scheduler/view"
-)
-
-// Visitors are told apart by these prefixes at most: what a resolver says about a
-// client is no finer, and all of one network should meet in the same caches.
-const (
-	groupBits4 = 24
-	groupBits6 = 48
 )
 
 // Query is what is asked.
@@ -24,11 +17,15 @@ type Query struct {
 	// Client is the visitor's address or, in DNS without a client subnet, the
 	// resolver's. The zero value means that nothing is known.
 	Client netip.Addr
+	// Now is the time; without it nobody is sent anywhere to explore.
+	Now time.Time
+	// Shared says that the answer will be used for everybody in its scope, as by a resolver that has told the client's subnet.
+	Shared bool
 }
 
 // Decision is where to send the visitor.
 type Decision struct {
-	// POP is the chosen POP; empty if the fleet has no edge node.
+	// POP is the chosen POP; empty if there is none.
 	POP cdn.POPName
 	// Nodes are the POP's usable nodes, in the order in which this visitor should try
 	// them for this domain. It is empty only if POP is.
@@ -36,91 +33,246 @@ type Decision struct {
 	// Scope is the length of the prefix around Client for which the decision may be
 	// reused (RFC 7871 section 7.2.1).
 	Scope int
-	// Reason says why this POP: "nearest", "unplaced" or "empty".
+	// Reason says why this POP: one of the constants.
 	Reason string
 }
 
 // Reasons for a decision.
 const (
-	Nearest  = "nearest"  // the nearest POP with a usable node
-	Unplaced = "unplaced" // nobody knows where the visitor is; POPs take turns by subnet
-	NoNodes  = "empty"    // the fleet has no edge node
+	Pinned    = "pinned"    // a policy says so
+	Weighted  = "weighted"  // a policy divides the visitors
+	Mapped    = "map"       // the map has it for the visitor's group
+	Fallback  = "fallback"  // what the map has cannot be used now, and this is its next choice
+	Explored  = "explored"  // to measure the way to a POP that could be as good
+	Nearest   = "nearest"   // the nearest POP with a usable node and room; the visitor is in no group of the map
+	Unplaced  = "unplaced"  // nobody knows where the visitor is; POPs take turns by network
+	Forbidden = "forbidden" // policy leaves no POP that can be used
+	NoNodes   = "empty"     // the fleet has no edge node
 )
 
-// Answer decides. Visitors whose place is known get the nearest POP that has a
-// usable node. Others are spread over the POPs by rendezvous on their network, so
-// that one network always gets the same POP and a POP that fails gives away only
-// its own share.
+// asker is a visitor as answers see it.
+type asker struct {
+	network netip.Prefix // the zero value if nothing is known
+	hash    uint64       // of network
+	place   int
+	class   int
+	group   int // of the chart's index, or -1
+	scope   int
+	verdict *policy.Verdict
+	active  bool // some policies are in force
+}
+
+// Answer decides. What policy says goes first; then the visitor's group in the map, by weighted rendezvous on the network and the domain, so that
+// shares hold and a network keeps its POP; and one answer in a hundred explores. Who is in no group gets the nearest POP that has room, or
+// if nobody knows where they are, a POP by rendezvous on the network, so that one that fails gives away only its own share.
 //
-// Within the POP, nodes are ordered by rendezvous on the network and the domain:
-// a network's requests for a site meet in one node's cache, and every domain
-// spreads over all nodes.
+// No POP that policy forbids is ever chosen, and none without a usable node.
+//
+// Within the POP few nodes own a domain, so that its contents meet in their caches: two, or more of a domain that is much asked for. A visitor's
+// network says which of them is first, unless that one has too much to do.
 func Answer(v *view.View, q Query) Decision {
-	network := group(q.Client)
-	place, scope := v.Clients.Lookup(q.Client)
-	var pop int
-	reason := Nearest
-	if place != locate.None && v.Nearest(place) != nil {
-		if pop = firstUsable(v, v.Nearest(place)); pop < 0 {
-			pop = firstUsable(v, v.All(place))
-		}
-	} else {
-		pop, reason = takeTurns(v, network), Unplaced
-	}
+	a := ask(v, &q)
+	pop, reason := choose(v, &q, &a)
 	if pop < 0 {
-		return Decision{Scope: scope, Reason: NoNodes}
+		return Decision{Scope: a.scope, Reason: reason}
 	}
-	return Decision{
-		POP:    v.Usable[pop].Name,
-		Nodes:  rank(&v.Usable[pop], network+" "+string(q.Domain)),
-		Scope:  scope,
-		Reason: reason,
-	}
+	return Decision{POP: v.Usable[pop].Name, Nodes: rank(v, pop, &a, q.Domain), Scope: a.scope, Reason: reason}
 }
 
-// group returns the name of the visitor's network.
-func group(client netip.Addr) string {
-	client = client.Unmap()
-	bits := groupBits6
-	if client.Is4() {
-		bits = groupBits4
+// ask finds out about the visitor.
+func ask(v *view.View, q *Query) asker {
+	a := asker{group: -1}
+	a.network, _ = locate.Network(q.Client)
+	a.hash = hashNetwork(a.network)
+	a.place, a.scope = v.Clients.Lookup(q.Client)
+	_, a.class = v.Site(q.Domain)
+	var scope int
+	if a.verdict, scope = v.Active.Verdict(policy.Visitor{Place: a.place, Addr: q.Client, Class: a.class}); scope > a.scope {
+		a.scope = scope
 	}
-	p, err := client.Prefix(bits)
-	if err != nil { // no address: everybody who is unknown is one network
-		return "unknown"
-	}
-	return p.String()
-}
-
-// firstUsable returns the first POP of an order that has a usable node, or -1.
-func firstUsable(v *view.View, order []int) int {
-	for _, i := range order {
-		if len(v.Usable[i].Nodes) > 0 {
-			return i
+	if v.Chart != nil {
+		if a.group, scope = v.Chart.Find(q.Client, a.place); scope > a.scope {
+			a.scope = scope
 		}
 	}
-	return -1
+	return a
 }
 
-// takeTurns returns the POP whose turn the network is, or -1.
-func takeTurns(v *view.View, network string) int {
-	names := make([]cdn.POPName, len(v.Usable))
+// narrow makes the scope that of the visitor's network: others around it may get another answer.
+func (a *asker) narrow() { a.scope = max(a.scope, a.network.Bits()) }
+
+// choose returns the POP, or -1, and why.
+func choose(v *view.View, q *Query, a *asker) (pop int, reason string) {
+	if pop, reason = byPolicy(v, q, a); pop >= 0 {
+		return pop, reason
+	}
+	if pop, reason = byMap(v, q, a); pop >= 0 {
+		return pop, reason
+	}
+	pop, reason = byPlace(v, a), Nearest
+	if pop < 0 && (a.place == locate.None || v.Nearest(a.place) == nil) {
+		pop, reason = takeTurns(v, q, a), Unplaced
+	}
+	if pop >= 0 {
+		return pop, reason
+	}
 	for i := range v.Usable {
-		names[i] = v.Usable[i].Name
+		if len(v.Usable[i].Nodes) > 0 {
+			return -1, Forbidden
+		}
 	}
-	for _, name := range ring.Rank(network, names) {
-		if i := slices.Index(names, name); len(v.Usable[i].Nodes) > 0 {
-			return i
+	return -1, NoNodes
+}
+
+// ok reports whether the visitor may be sent to the POP, now.
+func (a *asker) ok(v *view.View, pop int) bool {
+	return pop >= 0 && len(v.Usable[pop].Nodes) > 0 && a.verdict.Allows(pop)
+}
+
+// byPolicy is the POP that a policy decides, or -1.
+func byPolicy(v *view.View, q *Query, a *asker) (pop int, reason string) {
+	if a.verdict == nil {
+		return -1, ""
+	}
+	if a.verdict.Pin >= 0 && a.ok(v, a.verdict.Pin) {
+		return a.verdict.Pin, Pinned
+	}
+	best, score := -1, 0.0
+	several := 0
+	key := mix(a.hash ^ hashName(q.Domain))
+	for _, w := range a.verdict.Weights {
+		if !a.ok(v, w.POP) {
+			continue
+		}
+		several++
+		if s := claim(key^v.POPs[w.POP].Hash, float64(w.Weight)); best < 0 || s < score {
+			best, score = w.POP, s
+		}
+	}
+	if several > 1 {
+		a.narrow()
+	}
+	return best, Weighted
+}
+
+// byMap is the POP that the map has for the visitor, or -1.
+func byMap(v *view.View, q *Query, a *asker) (pop int, reason string) {
+	c := v.Chart
+	if c == nil {
+		return -1, ""
+	}
+	g := c.Group(a.group, a.class)
+	if g < 0 {
+		return -1, ""
+	}
+	shares := c.Map.Shares(g)
+	if len(shares) > 1 && shares[1].Weight > 0 {
+		a.narrow()
+	}
+	if explored := explore(v, q, a); explored >= 0 {
+		a.narrow()
+		return explored, Explored
+	}
+	if at, ok := c.Map.Pick(g, key(a.network, q.Domain)); ok {
+		if pop = c.POP(at); a.ok(v, pop) {
+			return pop, Mapped
+		}
+	}
+	for _, s := range shares {
+		if pop = c.POP(int(s.POP)); a.ok(v, pop) {
+			return pop, Fallback
+		}
+	}
+	return -1, ""
+}
+
+// full is the utilisation from which on a POP gets nobody whom the map does not send.
+const full = 0.92
+
+// byPlace is the nearest POP that is usable and has room, else that is usable, or -1 if it is not known where the visitor is.
+func byPlace(v *view.View, a *asker) int {
+	if a.place == locate.None {
+		return -1
+	}
+	near := v.Nearest(a.place)
+	if near == nil {
+		return -1
+	}
+	if a.verdict.Prefers() {
+		return cheapest(v, a)
+	}
+	if pop := first(v, a, near, true); pop >= 0 {
+		return pop
+	}
+	all := near
+	if len(near) < len(v.POPs) {
+		all = v.All(a.place)
+		if pop := first(v, a, all, true); pop >= 0 {
+			return pop
+		}
+	}
+	return first(v, a, all, false)
+}
+
+// first returns the first POP of an order that is usable, and if need be has room, or -1.
+func first(v *view.View, a *asker, order []int, room bool) int {
+	for _, pop := range order {
+		if a.ok(v, pop) && (!room || hasRoom(v, pop)) {
+			return pop
 		}
 	}
 	return -1
 }
 
-// rank returns the POP's nodes in the order of their claim on key.
-func rank(p *view.POP, key string) []*cdn.Node {
-	nodes := make([]*cdn.Node, 0, len(p.Nodes))
-	for _, name := range ring.Rank(key, p.Names) {
-		nodes = append(nodes, p.Nodes[slices.Index(p.Names, name)])
+// hasRoom reports whether a POP takes visitors whom the map does not send. A load that is not known is none.
+func hasRoom(v *view.View, pop int) bool { return !(v.Load[pop] >= full) && !v.Usable[pop].Draining }
+
+// explored are the networks that are sent elsewhere, in a minute: one in so many.
+const exploredOne = 100
+
+// Bounds of what is worth exploring.
+const (
+	exploreWithin = 30  // milliseconds behind the best
+	exploreBelow  = 8   // samples: there are fewer
+	exploreRoom   = 0.8 // utilisation that the map plans: there is less
+)
+
+// explore is a POP whose way to the visitor is little known and could be as good, or -1. It is for one network in a hundred, others every minute. An
+// answer that is shared is left alone if it is for more than one network.
+func explore(v *view.View, q *Query, a *asker) int {
+	if q.Now.IsZero() || !a.network.IsValid() || q.Shared && a.scope < a.network.Bits() {
+		return -1
 	}
-	return nodes
+	turn := mix(a.hash ^ uint64(q.Now.Unix()/60)) //nolint:gosec // the bits
+	if turn%exploredOne != 0 {
+		return -1
+	}
+	return prospect(v, a, turn/exploredOne)
+}
+
+// turnTime is how long a network that nobody has measured keeps its POP.
+const turnTime = 10 * time.Minute
+
+// takeTurns returns the POP whose turn the network is, or -1. While nobody has measured it that changes over time, so that it becomes measured.
+func takeTurns(v *view.View, q *Query, a *asker) int {
+	a.narrow()
+	key := a.hash
+	if !q.Now.IsZero() && v.Chart != nil && a.network.IsValid() {
+		key = mix(key ^ uint64(q.Now.UnixNano()/int64(turnTime))) //nolint:gosec // the bits
+	}
+	best, score := -1, 0.0
+	for _, room := range [...]bool{true, false} {
+		for i := range v.Usable {
+			if !a.ok(v, i) || room && !hasRoom(v, i) {
+				continue
+			}
+			if s := claim(key^v.Usable[i].Hash, v.Usable[i].Capacity); best < 0 || s < score {
+				best, score = i, s
+			}
+		}
+		if best >= 0 {
+			break
+		}
+	}
+	return best
 }

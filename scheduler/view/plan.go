@@ -6,11 +6,14 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"sync/atomic"
+
+	"github.com/cespare/xxhash/v2"
 
 	"nearcast/cdn"
 	"nearcast/internal/locate"
+	"nearcast/scheduler/policy"
 )
 
 // A POP of the visitor's own carrier counts as nearer than it is: paths between
@@ -39,7 +42,16 @@ type Plan struct {
 	// Clients finds the place of a visitor.
 	Clients *locate.Index
 
-	sites   []*cdn.POP              // the fleet's entries of POPs
+	// Policies are the operator's.
+	Policies *policy.Set
+
+	sites   []*cdn.POP            // the fleet's entries of POPs
+	index   map[cdn.POPName]int   // of POPs
+	domains map[cdn.Domain]site   // the sites that have them
+	drained map[cdn.NodeName]bool // cache nodes that an operator empties
+
+	once    sync.Once
+	groups  *placeGroups            // once asked for
 	centres map[string]cdn.Location // the middle of the POPs in a country
 	nearest []atomic.Pointer[[]int] // by place, once it has been asked for: at most maxNearest indices of POPs
 	names   map[cdn.Domain]Name
@@ -54,6 +66,30 @@ type POP struct {
 	Nodes []*cdn.Node
 	// Names are the names of Nodes, in the same order.
 	Names []cdn.NodeName
+	// Draining says that an operator empties the POP.
+	Draining bool
+	// Hash is of the POP's name, and Claims are of the nodes': what they claim keys with.
+	Hash   uint64
+	Claims []uint64
+	// Capacity is what all nodes together can send, in octets a second, by the fleet; Capacities are the nodes'.
+	Capacity   float64
+	Capacities []float64
+}
+
+// site is what is known of a domain.
+type site struct {
+	name  cdn.SiteName
+	class int // of policies
+}
+
+// UnknownCapacity is what a node is taken to be able to send of which the fleet does not say it: 1 Gbit/s, in octets a second.
+const UnknownCapacity = 1e9 / 8
+
+func capacityOf(n *cdn.Node) float64 {
+	if n.Capacity.EgressMbps <= 0 {
+		return UnknownCapacity
+	}
+	return float64(n.Capacity.EgressMbps) * 1e6 / 8
 }
 
 // NameServer is a server of the zone.
@@ -90,8 +126,13 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index) (*Plan, error) {
 		Clients:    clients,
 		nearest:    make([]atomic.Pointer[[]int], len(clients.Places())),
 		nodes:      make(map[cdn.NodeName]*cdn.Node),
+		drained:    make(map[cdn.NodeName]bool),
 	}
 	p.addPOPs(&s.Fleet)
+	if err := p.addPolicies(s); err != nil {
+		return nil, err
+	}
+	p.addDrains(s.Drains)
 	p.addCentres()
 	p.addServers(&s.Fleet)
 	p.addNames(s)
@@ -100,19 +141,58 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index) (*Plan, error) {
 
 // addPOPs fills POPs, sites and nodes.
 func (p *Plan) addPOPs(fleet *cdn.Fleet) {
+	p.index = make(map[cdn.POPName]int)
 	for i := range fleet.POPs {
 		site := &fleet.POPs[i]
 		nodes := fleet.CacheNodes(site.Name)
 		if site.Tier != cdn.TierEdge || len(nodes) == 0 {
 			continue
 		}
-		pop := POP{Name: site.Name, Nodes: nodes}
+		pop := POP{Name: site.Name, Hash: xxhash.Sum64String(string(site.Name))}
 		for _, n := range nodes {
-			pop.Names = append(pop.Names, n.Name)
+			pop.add(n, xxhash.Sum64String(string(n.Name)), capacityOf(n))
 			p.nodes[n.Name] = n
 		}
+		p.index[site.Name] = len(p.POPs)
 		p.POPs = append(p.POPs, pop)
 		p.sites = append(p.sites, site)
+	}
+}
+
+// add adds a node.
+func (p *POP) add(n *cdn.Node, claim uint64, capacity float64) {
+	p.Nodes, p.Names = append(p.Nodes, n), append(p.Names, n.Name)
+	p.Claims, p.Capacities = append(p.Claims, claim), append(p.Capacities, capacity)
+	p.Capacity += capacity
+}
+
+// addPolicies compiles the policies, and finds out which sites they name.
+func (p *Plan) addPolicies(s *cdn.Snapshot) (err error) {
+	names := make([]cdn.POPName, len(p.POPs))
+	for i := range p.POPs {
+		names[i] = p.POPs[i].Name
+	}
+	if p.Policies, err = policy.Compile(&s.Fleet, names, p.Clients.Places()); err != nil {
+		return err
+	}
+	p.domains = make(map[cdn.Domain]site)
+	for i := range s.Sites {
+		of := site{s.Sites[i].Name, p.Policies.Class(s.Sites[i].Name)}
+		for _, d := range s.Sites[i].Domains {
+			p.domains[d] = of
+		}
+	}
+	return nil
+}
+
+func (p *Plan) addDrains(drains []cdn.Drain) {
+	for _, d := range drains {
+		if i, ok := p.index[d.POP]; ok {
+			p.POPs[i].Draining = true
+		}
+		if d.Node != "" {
+			p.drained[d.Node] = true
+		}
 	}
 }
 
@@ -144,6 +224,54 @@ func (p *Plan) addServers(fleet *cdn.Fleet) {
 // Node returns the cache node of an edge POP, or nil.
 func (p *Plan) Node(name cdn.NodeName) *cdn.Node { return p.nodes[name] }
 
+// POP returns the index of a POP in POPs, or -1.
+func (p *Plan) POP(name cdn.POPName) int {
+	if i, ok := p.index[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// Site is the site that has a domain, and its class of policies; the zero values if there is none.
+func (p *Plan) Site(d cdn.Domain) (name cdn.SiteName, class int) {
+	of := p.domains[d]
+	return of.name, of.class
+}
+
+// Price is what sending a visitor to a POP costs beside time, in milliseconds.
+func (p *Plan) Price(pop int) float64 { return p.sites[pop].Price }
+
+// Kilometres is how far a place is from a POP, and false if it is not known where it is. A POP of the visitors' own carrier counts as
+// nearer than it is.
+func (p *Plan) Kilometres(place, pop int) (float64, bool) {
+	at, ok := p.locate(place)
+	if !ok {
+		return 0, false
+	}
+	return distance(p.sites[pop], &at), true
+}
+
+// Between is how many kilometres two POPs are apart.
+func (p *Plan) Between(pop, other int) float64 {
+	return p.sites[pop].Location.Kilometres(p.sites[other].Location)
+}
+
+// locate is where a place is, as far as it is known.
+func (p *Plan) locate(place int) (locate.Place, bool) {
+	if place == locate.None {
+		return locate.Place{}, false
+	}
+	at := p.Clients.Places()[place]
+	if at.Coordinates == locate.Unknown {
+		centre, ok := p.centres[at.Location.Country]
+		if !ok {
+			return at, false
+		}
+		at.Location = centre
+	}
+	return at, true
+}
+
 // Nearest returns the indices of the POPs that are nearest to a place, at most 16, nearest first; nil if it is not known where
 // the place is. The place must be a number from Clients. The result must not be changed.
 func (p *Plan) Nearest(place int) []int {
@@ -158,13 +286,9 @@ func (p *Plan) Nearest(place int) []int {
 
 // All returns the indices of all POPs, nearest first, or nil as Nearest does. It is computed each time.
 func (p *Plan) All(place int) []int {
-	at := p.Clients.Places()[place]
-	if at.Coordinates == locate.Unknown {
-		centre, ok := p.centres[at.Location.Country]
-		if !ok {
-			return nil
-		}
-		at.Location = centre
+	at, ok := p.locate(place)
+	if !ok {
+		return nil
 	}
 	return byDistance(p.sites, &at)
 }
@@ -178,14 +302,7 @@ func byDistance(sites []*cdn.POP, place *locate.Place) []int {
 	}
 	all := make([]candidate, len(sites))
 	for i, site := range sites {
-		km := place.Location.Kilometres(site.Location)
-		if sameCarrier(site.ISP, place) {
-			km -= max(ispBonusKilometres, ispBonusShare*km)
-		}
-		if math.IsNaN(km) { // a location that is none is the farthest
-			km = math.Inf(1)
-		}
-		all[i] = candidate{i, km}
+		all[i] = candidate{i, distance(site, place)}
 	}
 	slices.SortFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.km, b.km), cmp.Compare(sites[a.index].Name, sites[b.index].Name))
@@ -197,14 +314,14 @@ func byDistance(sites []*cdn.POP, place *locate.Place) []int {
 	return order
 }
 
-// sameCarrier reports whether a POP sits in the network of the visitors of a place: its ISP is theirs by name, or names
-// their autonomous system, such as AS64500.
-func sameCarrier(isp string, place *locate.Place) bool {
-	if isp == "" {
-		return false
+// distance is how far a POP is from a place in kilometres, less the bonus for its own carrier.
+func distance(site *cdn.POP, place *locate.Place) float64 {
+	km := place.Location.Kilometres(site.Location)
+	if place.Carries(site.ISP) {
+		km -= max(ispBonusKilometres, ispBonusShare*km)
 	}
-	if strings.EqualFold(isp, place.ISP) {
-		return true
+	if math.IsNaN(km) { // a location that is none is the farthest
+		return math.Inf(1)
 	}
-	return place.ASN != 0 && len(isp) > 2 && strings.EqualFold(isp[:2], "AS") && isp[2:] == strconv.FormatUint(uint64(place.ASN), 10)
+	return km
 }

@@ -1,0 +1,213 @@
+package steer
+
+import (
+	"encoding/hex"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/scheduler/assign"
+	"nearcast/scheduler/policy"
+	"nearcast/scheduler/view"
+)
+
+// settings of the controller. Who comes back gets a rising share of its capacity by the route table; to warm it up here too would do so twice.
+var settings = assign.Settings{Slot: cdn.SlotTime, Warm: -1} //nolint:gochecknoglobals // constant
+
+// Mapper makes maps in a loop. It is not for concurrent use.
+type Mapper struct {
+	plan     *view.Plan // nil before the first Configure
+	ctl      *assign.Controller
+	table    *cdn.RouteTable // accepted last; nil if none
+	received time.Time       // when table was received or confirmed last, by the clock here
+	steps    uint64          // that the controller has taken
+	aged     time.Time       // when the last step was that ageing made; zero if it was a table's
+	shrunk   time.Time       // since when tables have had too few groups to be obeyed; zero if they have not
+	active   *policy.Active  // the policies that the map was made with
+	classes  string          // of sites, likewise
+	dirty    bool            // the plan is newer than the map
+	accept   bool            // somebody has looked, and the next step is true
+
+	chart   *view.Chart
+	index   *view.Index
+	near    nearby
+	weight  float64 // that measurements had in the last step
+	refused string  // why the last table was refused; empty if it was not
+	absurd  []string
+}
+
+// New returns a mapper that has seen nothing.
+func New() *Mapper {
+	return &Mapper{ctl: assign.NewController(settings), weight: 1}
+}
+
+// Configure makes a plan the one that maps are for. What it changes about POPs comes into the map with its next step; names and places are
+// looked up in it at once.
+func (m *Mapper) Configure(p *view.Plan, now time.Time) {
+	first := m.plan == nil
+	m.plan, m.dirty = p, true
+	if first && m.table != nil { // it came before
+		t := m.table
+		m.table = nil
+		m.Table(now, t)
+		return
+	}
+	m.bind()
+}
+
+// Accept says that somebody has looked and what the next table says is true, however much is lost by it: the guards do not freeze the map then.
+func (m *Mapper) Accept() { m.accept = true }
+
+// Table takes a route table, in the order in which they were published. One of another slot is a step of the map, one of the same slot only
+// changes what has changed of POPs, and the same one again confirms it. A table that cannot be right is refused: the map stays, and an
+// alarm says why. It reports whether anything is new.
+func (m *Mapper) Table(now time.Time, t *cdn.RouteTable) bool {
+	if m.plan == nil {
+		m.table, m.received = t, now
+		return false
+	}
+	if m.table != nil && m.table.Epoch == t.Epoch && m.table.Version == t.Version {
+		late := now.Sub(m.received) > view.MaxTableAge
+		m.received = now
+		if !late || m.aged.IsZero() {
+			return late
+		}
+	} else if reason := m.refuse(now, t); reason != "" {
+		changed := m.refused != reason
+		m.refused = reason
+		return changed
+	}
+	slot := m.table == nil || m.table.Epoch != t.Epoch || m.table.Slot != t.Slot || !m.aged.IsZero() || m.chart == nil
+	t = m.tooFew(t)
+	m.table, m.received, m.refused = t, now, ""
+	at := t.At
+	if at.IsZero() {
+		at = now
+	}
+	if slot && m.shrunk.IsZero() {
+		m.aged, m.weight = time.Time{}, 1
+		m.step(now, at, true)
+	} else {
+		m.change(now, at)
+	}
+	return true
+}
+
+// Tick lets measurements grow old that no table has followed for a minute: at multiples of five minutes, so that all schedulers do the same.
+// It is to be called once a second or so, and reports whether anything is new.
+func (m *Mapper) Tick(now time.Time) bool {
+	if m.plan == nil || m.table == nil || now.Sub(m.received) <= view.MaxTableAge {
+		return false
+	}
+	boundary := now.Truncate(ageingStep)
+	at := m.measured()
+	if boundary.After(at) && boundary.After(m.aged) && boundary.Sub(at) >= view.MaxTableAge {
+		m.aged, m.weight = boundary, weight(boundary.Sub(at))
+		m.step(now, boundary, boundary.Sub(at) < view.MaxStateAge)
+		return true
+	}
+	if m.dirty && m.chart != nil {
+		m.change(now, now.Truncate(cdn.SlotTime))
+		return true
+	}
+	return false
+}
+
+// step makes the next map of everything.
+func (m *Mapper) step(now, at time.Time, states bool) {
+	before := m.active
+	m.active = m.plan.Policies.At(at, before)
+	m.index = view.NewIndex(m.plan, m.table.Groups, m.index)
+	b := newBuilder(m, states)
+	in := b.input()
+	m.absurd = b.alarms()
+	in.Accept = m.accept || m.regrouped(before) && !m.loses(&in)
+	result, err := m.ctl.Step(at, in)
+	if err != nil {
+		m.absurd = append(m.absurd, "the map stays as it is: "+err.Error())
+		return
+	}
+	if result.Frozen == "" {
+		m.accept, m.dirty, m.classes = false, false, m.classNames()
+	}
+	m.steps++
+	m.publish(now, &result)
+}
+
+// change takes over what is new of POPs between slots.
+func (m *Mapper) change(now, at time.Time) {
+	b := newBuilder(m, m.aged.IsZero() || m.aged.Sub(m.measured()) < view.MaxStateAge)
+	changes := b.changes(m.chart)
+	if len(changes) == 0 {
+		if m.chart.Frozen != "" { // it was because of what is no longer so
+			r := m.ctl.Last()
+			m.publish(now, &r)
+		}
+		m.bind()
+		return
+	}
+	result, err := m.ctl.Change(at, changes)
+	if err != nil {
+		m.absurd = append(m.absurd, "the map stays as it is: "+err.Error())
+		return
+	}
+	m.dirty = false
+	m.steps++
+	m.publish(now, &result)
+}
+
+// publish makes the chart of a result.
+func (m *Mapper) publish(now time.Time, r *assign.Result) {
+	digest := r.Map.Digest()
+	frozen := r.Frozen
+	alarms := r.Alarms
+	if frozen == "" && !m.shrunk.IsZero() {
+		frozen = "the route table has less than half of the groups that it had"
+		alarms = append([]string{"the map is frozen: " + frozen}, alarms...)
+	}
+	c := view.Chart{
+		Index: m.index, Map: r.Map, Table: m.table, Weight: m.weight, Frozen: frozen, Alarms: append(alarms[:len(alarms):len(alarms)], m.absurd...),
+		Moved: r.Moved, Explainer: m.ctl.Explainer(),
+		Version: cdn.MapVersion{
+			Epoch: m.table.Epoch, Version: m.table.Version, Slot: m.table.Slot, Digest: hex.EncodeToString(digest[:]), Steps: m.steps, At: now,
+		},
+	}
+	m.chart = c.Bind(m.plan, m.chart)
+}
+
+// bind makes the chart again for a new plan, or a new version of the table with the same map.
+func (m *Mapper) bind() {
+	if m.chart == nil {
+		return
+	}
+	m.index = view.NewIndex(m.plan, m.table.Groups, m.index)
+	c := *m.chart
+	c.Index, c.Table = m.index, m.table
+	c.Version.Epoch, c.Version.Version, c.Version.Slot = m.table.Epoch, m.table.Version, m.table.Slot
+	m.chart = c.Bind(m.plan, m.chart)
+}
+
+// View is what to answer from now. It is nil before the first [Mapper.Configure].
+func (m *Mapper) View(now time.Time, before *view.View) *view.View {
+	if m.plan == nil {
+		return nil
+	}
+	n := view.News{Table: m.table, Chart: m.chart}
+	if before != nil {
+		n.Active = before.Active
+	}
+	n.Active = m.plan.Policies.At(now, n.Active)
+	age := now.Sub(m.received)
+	n.Loads = m.table != nil && age <= view.MaxTableAge
+	n.States = m.table != nil && age <= view.MaxStateAge
+	v := view.New(m.plan, n)
+	if m.table != nil {
+		v.Received = m.received
+	}
+	if m.refused != "" {
+		v.Alarms = append(v.Alarms, "a route table was refused: "+m.refused)
+	}
+	if m.chart == nil {
+		v.Alarms = append(v.Alarms, m.absurd...)
+	}
+	return v
+}

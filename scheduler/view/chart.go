@@ -1,0 +1,95 @@
+package view
+
+import (
+	"slices"
+
+	"nearcast/cdn"
+	"nearcast/scheduler/assign"
+)
+
+// Chart is a map with what is needed to answer from it and to explain it. It is immutable and safe for concurrent use.
+type Chart struct {
+	*Index
+
+	// Map says where groups go.
+	Map *assign.Map
+	// Version names the map.
+	Version cdn.MapVersion
+	// Table is what the map was made of.
+	Table *cdn.RouteTable
+	// Weight is the part of the table's measurements that still counts: 1 to 0.
+	Weight float64
+	// Frozen says why the map is not what was measured; empty if it is. Alarms are what somebody should look at.
+	Frozen string
+	Alarms []string
+	// Moved is the part of the demand that the last step has moved.
+	Moved float64
+	// Explainer tells how the map sees its groups.
+	Explainer *assign.Explainer
+
+	pops   []int // by POP of the map: its index in the plan, or -1
+	of     []int // by POP of the plan: its index in the map, or -1
+	states []assign.POPView
+	groups []int32 // by group and class: its number in the map, or -1
+}
+
+// Bind makes a chart of what is set of it, for a plan.
+func (c Chart) Bind(p *Plan, before *Chart) *Chart {
+	c.pops, c.states = nil, c.Explainer.POPs()
+	c.of = slices.Repeat([]int{-1}, len(p.POPs))
+	for i, name := range c.Map.POPs() {
+		at := p.POP(name)
+		c.pops = append(c.pops, at)
+		if at >= 0 {
+			c.of[at] = i
+		}
+	}
+	c.groups = make([]int32, len(c.IDs))
+	for i, id := range c.IDs {
+		if before != nil && before.Index == c.Index {
+			if g := before.groups[i]; g >= 0 && int(g) < c.Map.Len() && c.Map.ID(int(g)) == id {
+				c.groups[i] = g
+				continue
+			}
+		}
+		c.groups[i] = -1
+		if g, ok := c.Map.Find(id); ok {
+			c.groups[i] = int32(g) //nolint:gosec // there are not so many
+		}
+	}
+	return &c
+}
+
+// Group is the number in the map of a group of the index and a class of policies, or -1.
+func (c *Chart) Group(group, class int) int {
+	if group < 0 {
+		return -1
+	}
+	return int(c.groups[group*c.Classes+class])
+}
+
+// POP is the index in the plan of a POP of the map, or -1.
+func (c *Chart) POP(of int) int { return c.pops[of] }
+
+// Seen is how the map sees a POP of the plan, and false if it does not know it.
+func (c *Chart) Seen(pop int) (assign.POPView, bool) {
+	if c == nil || c.of[pop] < 0 {
+		return assign.POPView{}, false
+	}
+	return c.states[c.of[pop]], true
+}
+
+// Planned is the utilisation that the map plans for a POP of the plan: 0 if it does not know it.
+func (c *Chart) Planned(pop int) float64 {
+	s, ok := c.Seen(pop)
+	if !ok {
+		return 0
+	}
+	return s.Planned / s.Capacity
+}
+
+// closed reports whether the map takes a POP of the plan for down.
+func (c *Chart) closed(pop int) bool {
+	s, ok := c.Seen(pop)
+	return ok && s.State == assign.Down
+}
