@@ -17,6 +17,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/control/api"
 	"nearcast/control/compile"
+	"nearcast/control/drain"
 	"nearcast/control/feed"
 	"nearcast/control/store"
 )
@@ -137,6 +138,7 @@ func (s *Server) putFleet(ctx context.Context) error {
 		return nil
 	}
 	next := &cdn.Snapshot{At: time.Now().UTC(), By: "the fleet file at start", Fleet: *s.cfg.Fleet, Sites: old.Sites}
+	next.Drains = s.keepDrains(ctx, old.Drains)
 	if old.Generation > 0 && next.Digest() == old.Digest() {
 		return nil
 	}
@@ -155,6 +157,18 @@ func (s *Server) putFleet(ctx context.Context) error {
 	s.cfg.Log.InfoContext(ctx, "audit", "what", "fleet", "by", next.By, "generation", gen,
 		"nodes_before", len(old.Fleet.Nodes), "nodes", len(next.Fleet.Nodes))
 	return nil
+}
+
+// keepDrains returns the drains of what cfg.Fleet still has.
+func (s *Server) keepDrains(ctx context.Context, drains []cdn.Drain) []cdn.Drain {
+	kept, gone := drain.Keep(s.cfg.Fleet, drains)
+	for _, d := range gone {
+		s.cfg.Log.WarnContext(ctx, "a drain ends: the fleet file has no such thing that visitors are sent to", "drain", d.Name(), "since", d.Since, "by", d.By)
+	}
+	if len(kept) > 0 && drain.Working(s.cfg.Fleet, kept, nil) == 0 {
+		s.cfg.Log.ErrorContext(ctx, "every edge POP of the fleet file is drained; undo a drain")
+	}
+	return kept
 }
 
 // setCurrent keeps the newest version, whatever the order of callers.

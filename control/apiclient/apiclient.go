@@ -80,6 +80,21 @@ func (c *Client) Rollback(ctx context.Context, req wire.RollbackRequest) (wire.A
 	return ask[wire.ApplyResult](ctx, c, http.MethodPost, "/v1/rollback", req)
 }
 
+// Drains returns what is being drained, by name.
+func (c *Client) Drains(ctx context.Context) ([]cdn.Drain, error) {
+	return ask[[]cdn.Drain](ctx, c, http.MethodGet, "/v1/drains", nil)
+}
+
+// Drain keeps new visitors away from a POP or a node.
+func (c *Client) Drain(ctx context.Context, req wire.DrainRequest) (wire.DrainResult, error) {
+	return ask[wire.DrainResult](ctx, c, http.MethodPost, "/v1/drains", req)
+}
+
+// EndDrain lets new visitors come again to a POP or a node. kind is "pop" or "node".
+func (c *Client) EndDrain(ctx context.Context, kind, name string) (wire.DrainResult, error) {
+	return ask[wire.DrainResult](ctx, c, http.MethodDelete, "/v1/drains/"+url.PathEscape(kind)+"/"+url.PathEscape(name), nil)
+}
+
 // Purge makes every cache forget content, or hold it for stale. When it returns, the purge is on disk.
 func (c *Client) Purge(ctx context.Context, req wire.PurgeRequest) (wire.PurgeResult, error) {
 	return ask[wire.PurgeResult](ctx, c, http.MethodPost, "/v1/purge", req)
