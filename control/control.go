@@ -19,6 +19,7 @@ import (
 	"nearcast/control/compile"
 	"nearcast/control/drain"
 	"nearcast/control/feed"
+	"nearcast/control/schedulers"
 	"nearcast/control/store"
 )
 
@@ -43,6 +44,10 @@ type Config struct {
 	// Health returns the route-quality system's view of the nodes. Nil, or a nil
 	// table, means that nothing is known.
 	Health func() *cdn.RouteTable
+	// Schedulers are the base URLs of the schedulers' APIs, which operators' questions are handed on to, with SchedulerToken as bearer
+	// token. Without any, these questions are answered with an error.
+	Schedulers     []string
+	SchedulerToken string
 	// Log gets the audit trail and the changes of state. Required.
 	Log *slog.Logger
 	// Registry gets the metrics. Required.
@@ -68,6 +73,7 @@ type Server struct {
 	cfg      Config
 	store    *store.Store
 	feed     *feed.Feed
+	asked    *schedulers.Client
 	api      *http.Server
 	listener net.Listener
 	current  atomic.Pointer[cdn.Snapshot] // the newest version known here; nil if none
@@ -91,6 +97,9 @@ func New(cfg Config) (*Server, error) {
 
 func (s *Server) open(ctx context.Context) (err error) {
 	cfg := s.cfg
+	if s.asked, err = schedulers.New(cfg.Schedulers, cfg.SchedulerToken); err != nil {
+		return err
+	}
 	// First what is likeliest to be taken, and cheapest to find out.
 	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.APIAddr); err != nil {
 		return fmt.Errorf("listening for the API: %w", err)
@@ -109,7 +118,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 	})
 	s.api = &http.Server{
 		Handler: api.New(api.Config{
-			Token: cfg.APIToken, Store: s.store, Feed: s.feed, Health: cfg.Health, Version: cfg.Version,
+			Token: cfg.APIToken, Store: s.store, Feed: s.feed, Health: cfg.Health, Schedulers: s.asked, Version: cfg.Version,
 			Now: time.Now, Changed: s.setCurrent, Log: cfg.Log, Registry: cfg.Registry,
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -254,6 +263,9 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) close() {
+	if s.asked != nil {
+		s.asked.Close()
+	}
 	if s.listener != nil {
 		s.listener.Close() //nolint:errcheck // closed already after Run
 	}

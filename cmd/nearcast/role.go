@@ -112,6 +112,8 @@ const (
 	forGossip = "gossip"
 	forHop    = "hop"
 	forTable  = "route-table"
+	// forScheduler is for the schedulers' own APIs.
+	forScheduler = "scheduler"
 )
 
 // follow returns the client that keeps a role's configuration current.

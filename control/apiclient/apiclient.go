@@ -116,6 +116,32 @@ func (c *Client) Explain(ctx context.Context, rawURL string, header ...string) (
 	return ask[wire.Explanation](ctx, c, http.MethodGet, "/v1/explain?"+query.Encode(), nil)
 }
 
+// Route asks why a visitor who asks for the name is sent where it is, as the scheduler of that name sees it, or if it is empty, any.
+func (c *Client) Route(ctx context.Context, name, visitor, scheduler string) (cdn.RouteExplanation, error) {
+	query := url.Values{"name": {name}, "client": {visitor}}
+	if scheduler != "" {
+		query.Set("scheduler", scheduler)
+	}
+	return ask[cdn.RouteExplanation](ctx, c, http.MethodGet, "/v1/route?"+query.Encode(), nil)
+}
+
+// Maps returns what each scheduler answers from, or why it does not say.
+func (c *Client) Maps(ctx context.Context) ([]wire.SchedulerMap, error) {
+	return ask[[]wire.SchedulerMap](ctx, c, http.MethodGet, "/v1/map", nil)
+}
+
+// Table returns the route table as the control plane follows it, or a part of it.
+func (c *Client) Table(ctx context.Context, q wire.TableQuery) (wire.Table, error) {
+	query := url.Values{"limit": {strconv.Itoa(q.Limit)}}
+	if q.Only != "" {
+		query.Set("only", q.Only)
+	}
+	if q.Group != "" {
+		query.Set("group", q.Group)
+	}
+	return ask[wire.Table](ctx, c, http.MethodGet, "/v1/table?"+query.Encode(), nil)
+}
+
 // ask sends a question, nil for none, and returns the answer.
 func ask[Answer any](ctx context.Context, c *Client, method, path string, question any) (answer Answer, err error) {
 	data, err := c.do(ctx, method, path, question)
