@@ -14,7 +14,7 @@ type MapVersion struct {
 
 // MapStatus is what a scheduler answers from.
 type MapStatus struct {
-	Scheduler NodeName   `json:"scheduler"`
+	Scheduler NodeName   `json:"scheduler,omitempty"`
 	Map       MapVersion `json:"map"`
 	// TableAge is the time in seconds since the route table was received or confirmed; -1 if there is none.
 	TableAge float64 `json:"table_age"`
@@ -52,17 +52,17 @@ type MapPOP struct {
 
 // RouteExplanation is why a visitor is sent where it is.
 type RouteExplanation struct {
-	Scheduler NodeName `json:"scheduler"`
+	Scheduler NodeName `json:"scheduler,omitempty"`
 	Name      Domain   `json:"name"`
-	Site      SiteName `json:"site"`
+	Site      SiteName `json:"site,omitempty"`
 	Client    string   `json:"client"`
 	// Group is of the map; empty if the visitor is in none. Place is where the visitor is, in words; empty if unknown.
 	Group GroupName `json:"group,omitempty"`
 	Place string    `json:"place,omitempty"`
 	// Scope is the length of the prefix around Client for which the answer holds.
 	Scope int `json:"scope"`
-	// POP and Nodes are the answer, and Reason is why.
-	POP    POPName    `json:"pop"`
+	// POP and Nodes are the answer, and Reason is why; POP is empty if there is none.
+	POP    POPName    `json:"pop,omitempty"`
 	Nodes  []NodeName `json:"nodes"`
 	Reason string     `json:"reason"`
 	// Policies are the names of those that match.
