@@ -61,7 +61,7 @@ type RouteExplanation struct {
 	Place string    `json:"place,omitempty"`
 	// Scope is the length of the prefix around Client for which the answer holds.
 	Scope int `json:"scope"`
-	// POP and Nodes are the answer, and Reason is why.
+	// POP and Nodes are the answer, and Reason is why; POP is empty if there is none.
 	POP    POPName    `json:"pop,omitempty"`
 	Nodes  []NodeName `json:"nodes"`
 	Reason string     `json:"reason"`

@@ -17,7 +17,9 @@ import (
 	"nearcast/cdn"
 	"nearcast/control/api"
 	"nearcast/control/compile"
+	"nearcast/control/drain"
 	"nearcast/control/feed"
+	"nearcast/control/schedulers"
 	"nearcast/control/store"
 )
 
@@ -42,6 +44,10 @@ type Config struct {
 	// Health returns the route-quality system's view of the nodes. Nil, or a nil
 	// table, means that nothing is known.
 	Health func() *cdn.RouteTable
+	// Schedulers are the base URLs of the schedulers' APIs, which operators' questions are handed on to, with SchedulerToken as bearer
+	// token. Without any, these questions are answered with an error.
+	Schedulers     []string
+	SchedulerToken string
 	// Log gets the audit trail and the changes of state. Required.
 	Log *slog.Logger
 	// Registry gets the metrics. Required.
@@ -67,6 +73,7 @@ type Server struct {
 	cfg      Config
 	store    *store.Store
 	feed     *feed.Feed
+	asked    *schedulers.Client
 	api      *http.Server
 	listener net.Listener
 	current  atomic.Pointer[cdn.Snapshot] // the newest version known here; nil if none
@@ -90,6 +97,9 @@ func New(cfg Config) (*Server, error) {
 
 func (s *Server) open(ctx context.Context) (err error) {
 	cfg := s.cfg
+	if s.asked, err = schedulers.New(cfg.Schedulers, cfg.SchedulerToken); err != nil {
+		return err
+	}
 	// First what is likeliest to be taken, and cheapest to find out.
 	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.APIAddr); err != nil {
 		return fmt.Errorf("listening for the API: %w", err)
@@ -108,7 +118,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 	})
 	s.api = &http.Server{
 		Handler: api.New(api.Config{
-			Token: cfg.APIToken, Store: s.store, Feed: s.feed, Health: cfg.Health, Version: cfg.Version,
+			Token: cfg.APIToken, Store: s.store, Feed: s.feed, Health: cfg.Health, Schedulers: s.asked, Version: cfg.Version,
 			Now: time.Now, Changed: s.setCurrent, Log: cfg.Log, Registry: cfg.Registry,
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -137,6 +147,7 @@ func (s *Server) putFleet(ctx context.Context) error {
 		return nil
 	}
 	next := &cdn.Snapshot{At: time.Now().UTC(), By: "the fleet file at start", Fleet: *s.cfg.Fleet, Sites: old.Sites}
+	next.Drains = s.keepDrains(ctx, old.Drains)
 	if old.Generation > 0 && next.Digest() == old.Digest() {
 		return nil
 	}
@@ -155,6 +166,18 @@ func (s *Server) putFleet(ctx context.Context) error {
 	s.cfg.Log.InfoContext(ctx, "audit", "what", "fleet", "by", next.By, "generation", gen,
 		"nodes_before", len(old.Fleet.Nodes), "nodes", len(next.Fleet.Nodes))
 	return nil
+}
+
+// keepDrains returns the drains of what cfg.Fleet still has.
+func (s *Server) keepDrains(ctx context.Context, drains []cdn.Drain) []cdn.Drain {
+	kept, gone := drain.Keep(s.cfg.Fleet, drains)
+	for _, d := range gone {
+		s.cfg.Log.WarnContext(ctx, "a drain ends: the fleet file has no such thing that visitors are sent to", "drain", d.Name(), "since", d.Since, "by", d.By)
+	}
+	if len(kept) > 0 && drain.Working(s.cfg.Fleet, kept, nil) == 0 {
+		s.cfg.Log.ErrorContext(ctx, "every edge POP of the fleet file is drained; undo a drain")
+	}
+	return kept
 }
 
 // setCurrent keeps the newest version, whatever the order of callers.
@@ -240,6 +263,9 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) close() {
+	if s.asked != nil {
+		s.asked.Close()
+	}
 	if s.listener != nil {
 		s.listener.Close() //nolint:errcheck // closed already after Run
 	}

@@ -17,6 +17,7 @@ type controlFlags struct {
 	tokenFile    string
 	fleet        string
 	routequality string
+	schedulers   []string
 }
 
 func newControl() *cobra.Command {
@@ -36,6 +37,7 @@ func newControl() *cobra.Command {
 	flags.StringVar(&f.secretFile, "secret-file", "", "`FILE` with the fleet's secret")
 	flags.StringVar(&f.fleet, "fleet", "", "`FILE` with the fleet; a changed one becomes a new version at start")
 	flags.StringVar(&f.routequality, "routequality", "", "`URL` of the route-quality service, for the health that nodes and status show")
+	flags.StringSliceVar(&f.schedulers, "scheduler", nil, "`URL` of a scheduler's own API, for the map and for why visitors are sent where they are; may be given several times, or several with commas")
 	f.registerAdmin(cmd)
 	for _, name := range []string{"dir", "listen", "feed", "token-file", "secret-file"} {
 		must(cmd.MarkFlagRequired(name))
@@ -54,6 +56,7 @@ func runControl(cmd *cobra.Command, f *controlFlags) error {
 	}
 	cfg := control.Config{
 		Dir: f.dir, APIAddr: f.listen, NATSAddr: f.feed, NodeSecret: r.derive(forFeed),
+		Schedulers: f.schedulers, SchedulerToken: r.derive(forScheduler),
 		Log: r.log, Registry: r.registry, Version: Version,
 	}
 	if cfg.APIToken, err = readSecret(f.tokenFile); err != nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones of policies, wherever the program runs
 
 	"github.com/spf13/cobra"
 

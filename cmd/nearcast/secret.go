@@ -20,7 +20,7 @@ const (
 	forGossip    = "gossip"
 	forHop       = "hop"
 	forTable     = "route-table"
-	forScheduler = "scheduler"
+	forScheduler = "scheduler" // the schedulers' own APIs
 )
 
 // readSecret reads the first secret of a file.

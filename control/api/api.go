@@ -35,6 +35,8 @@ type Config struct {
 	// Health returns the route-quality system's view of the nodes. Nil, or a nil
 	// table, means that nothing is known.
 	Health func() *cdn.RouteTable
+	// Schedulers are asked where visitors are sent. Required.
+	Schedulers Schedulers
 	// Version is the program's version.
 	Version string
 	// Now is the clock. Required.
@@ -72,10 +74,16 @@ func New(cfg Config) http.Handler {
 	handle(s, mux, "DELETE /v1/sites/{name}", http.StatusOK, s.deleteSite)
 	handle(s, mux, "GET /v1/versions", http.StatusOK, s.versions)
 	handle(s, mux, "POST /v1/rollback", http.StatusOK, s.rollback)
+	handle(s, mux, "GET /v1/drains", http.StatusOK, s.drains)
+	handle(s, mux, "POST /v1/drains", http.StatusOK, s.startDrain)
+	handle(s, mux, "DELETE /v1/drains/{kind}/{name}", http.StatusOK, s.endDrain)
 	handle(s, mux, "POST /v1/purge", http.StatusAccepted, s.purge)
 	handle(s, mux, "GET /v1/nodes", http.StatusOK, s.nodes)
 	handle(s, mux, "GET /v1/status", http.StatusOK, s.status)
 	handle(s, mux, "GET /v1/explain", http.StatusOK, s.explain)
+	handle(s, mux, "GET /v1/route", http.StatusOK, s.route)
+	handle(s, mux, "GET /v1/map", http.StatusOK, s.maps)
+	handle(s, mux, "GET /v1/table", http.StatusOK, s.table)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		httpjson.WriteError(w, cdn.Errorf(cdn.NotFound, "", "there is no %s %s", r.Method, r.URL.Path))
 	})

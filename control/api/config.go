@@ -7,6 +7,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/control/compile"
+	"nearcast/control/drain"
 	"nearcast/control/store"
 	"nearcast/control/wire"
 	"nearcast/internal/httpjson"
@@ -26,7 +27,7 @@ func (s *server) apply(r *http.Request) (result wire.ApplyResult, err error) {
 		if req.DryRun || !p.changed() {
 			return nil, nil
 		}
-		return &cdn.Snapshot{Fleet: old.Fleet, Sites: p.sites}, checkShrink("sites", len(old.Sites), len(p.sites), req.Force)
+		return &cdn.Snapshot{Fleet: old.Fleet, Sites: p.sites, Drains: old.Drains}, checkShrink("sites", len(old.Sites), len(p.sites), req.Force)
 	})
 	return result, err
 }
@@ -124,7 +125,7 @@ func (s *server) deleteSite(r *http.Request) (result wire.ApplyResult, err error
 		}
 		result.Changes = []wire.Change{{Site: site.Name, Action: wire.Deleted}}
 		rest := slices.DeleteFunc(slices.Clone(old.Sites), func(s cdn.Site) bool { return s.Name == site.Name })
-		return &cdn.Snapshot{Fleet: old.Fleet, Sites: rest}, checkShrink("sites", len(old.Sites), len(rest), force)
+		return &cdn.Snapshot{Fleet: old.Fleet, Sites: rest, Drains: old.Drains}, checkShrink("sites", len(old.Sites), len(rest), force)
 	})
 	return result, err
 }
@@ -154,6 +155,8 @@ func wireVersion(v store.Version) wire.Version {
 	return wire.Version{Generation: v.Generation, At: v.At, By: v.By, Digest: v.Digest, Sites: v.Sites}
 }
 
+// rollback puts the fleet and the sites of an old version into force. Drains are not rolled back: what somebody is emptying to work on it
+// does not fill up again because of a site. Only those go whose POP or node goes.
 func (s *server) rollback(r *http.Request) (result wire.ApplyResult, err error) {
 	var req wire.RollbackRequest
 	if err := httpjson.Read(r, &req); err != nil {
@@ -165,13 +168,18 @@ func (s *server) rollback(r *http.Request) (result wire.ApplyResult, err error) 
 	}
 	result.Generation, err = s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
 		result.Changes = compareSites(old, then)
-		if old.Digest() == then.Digest() {
+		next := &cdn.Snapshot{Fleet: then.Fleet, Sites: then.Sites}
+		next.Drains, _ = drain.Keep(&next.Fleet, old.Drains)
+		if old.Digest() == next.Digest() {
 			return nil, nil
 		}
 		if err := checkShrink("sites", len(old.Sites), len(then.Sites), req.Force); err != nil {
 			return nil, err
 		}
-		return &cdn.Snapshot{Fleet: then.Fleet, Sites: then.Sites}, checkShrink("nodes", len(old.Fleet.Nodes), len(then.Fleet.Nodes), req.Force)
+		if len(next.Drains) > 0 && !req.Force && drain.Working(&next.Fleet, next.Drains, nil) == 0 {
+			return nil, cdn.Errorf(cdn.Conflict, "", "every edge POP of version %d is drained; undo a drain first, or say that it is meant with force", req.Generation)
+		}
+		return next, checkShrink("nodes", len(old.Fleet.Nodes), len(then.Fleet.Nodes), req.Force)
 	})
 	return result, err
 }

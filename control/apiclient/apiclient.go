@@ -80,6 +80,21 @@ func (c *Client) Rollback(ctx context.Context, req wire.RollbackRequest) (wire.A
 	return ask[wire.ApplyResult](ctx, c, http.MethodPost, "/v1/rollback", req)
 }
 
+// Drains returns what is being drained, by name.
+func (c *Client) Drains(ctx context.Context) ([]cdn.Drain, error) {
+	return ask[[]cdn.Drain](ctx, c, http.MethodGet, "/v1/drains", nil)
+}
+
+// Drain keeps new visitors away from a POP or a node.
+func (c *Client) Drain(ctx context.Context, req wire.DrainRequest) (wire.DrainResult, error) {
+	return ask[wire.DrainResult](ctx, c, http.MethodPost, "/v1/drains", req)
+}
+
+// EndDrain lets new visitors come again to a POP or a node. kind is "pop" or "node".
+func (c *Client) EndDrain(ctx context.Context, kind, name string) (wire.DrainResult, error) {
+	return ask[wire.DrainResult](ctx, c, http.MethodDelete, "/v1/drains/"+url.PathEscape(kind)+"/"+url.PathEscape(name), nil)
+}
+
 // Purge makes every cache forget content, or hold it for stale. When it returns, the purge is on disk.
 func (c *Client) Purge(ctx context.Context, req wire.PurgeRequest) (wire.PurgeResult, error) {
 	return ask[wire.PurgeResult](ctx, c, http.MethodPost, "/v1/purge", req)
@@ -99,6 +114,32 @@ func (c *Client) Status(ctx context.Context) (wire.Status, error) {
 func (c *Client) Explain(ctx context.Context, rawURL string, header ...string) (wire.Explanation, error) {
 	query := url.Values{"url": {rawURL}, "header": header}
 	return ask[wire.Explanation](ctx, c, http.MethodGet, "/v1/explain?"+query.Encode(), nil)
+}
+
+// Route asks why a visitor who asks for the name is sent where it is, as the scheduler of that name sees it, or if it is empty, any.
+func (c *Client) Route(ctx context.Context, name, visitor, scheduler string) (cdn.RouteExplanation, error) {
+	query := url.Values{"name": {name}, "client": {visitor}}
+	if scheduler != "" {
+		query.Set("scheduler", scheduler)
+	}
+	return ask[cdn.RouteExplanation](ctx, c, http.MethodGet, "/v1/route?"+query.Encode(), nil)
+}
+
+// Maps returns what each scheduler answers from, or why it does not say.
+func (c *Client) Maps(ctx context.Context) ([]wire.SchedulerMap, error) {
+	return ask[[]wire.SchedulerMap](ctx, c, http.MethodGet, "/v1/map", nil)
+}
+
+// Table returns the route table as the control plane follows it, or a part of it.
+func (c *Client) Table(ctx context.Context, q wire.TableQuery) (wire.Table, error) {
+	query := url.Values{"limit": {strconv.Itoa(q.Limit)}}
+	if q.Only != "" {
+		query.Set("only", q.Only)
+	}
+	if q.Group != "" {
+		query.Set("group", q.Group)
+	}
+	return ask[wire.Table](ctx, c, http.MethodGet, "/v1/table?"+query.Encode(), nil)
 }
 
 // ask sends a question, nil for none, and returns the answer.

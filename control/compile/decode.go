@@ -78,6 +78,20 @@ func (c cursor) at(i int) cursor {
 	return child
 }
 
+// follow returns the cursor of a path below c, such as "match.sites[1]".
+func (c cursor) follow(path string) cursor {
+	for path != "" {
+		var key string
+		key, path = step(strings.TrimPrefix(path, "."))
+		if i, err := strconv.Atoi(strings.Trim(key, "[]")); err == nil && strings.HasPrefix(key, "[") {
+			c = c.at(i)
+		} else {
+			c = c.in(key)
+		}
+	}
+	return c
+}
+
 func join(path, name string) string {
 	if path == "" {
 		return name
@@ -230,12 +244,12 @@ func whole[T ~int | ~uint16](dst *T, lowest, highest int) func(cursor) {
 	})(dst)
 }
 
-// degrees reads a decimal number between -limit and limit.
-func degrees(dst *float64, limit float64) func(cursor) {
+// number reads a decimal number of some unit between two bounds.
+func number(dst *float64, unit string, lowest, highest float64) func(cursor) {
 	return parsed(func(s string) (float64, error) {
 		x, err := strconv.ParseFloat(s, 64)
-		if err != nil || !(x >= -limit && x <= limit) { // the form that also refuses NaN
-			return 0, fmt.Errorf("%q is not a number of degrees from %g to %g", clip(s), -limit, limit)
+		if err != nil || !(x >= lowest && x <= highest) { // the form that also refuses NaN
+			return 0, fmt.Errorf("%q is not a number of %s from %g to %g", clip(s), unit, lowest, highest)
 		}
 		return x, nil
 	})(dst)

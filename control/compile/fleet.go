@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"strconv"
 	"strings"
 
 	"nearcast/cdn"
@@ -17,7 +18,8 @@ const (
 	maxDisks     = 64 // of a node
 	maxClients   = 1_000_000
 	maxAddresses = 16
-	maxGeo       = 8 // databases of addresses
+	maxGeo       = 8          // databases of addresses
+	maxEgress    = 10_000_000 // Mbit/s of a node: 10 Tbit/s
 )
 
 // Fleet compiles a file with one YAML document, the fleet. The error is
@@ -57,6 +59,7 @@ func readFleet(c cursor) (f cdn.Fleet) {
 		need("nodes", list(&f.Nodes, maxNodes, reader(readNode))),
 		may("clients", list(&f.Clients, maxClients, reader(readClient))),
 		may("geo", list(&f.Geo, maxGeo, parsed(parseFile))),
+		may("policies", list(&f.Policies, cdn.MaxPolicies, reader(readPolicy))),
 	)
 	c.atLeastOne("pops", "a fleet has a point of presence")
 	c.atLeastOne("nodes", "a fleet has a machine")
@@ -67,6 +70,7 @@ func readFleet(c cursor) (f cdn.Fleet) {
 	checkNodes(c.in("nodes"), f.Nodes, tiers)
 	checkClients(c.in("clients"), f.Clients)
 	unique(c.in("geo"), f.Geo, "file")
+	checkPolicies(c.in("policies"), &f)
 	return f
 }
 
@@ -78,6 +82,7 @@ func readPOP(c cursor) (p cdn.POP) {
 		need("location", reader(readLocation)(&p.Location)),
 		may("isp", text(&p.ISP, maxText)),
 		may("parents", list(&p.Parents, maxPOPs, parsed(cdn.ParsePOPName))),
+		may("price", number(&p.Price, "milliseconds", 0, cdn.MaxPrice)),
 	)
 	unique(c.in("parents"), p.Parents, "parent")
 	return p
@@ -85,8 +90,8 @@ func readPOP(c cursor) (p cdn.POP) {
 
 func readLocation(c cursor) (l cdn.Location) {
 	c.object("a location",
-		need("latitude", degrees(&l.Latitude, 90)),
-		need("longitude", degrees(&l.Longitude, 180)),
+		need("latitude", number(&l.Latitude, "degrees", -90, 90)),
+		need("longitude", number(&l.Longitude, "degrees", -180, 180)),
 		may("country", text(&l.Country, 64)),
 	)
 	return l
@@ -113,7 +118,7 @@ func readNode(c cursor) (n cdn.Node) {
 
 func readCapacity(c cursor) (k cdn.Capacity) {
 	c.object("a capacity",
-		may("egress_mbps", whole(&k.EgressMbps, 1, 100_000_000)),
+		may("egress_mbps", parsed(parseEgress)(&k.EgressMbps)),
 		may("ram", parsed(parseRAM)(&k.RAM)),
 		may("disks", list(&k.Disks, maxDisks, parsed(cdn.ParseDisk))),
 	)
@@ -240,6 +245,18 @@ func parseFile(s string) (string, error) {
 		return "", fmt.Errorf("file %q: want an absolute path, such as /var/lib/nearcast/geo.mmdb", clip(s))
 	}
 	return s, nil
+}
+
+// parseEgress parses a capacity in megabits a second. What is not a capacity is refused: the map would plan with it.
+func parseEgress(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case err == nil && n == 0:
+		return 0, fmt.Errorf("a node that can send 0 Mbit/s can serve nobody; leave the key out if the capacity is unknown, or drain the node to keep visitors away")
+	case err != nil || n < 0 || n > maxEgress:
+		return 0, fmt.Errorf("%q is not a whole number of megabits a second from 1 to %d", clip(s), maxEgress)
+	}
+	return n, nil
 }
 
 func parseRAM(s string) (cdn.Size, error) {

@@ -29,15 +29,52 @@ func FormatSites(sites ...cdn.Site) ([]byte, error) {
 // FormatFleet writes a fleet as the YAML document that [Fleet] reads.
 func FormatFleet(f *cdn.Fleet) ([]byte, error) {
 	var out bytes.Buffer
-	if err := format(&out, f); err != nil {
+	if err := format(&out, f, policiesByPOP); err != nil {
 		return nil, fmt.Errorf("formatting the fleet: %w", err)
 	}
 	return out.Bytes(), nil
 }
 
+// policiesByPOP makes the lists of policies that are by POP into the mappings that people write.
+func policiesByPOP(fleet yaml.MapSlice) {
+	policies, _ := member(fleet, "policies").([]any)
+	for _, policy := range policies {
+		fields, _ := policy.(yaml.MapSlice)
+		for i := range fields {
+			switch fields[i].Key {
+			case "weights":
+				fields[i].Value = byPOP(fields[i].Value, "weight")
+			case "prefer":
+				fields[i].Value = byPOP(fields[i].Value, "ms")
+			}
+		}
+	}
+}
+
+// byPOP makes a mapping, from POP to the field of that name, of a list of objects.
+func byPOP(list any, name string) any {
+	items, _ := list.([]any)
+	var out yaml.MapSlice
+	for _, item := range items {
+		object, _ := item.(yaml.MapSlice)
+		out = append(out, yaml.MapItem{Key: member(object, "pop"), Value: member(object, name)})
+	}
+	return out
+}
+
+// member returns the value of a key, or nil.
+func member(object yaml.MapSlice, key string) any {
+	for _, item := range object {
+		if item.Key == key {
+			return item.Value
+		}
+	}
+	return nil
+}
+
 // format goes through JSON, whose keys are the YAML's keys, and keeps the order
-// of the type's fields.
-func format(out *bytes.Buffer, v any) error {
+// of the type's fields. Where people write it in another way, edit makes that of it.
+func format(out *bytes.Buffer, v any, edit ...func(yaml.MapSlice)) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -47,6 +84,11 @@ func format(out *bytes.Buffer, v any) error {
 	ordered, err := readOrdered(d)
 	if err != nil {
 		return err
+	}
+	if object, ok := ordered.(yaml.MapSlice); ok {
+		for _, e := range edit {
+			e(object)
+		}
 	}
 	formatted, err := yaml.MarshalWithOptions(ordered, yaml.IndentSequence(true))
 	if err != nil {
