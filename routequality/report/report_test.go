@@ -307,7 +307,7 @@ func TestNewerSender(t *testing.T) {
 
 func TestTooLong(t *testing.T) {
 	p := pop()
-	for range 128 {
+	for range 16 {
 		n := node("fra-2")
 		n.Visitors = batch(report.MaxSamples)
 		p.Nodes = append(p.Nodes, n)
