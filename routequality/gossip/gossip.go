@@ -121,6 +121,9 @@ func (p *Pool) open(cfg *Config) error {
 	if p.list, err = memberlist.Create(conf); err != nil {
 		return errors.Join(fmt.Errorf("gossip: on %s: %w", cfg.Bind, err), transport.Shutdown())
 	}
+	if err := (anchor{}).drop(p.list); err != nil {
+		return errors.Join(fmt.Errorf("gossip: %w", err), p.shutdown())
+	}
 	n := p.list.LocalNode() // read only here: later the protocol may be writing to it
 	ip, _ := netip.AddrFromSlice(n.Addr)
 	p.addr = netip.AddrPortFrom(ip.Unmap(), n.Port)

@@ -51,7 +51,7 @@ func settingsOf(k Kind) (settings, error) {
 		}, nil
 	case WAN:
 		return settings{
-			probeInterval: time.Second, probeTimeout: 800 * time.Millisecond, indirectChecks: 3,
+			probeInterval: time.Second, probeTimeout: 400 * time.Millisecond, indirectChecks: 3,
 			suspicionMult: 4, suspicionMaxMult: 6, awarenessMax: 8,
 			gossipInterval: 200 * time.Millisecond, gossipNodes: 4, retransmitMult: 3,
 			pushPullInterval: 30 * time.Second, tcpTimeout: 5 * time.Second, rejoinDead: 60 * time.Second,

@@ -195,6 +195,9 @@ func (w *world) starve(ctx context.Context, n *node, chance *rand.Rand) {
 	}
 }
 
+// awake is how long a process that stood still may take to read what came meanwhile. What it believed in the meantime could not be told to anybody.
+const awake = 10 * time.Millisecond
+
 // observe has all that a node's process comes to believe written down, until it ends.
 func (w *world) observe(n *node) {
 	pool := n.pool
@@ -205,6 +208,9 @@ func (w *world) observe(n *node) {
 		believed := make([]bool, len(w.nodes)) // to be dead
 		for {
 			changed := pool.Changed()
+			for d := n.host.Standstill(); d > 0; d = n.host.Standstill() {
+				<-time.After(d + awake)
+			}
 			for _, other := range w.nodes {
 				if dead := pool.State(other.name) == cdn.StateDown; dead != believed[other.index] {
 					believed[other.index] = dead

@@ -66,8 +66,8 @@ func (h *Host) Pause(d time.Duration) {
 	}
 }
 
-// standstill returns how long the host will be standing still.
-func (h *Host) standstill() time.Duration {
+// Standstill returns for how long the host will be standing still; zero if it is not.
+func (h *Host) Standstill() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return max(0, time.Until(h.paused))
@@ -105,7 +105,7 @@ func (h *Host) WriteTo(b []byte, addr string) (time.Time, error) {
 	if lost {
 		return now, nil
 	}
-	time.AfterFunc(h.standstill()+delay, func() {
+	time.AfterFunc(h.Standstill()+delay, func() {
 		if there := h.net.host(to); there != nil && h.net.passes(h.addr, to) {
 			there.receive(h.addr, packet)
 		}
@@ -115,7 +115,7 @@ func (h *Host) WriteTo(b []byte, addr string) (time.Time, error) {
 
 // receive takes a packet that has arrived, once the host is awake.
 func (h *Host) receive(from netip.AddrPort, packet []byte) {
-	if d := h.standstill(); d > 0 {
+	if d := h.Standstill(); d > 0 {
 		time.AfterFunc(d, func() { h.receive(from, packet) })
 		return
 	}
@@ -157,7 +157,7 @@ func (h *Host) DialTimeout(addr string, timeout time.Duration) (net.Conn, error)
 	if h.closed.Load() {
 		return nil, failed(net.ErrClosed)
 	}
-	wait := h.standstill()
+	wait := h.Standstill()
 	for {
 		h.octets.Add(segmentOverhead)
 		there, lost1 := h.net.fate(link{h.addr, to}, h.count(to))

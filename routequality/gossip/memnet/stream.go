@@ -87,7 +87,7 @@ func (h *half) poll(p []byte) (n int, err error, wait time.Duration, changed cha
 		return 0, nil, wait, h.changed
 	}
 	first := &h.chunks[0]
-	if arrives := max(first.at.Sub(now), h.reader.standstill()); arrives > 0 {
+	if arrives := max(first.at.Sub(now), h.reader.Standstill()); arrives > 0 {
 		return 0, nil, min(wait, arrives), h.changed
 	}
 	n = copy(p, first.data)
@@ -108,7 +108,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	l := link{s.host.addr, s.peer.addr}
 	passes := s.host.net.passes(l.from, l.to)
 	delay, late := s.host.net.fate(l, s.host.count(l.to))
-	delay += s.host.standstill()
+	delay += s.host.Standstill()
 	for rto := retransmitTimeout; late && rto < time.Minute; rto *= 2 {
 		delay += rto
 		_, late = s.host.net.fate(l, s.host.count(l.to))
