@@ -119,10 +119,13 @@ func (m *Meter) Failed() uint64 {
 func (m *Meter) Tick(now time.Time) cdn.NodeLoad {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	dt := now.Sub(m.last.at)
+	if m.begun && dt == 0 {
+		return m.load
+	}
 	memory, next := m.read(now)
 	lim := m.cfg.Limits()
-	dt := now.Sub(m.last.at)
-	if m.begun && dt <= 0 { // the clock was set back: begin anew
+	if m.begun && dt < 0 { // the clock was set back: begin anew
 		m.last, m.history = next, nil
 		return m.load
 	}
