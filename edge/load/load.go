@@ -187,8 +187,14 @@ func (m *Meter) blend(is *cdn.NodeLoad, weight float64) {
 		average *float64
 		now     float64
 	}{
-		{&l.CPU, is.CPU}, {&l.Memory, is.Memory}, {&l.Connections, is.Connections}, {&l.Egress, is.Egress}, {&l.Disk, is.Disk},
-		{&l.Fills, is.Fills}, {&l.Requests, is.Requests}, {&l.Octets, is.Octets},
+		{&l.CPU, is.CPU},
+		{&l.Memory, is.Memory},
+		{&l.Connections, is.Connections},
+		{&l.Egress, is.Egress},
+		{&l.Disk, is.Disk},
+		{&l.Fills, is.Fills},
+		{&l.Requests, is.Requests},
+		{&l.Octets, is.Octets},
 	} {
 		*v.average += weight * (v.now - *v.average)
 	}
