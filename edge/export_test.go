@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/cdn"
 	"nearcast/edge/cacheadmin"
 	"nearcast/edge/hit"
 	"nearcast/edge/store"
@@ -69,6 +70,14 @@ func (s *Server) Warm() {
 
 // SweepSoon has a node sweep at once after a purge.
 func SweepSoon(cfg *Config) { cfg.sweepDelay = time.Millisecond }
+
+// Pretend makes a node as busy as a test says, and leaves nothing to chance.
+func Pretend(cfg *Config, measure func() cdn.NodeLoad, chance func() float64) {
+	cfg.measure, cfg.chance = measure, chance
+}
+
+// Measure has the node measure itself at once.
+func (s *Server) Measure() { s.measureNow() }
 
 // Blind makes the store know of the slices of contents, but not give their octets, as a disk does that is too busy. It must be called before
 // Run.

@@ -226,6 +226,10 @@ func (h *hand) chooseRange(header http.Header) bool {
 	return h.fill(r.Start, r.Length)
 }
 
+// maxUncounted is how many octets the lane of a node that measures itself sends at once. It counts them when all have gone, which on the way to
+// a slow visitor is late, and then looks like more than the node can send.
+const maxUncounted = 4 << 20
+
 // fill gives the answer octets of the object's content. It reports false if they have gone meanwhile.
 func (h *hand) fill(start, length int64) bool {
 	a, body := h.answer, &h.object.Body
@@ -233,6 +237,9 @@ func (h *hand) fill(start, length int64) bool {
 	if file, at := body.Extent(); file != nil && h.request.Files {
 		a.File, a.Offset = file, at+start
 		return file.Hold()
+	}
+	if length > maxUncounted && h.visit.server.visitors != nil {
+		return false // an exchange counts what it sends while it does
 	}
 	a.Content = body.AppendTo(a.Content, start, length)
 	return true

@@ -119,10 +119,13 @@ func (m *Meter) Failed() uint64 {
 func (m *Meter) Tick(now time.Time) cdn.NodeLoad {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	dt := now.Sub(m.last.at)
+	if m.begun && dt == 0 {
+		return m.load
+	}
 	memory, next := m.read(now)
 	lim := m.cfg.Limits()
-	dt := now.Sub(m.last.at)
-	if m.begun && dt <= 0 { // the clock was set back: begin anew
+	if m.begun && dt < 0 { // the clock was set back: begin anew
 		m.last, m.history = next, nil
 		return m.load
 	}
@@ -184,8 +187,14 @@ func (m *Meter) blend(is *cdn.NodeLoad, weight float64) {
 		average *float64
 		now     float64
 	}{
-		{&l.CPU, is.CPU}, {&l.Memory, is.Memory}, {&l.Connections, is.Connections}, {&l.Egress, is.Egress}, {&l.Disk, is.Disk},
-		{&l.Fills, is.Fills}, {&l.Requests, is.Requests}, {&l.Octets, is.Octets},
+		{&l.CPU, is.CPU},
+		{&l.Memory, is.Memory},
+		{&l.Connections, is.Connections},
+		{&l.Egress, is.Egress},
+		{&l.Disk, is.Disk},
+		{&l.Fills, is.Fills},
+		{&l.Requests, is.Requests},
+		{&l.Octets, is.Octets},
 	} {
 		*v.average += weight * (v.now - *v.average)
 	}

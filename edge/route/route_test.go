@@ -64,3 +64,34 @@ func TestSingleServesEveryHost(t *testing.T) {
 		t.Errorf("%v %s %v", site, domain, ok)
 	}
 }
+
+// A host names a node only below a site's domain in the zone.
+func TestNames(t *testing.T) {
+	table, err := route.Compile(&cdn.Snapshot{
+		Fleet: cdn.Fleet{Zone: "cdn.test", Nodes: []cdn.Node{{Name: "fra-1"}, {Name: "www"}}},
+		Sites: []cdn.Site{{Name: "shop", Domains: []cdn.Domain{"www.shop.example", "shop.example", "fra-1.own.example.cdn.test"}}, {Name: "own", Domains: []cdn.Domain{"own.example"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[cdn.Domain]bool{
+		"fra-1.shop.example.cdn.test":     true,
+		"fra-1.www.shop.example.cdn.test": true,
+		"www.www.shop.example.cdn.test":   true,
+		"www.shop.example.cdn.test":       false, // a site's domain goes before a node of that name
+		"shop.example.cdn.test":           false,
+		"shop.example":                    false,
+		"fra-1.own.example.cdn.test":      false, // somebody's own domain
+		"fra-2.shop.example.cdn.test":     false,
+		"fra-1.cdn.test":                  false,
+		"cdn.test":                        false,
+		"fra-1.shop.example":              false,
+	} {
+		if got := table.Names(host); got != want {
+			t.Errorf("%s: %v, want %v", host, got, want)
+		}
+	}
+	if route.Single(&cdn.Site{}).Names("fra-1.shop.example.cdn.test") {
+		t.Error("a node without a fleet has a name of its own")
+	}
+}

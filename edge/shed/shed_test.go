@@ -21,13 +21,23 @@ func TestUp(t *testing.T) {
 		utilisation float64
 		want        shed.Step
 	}{
-		{0, shed.None}, {0.5, shed.None}, {0.80, shed.None},
-		{0.801, shed.Background}, {0.85, shed.Background},
-		{0.851, shed.Admission}, {0.92, shed.Admission},
-		{0.921, shed.Spill}, {0.95, shed.Spill},
-		{0.951, shed.Divert}, {0.99, shed.Divert},
-		{1.001, shed.Refuse}, {7, shed.Refuse}, {math.Inf(1), shed.Refuse},
-		{math.NaN(), shed.None}, {-1, shed.None}, {math.Inf(-1), shed.None},
+		{0, shed.None},
+		{0.5, shed.None},
+		{0.80, shed.None},
+		{0.801, shed.Background},
+		{0.85, shed.Background},
+		{0.851, shed.Admission},
+		{0.92, shed.Admission},
+		{0.921, shed.Spill},
+		{0.95, shed.Spill},
+		{0.951, shed.Divert},
+		{0.99, shed.Divert},
+		{1.001, shed.Refuse},
+		{7, shed.Refuse},
+		{math.Inf(1), shed.Refuse},
+		{math.NaN(), shed.None},
+		{-1, shed.None},
+		{math.Inf(-1), shed.None},
 	} {
 		var l shed.Ladder
 		if got := l.Climb(start, test.utilisation); got != test.want || l.Step() != got {
@@ -192,8 +202,13 @@ func TestNeighbours(t *testing.T) {
 	fleet := &cdn.Fleet{
 		POPs: []cdn.POP{{Name: "fra", Tier: cdn.TierEdge}, {Name: "lon", Tier: cdn.TierEdge}, {Name: "ams", Tier: cdn.TierRegional}},
 		Nodes: []cdn.Node{
-			{Name: "fra-1", POP: "fra", Roles: edge}, {Name: "fra-2", POP: "fra", Roles: edge}, {Name: "fra-dns", POP: "fra", Roles: []cdn.Role{cdn.RoleScheduler}},
-			{Name: "lon-1", POP: "lon", Roles: edge}, {Name: "lon-2", POP: "lon", Roles: edge}, {Name: "ams-1", POP: "ams", Roles: edge}, {Name: "lost", Roles: edge},
+			{Name: "fra-1", POP: "fra", Roles: edge},
+			{Name: "fra-2", POP: "fra", Roles: edge},
+			{Name: "fra-dns", POP: "fra", Roles: []cdn.Role{cdn.RoleScheduler}},
+			{Name: "lon-1", POP: "lon", Roles: edge},
+			{Name: "lon-2", POP: "lon", Roles: edge},
+			{Name: "ams-1", POP: "ams", Roles: edge},
+			{Name: "lost", Roles: edge},
 		},
 	}
 	want := shed.Neighbours{Own: []cdn.NodeName{"fra-2"}, POPs: map[cdn.POPName][]cdn.NodeName{"lon": {"lon-1", "lon-2"}}}
