@@ -122,7 +122,9 @@ func newExplain() *cobra.Command {
 		Short: "Say what every node would do with a GET of a URL, and why",
 		Long: `Say what every node would do with a GET of a URL at this moment: which site and route it belongs
 to, the key under which its response is stored, what would be done and by which rule of which RFC. Nothing is
-fetched, and nothing is remembered as used.`,
+fetched, and nothing is remembered as used.
+
+Which POP a visitor is sent to, and why, says: nearcast explain route NAME --client IP`,
 		Example: `  nearcast explain http://www.shop.example/price.json
   nearcast explain http://www.shop.example/ -H "Accept-Language: de" -H "Cookie: tier=gold"`,
 		Args: cobra.ExactArgs(1),
@@ -142,6 +144,7 @@ fetched, and nothing is remembered as used.`,
 		},
 	}
 	f.register(cmd)
+	cmd.AddCommand(newExplainRoute())
 	cmd.Flags().StringArrayVarP(&header, "header", "H", nil, `field of the request, "Name: value"; may be repeated`)
 	return cmd
 }

@@ -81,6 +81,8 @@ var masks = []struct {
 	{regexp.MustCompile(`Content-Length: [1-9]\d*`), "LENGTH"},
 	{regexp.MustCompile(`\b[A-Z2-7]{26}\b`), "ID"},
 	{regexp.MustCompile(`\d+s ago`), "SEEN"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`), "TIME"},
+	{regexp.MustCompile(`from 127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`ttl=\d+`), "TTL"},
 	{regexp.MustCompile(`\b(0|1|2|3) +(59\d|600)\b`), "AGE TTL"},
 	{regexp.MustCompile(`[ \t]+`), " "},

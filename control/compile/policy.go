@@ -79,11 +79,11 @@ func inOrder[V, T any](c cursor, read map[cdn.POPName]V, item func(cdn.POPName, 
 // checkPolicies reports what is wrong with policies beside each other and beside the POPs.
 func checkPolicies(c cursor, f *cdn.Fleet) {
 	for _, fault := range f.CheckPolicies() {
-		here := c.at(fault.Policy)
-		if fault.Missing && c.d.wrongWithin(here.path) {
+		here := c.at(fault.Policy).follow(fault.Field)
+		if fault.Missing && c.d.unread(here.path) {
 			continue // what could not be read is not nothing
 		}
-		here.follow(fault.Field).mistake(fault.Hint, "%s", fault.Text)
+		here.mistake(fault.Hint, "%s", fault.Text)
 	}
 	if len(c.d.mistakes) > 0 {
 		return // what could not be read may be what is left
@@ -93,10 +93,15 @@ func checkPolicies(c cursor, f *cdn.Fleet) {
 	}
 }
 
-// wrongWithin reports whether there is a mistake below a path.
-func (d *decoder) wrongWithin(path string) bool {
+// unread reports whether a policy, or the window that a key of that path is in, has something that could not be read.
+func (d *decoder) unread(path string) bool {
+	around, passOver := path, path+".match."
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		around, passOver = path[:i], "" // a key of a window
+	}
 	for i := range d.mistakes {
-		if strings.HasPrefix(d.mistakes[i].Field, path+".") {
+		field := d.mistakes[i].Field
+		if strings.HasPrefix(field, around+".") && (passOver == "" || !strings.HasPrefix(field, passOver)) {
 			return true
 		}
 	}

@@ -48,6 +48,7 @@ var purePackages = map[string]bool{
 	"scheduler/decide":      true,
 	"routequality/estimate": true,
 	"control/compile":       true,
+	"control/drain":         true,
 }
 
 // impureImports may not be imported by a pure package.
