@@ -196,9 +196,7 @@ func (m *Mapper) View(now time.Time, before *view.View) *view.View {
 		n.Active = before.Active
 	}
 	n.Active = m.plan.Policies.At(now, n.Active)
-	age := now.Sub(m.received)
-	n.Loads = m.table != nil && age <= view.MaxTableAge
-	n.States = m.table != nil && age <= view.MaxStateAge
+	n.Loads, n.States = m.believes(now)
 	v := view.New(m.plan, n)
 	if m.table != nil {
 		v.Received = m.received
@@ -210,4 +208,19 @@ func (m *Mapper) View(now time.Time, before *view.View) *view.View {
 		v.Alarms = append(v.Alarms, m.absurd...)
 	}
 	return v
+}
+
+// believes says what of the table still counts.
+func (m *Mapper) believes(now time.Time) (loads, states bool) {
+	age := now.Sub(m.received)
+	return m.table != nil && age <= view.MaxTableAge, m.table != nil && age <= view.MaxStateAge
+}
+
+// Differs reports whether a view is no longer what [Mapper.View] would be, because time has passed.
+func (m *Mapper) Differs(now time.Time, v *view.View) bool {
+	if m.plan == nil || v == nil {
+		return false
+	}
+	loads, states := m.believes(now)
+	return loads != v.Loads || states != v.States || m.plan.Policies.At(now, v.Active) != v.Active
 }
