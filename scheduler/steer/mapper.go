@@ -138,11 +138,12 @@ func (m *Mapper) change(now, at time.Time) {
 	b := newBuilder(m, m.aged.IsZero() || m.aged.Sub(m.measured()) < view.MaxStateAge)
 	changes := b.changes(m.chart)
 	if len(changes) == 0 {
-		if m.chart.Frozen != "" { // it was because of what is no longer so
-			r := m.ctl.Last()
-			m.publish(now, &r)
+		if m.chart.Frozen == "" && m.shrunk.IsZero() {
+			m.bind()
+			return
 		}
-		m.bind()
+		r := m.ctl.Last() // why it was frozen may be no longer so
+		m.publish(now, &r)
 		return
 	}
 	result, err := m.ctl.Change(at, changes)
