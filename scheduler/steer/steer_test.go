@@ -133,7 +133,9 @@ func shares(t testing.TB, m *steer.Mapper, now time.Time, id string) map[cdn.POP
 	return out
 }
 
-func status(m *steer.Mapper, now time.Time) cdn.MapStatus { return decide.Status(m.View(now, nil), now) }
+func status(m *steer.Mapper, now time.Time) cdn.MapStatus {
+	return decide.Status(m.View(now, nil), now)
+}
 
 // alarmed reports whether some alarm has the words.
 func alarmed(s *cdn.MapStatus, words string) bool {
@@ -260,7 +262,9 @@ func TestCost(t *testing.T) {
 		{"round trip", func(_ *world, _ *cdn.RouteTable, near *cdn.Path) { set(near, func(q *cdn.Quality) { q.R50 += 30 }) }, "p03"},
 		{"jitter", func(_ *world, _ *cdn.RouteTable, near *cdn.Path) { set(near, func(q *cdn.Quality) { q.R90 += 60 }) }, "p03"},
 		{"loss", func(_ *world, _ *cdn.RouteTable, near *cdn.Path) { set(near, func(q *cdn.Quality) { q.Loss = 0.02 }) }, "p03"},
-		{"failures", func(_ *world, _ *cdn.RouteTable, near *cdn.Path) { set(near, func(q *cdn.Quality) { q.Failures = 0.02 }) }, "p03"},
+		{"failures", func(_ *world, _ *cdn.RouteTable, near *cdn.Path) {
+			set(near, func(q *cdn.Quality) { q.Failures = 0.02 })
+		}, "p03"},
 		{"misses", func(_ *world, t *cdn.RouteTable, _ *cdn.Path) { t.POPs[2].Behind, t.POPs[2].HitRatio = 200, 0.8 }, "p03"},
 		{"hits", func(_ *world, t *cdn.RouteTable, _ *cdn.Path) { t.POPs[2].Behind, t.POPs[2].HitRatio = 200, 0.99 }, "p02"},
 		{"price", func(w *world, _ *cdn.RouteTable, _ *cdn.Path) { w.snapshot.Fleet.POPs[2].Price = 40 }, "p03"},
@@ -268,7 +272,9 @@ func TestCost(t *testing.T) {
 		{"cheap by policy", func(w *world, _ *cdn.RouteTable, _ *cdn.Path) { w.prefer("p07", -1000) }, "p07"},
 		{"down", func(_ *world, t *cdn.RouteTable, _ *cdn.Path) { t.POPs[2].State = cdn.POPDown }, "p03"},
 		{"suppressed", func(_ *world, t *cdn.RouteTable, _ *cdn.Path) { t.POPs[2].State = cdn.POPSuppressed }, "p03"},
-		{"no nodes", func(_ *world, t *cdn.RouteTable, _ *cdn.Path) { t.Nodes[4].State, t.Nodes[5].State = cdn.StateDown, cdn.StateDown }, "p03"},
+		{"no nodes", func(_ *world, t *cdn.RouteTable, _ *cdn.Path) {
+			t.Nodes[4].State, t.Nodes[5].State = cdn.StateDown, cdn.StateDown
+		}, "p03"},
 		{"drained", func(w *world, _ *cdn.RouteTable, _ *cdn.Path) { w.snapshot.Drains = []cdn.Drain{{POP: "p02"}} }, "p03"},
 		{"nodes drained", func(w *world, _ *cdn.RouteTable, _ *cdn.Path) {
 			w.snapshot.Drains = []cdn.Drain{{Node: "p02-0"}, {Node: "p02-1"}}
