@@ -17,8 +17,10 @@ import (
 	"nearcast/cdn"
 	"nearcast/internal/geo"
 	"nearcast/internal/locate"
+	"nearcast/scheduler/decide"
 	"nearcast/scheduler/dnsfront"
 	"nearcast/scheduler/httpfront"
+	"nearcast/scheduler/steer"
 	"nearcast/scheduler/view"
 )
 
@@ -38,6 +40,7 @@ type Config struct {
 
 // Server answers "which node for this visitor".
 type Server struct {
+	node    cdn.NodeName
 	log     *slog.Logger
 	dns     *dnsfront.Server
 	http    *httpfront.Server // nil if there is no redirecting front
@@ -49,17 +52,14 @@ type Server struct {
 	database  *geo.Database // nil if there is none
 	clients   *locate.Index // of snapshot and database
 
-	mu       sync.Mutex      // guards the following, and orders writers of current
-	plan     *view.Plan      // nil before the first Apply
-	table    *cdn.RouteTable // newest received; nil if none
-	received time.Time       // when table was received or confirmed last
-	believed bool            // current was made with table, which was fresh then
+	steering sync.Mutex // guards the following, and orders writers of current; answers never wait for it
+	mapper   *steer.Mapper
 }
 
 // New listens, so that an address that is taken shows at once. [Server.Run] must be
 // called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	s := &Server{log: cfg.Log.With("node", cfg.Node)}
+	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New()}
 	s.metrics = newMetrics(cfg.Registry, s.tableAge)
 	var err error
 	s.dns, err = dnsfront.New(dnsfront.Config{Addr: cfg.DNSAddr, View: s.current.Load, Log: s.log, Registry: cfg.Registry})
@@ -124,28 +124,29 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
 	}
 	s.snapshot, s.database, s.clients = snapshot, database, clients
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.plan = plan
-	s.joinLocked(time.Now())
+	s.steering.Lock()
+	defer s.steering.Unlock()
+	now := time.Now()
+	s.mapper.Configure(plan, now)
+	s.publish(now)
 	s.metrics.generation.Set(float64(plan.Generation))
 	s.metrics.places.Set(float64(len(clients.Places())))
 	return nil
 }
 
-// ApplyTable takes in a route table. Passing the same one again confirms that it is
-// still right: a table that is not confirmed for a minute is no longer believed.
+// ApplyTable takes in a route table, in the order in which they were published: one of another slot is a step of the map. Passing the same one again
+// confirms that it is still right: from a minute without that on its loads are no longer believed, and what was measured grows old. A
+// table that cannot be right is refused, and [Server.Status] says why. It takes some hundred milliseconds for a large one;
+// answers do not wait.
 func (s *Server) ApplyTable(table *cdn.RouteTable) {
 	if table == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	same := s.believed && s.table.Epoch == table.Epoch && s.table.Version == table.Version
-	s.table, s.received = table, time.Now()
-	if !same {
-		s.joinLocked(s.received)
-	}
+	s.steering.Lock()
+	defer s.steering.Unlock()
+	now := time.Now()
+	s.mapper.Table(now, table)
+	s.publish(now)
 }
 
 // Run serves until ctx ends.
@@ -171,7 +172,7 @@ func (s *Server) Ready() error {
 	return nil
 }
 
-// watchTableAge stops believing a table that is no longer confirmed.
+// watchTableAge lets tables grow old that are no longer confirmed, and policies come into force.
 func (s *Server) watchTableAge(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -180,44 +181,61 @@ func (s *Server) watchTableAge(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			s.dropStaleTable(now)
+			s.tick(now)
 		}
 	}
 }
 
-func (s *Server) dropStaleTable(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.believed && !view.Fresh(s.table, s.received, now) {
-		s.log.Warn("the route table is too old; taking every node for healthy", "received", s.received)
-		s.joinLocked(now)
+func (s *Server) tick(now time.Time) {
+	s.steering.Lock()
+	defer s.steering.Unlock()
+	if s.mapper.Tick(now) || s.mapper.Differs(now, s.current.Load()) {
+		s.publish(now)
 	}
 }
 
-// joinLocked publishes the view of plan and table. Callers hold mu.
-func (s *Server) joinLocked(now time.Time) {
-	if s.plan == nil {
+// publish makes the view of the moment the one that is answered from. Callers hold steering.
+func (s *Server) publish(now time.Time) {
+	before := s.current.Load()
+	next := s.mapper.View(now, before)
+	if next == nil {
 		return
 	}
-	s.believed = view.Fresh(s.table, s.received, now)
-	table := s.table
-	if !s.believed {
-		table = nil
+	s.current.Store(next)
+	s.tell(before, next)
+	s.metrics.show(next)
+}
+
+// tell logs what somebody should know who was not told before.
+func (s *Server) tell(before, next *view.View) {
+	var had []string
+	if before == nil {
+		before = new(view.View)
+	} else {
+		had = decide.Alarms(before)
 	}
-	next := view.Join(s.plan, table)
-	if before := s.current.Swap(next); next.HealthIgnored && (before == nil || !before.HealthIgnored) {
+	if next.HealthIgnored && !before.HealthIgnored {
 		s.log.Warn("more than half of the edge nodes look unusable; sending visitors to all of them")
 	}
-	s.metrics.show(next)
+	if before.Loads && !next.Loads {
+		s.log.Warn("the route table is too old; its loads are no longer believed", "received", next.Received)
+	}
+	if before.States && !next.States {
+		s.log.Warn("the route table is too old; taking every node for healthy", "received", next.Received)
+	}
+	for _, alarm := range decide.Alarms(next) {
+		if !slices.Contains(had, alarm) {
+			s.log.Warn("alarm of the map", "alarm", alarm)
+		}
+	}
 }
 
 // tableAge returns the seconds since the table was received or confirmed, or -1 if
 // there never was one.
 func (s *Server) tableAge() float64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.table == nil {
+	v := s.current.Load()
+	if v == nil || v.Received.IsZero() {
 		return -1
 	}
-	return time.Since(s.received).Seconds()
+	return time.Since(v.Received).Seconds()
 }

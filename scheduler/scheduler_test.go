@@ -207,8 +207,8 @@ func (o *output) has(s string) bool {
 	return strings.Contains(o.buf.String(), s)
 }
 
-// A table that is confirmed stays believed; one that is not, for a minute, does not,
-// and comes back into force with its next confirmation.
+// A table that is confirmed stays believed; of one that is not, loads are believed for a minute and states for a quarter of an hour,
+// and it comes back into force with its next confirmation.
 func TestStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log output
@@ -224,7 +224,7 @@ func TestStale(t *testing.T) {
 		if err := s.Apply(snapshot(1)); err != nil {
 			t.Fatal(err)
 		}
-		const stale = "the route table is too old"
+		const stale = "the route table is too old; taking every node for healthy"
 		for range 3 {
 			s.ApplyTable(down(1, "e1"))
 			<-time.After(50 * time.Second) // of the bubble's clock
@@ -235,8 +235,13 @@ func TestStale(t *testing.T) {
 		}
 		<-time.After(12 * time.Second)
 		synctest.Wait()
+		if !log.has("its loads are no longer believed") || s.Usable() != 2 {
+			t.Errorf("%d usable nodes with a table confirmed 62 s ago, want 2, and a word of its loads", s.Usable())
+		}
+		<-time.After(14 * time.Minute)
+		synctest.Wait()
 		if s.Usable() != 3 || !log.has(stale) {
-			t.Errorf("%d usable nodes with a table confirmed 62 s ago, want 3", s.Usable())
+			t.Errorf("%d usable nodes with a table confirmed 15 min ago, want 3", s.Usable())
 		}
 		s.ApplyTable(down(1, "e1"))
 		if s.Usable() != 2 {

@@ -152,7 +152,7 @@ func (s *Server) locate(r *http.Request) (location string, status int, problem s
 	if err != nil {
 		return "", http.StatusBadRequest, err.Error()
 	}
-	d := decide.Answer(v, decide.Query{Domain: name.Domain, Client: peer(r)})
+	d := decide.Answer(v, decide.Query{Domain: name.Domain, Client: peer(r), Now: time.Now()})
 	if len(d.Nodes) == 0 {
 		return "", http.StatusServiceUnavailable, "this CDN has no edge node"
 	}

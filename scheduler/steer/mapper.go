@@ -138,11 +138,12 @@ func (m *Mapper) change(now, at time.Time) {
 	b := newBuilder(m, m.aged.IsZero() || m.aged.Sub(m.measured()) < view.MaxStateAge)
 	changes := b.changes(m.chart)
 	if len(changes) == 0 {
-		if m.chart.Frozen != "" { // it was because of what is no longer so
-			r := m.ctl.Last()
-			m.publish(now, &r)
+		if m.chart.Frozen == "" && m.shrunk.IsZero() {
+			m.bind()
+			return
 		}
-		m.bind()
+		r := m.ctl.Last() // why it was frozen may be no longer so
+		m.publish(now, &r)
 		return
 	}
 	result, err := m.ctl.Change(at, changes)
@@ -196,9 +197,7 @@ func (m *Mapper) View(now time.Time, before *view.View) *view.View {
 		n.Active = before.Active
 	}
 	n.Active = m.plan.Policies.At(now, n.Active)
-	age := now.Sub(m.received)
-	n.Loads = m.table != nil && age <= view.MaxTableAge
-	n.States = m.table != nil && age <= view.MaxStateAge
+	n.Loads, n.States = m.believes(now)
 	v := view.New(m.plan, n)
 	if m.table != nil {
 		v.Received = m.received
@@ -210,4 +209,19 @@ func (m *Mapper) View(now time.Time, before *view.View) *view.View {
 		v.Alarms = append(v.Alarms, m.absurd...)
 	}
 	return v
+}
+
+// believes says what of the table still counts.
+func (m *Mapper) believes(now time.Time) (loads, states bool) {
+	age := now.Sub(m.received)
+	return m.table != nil && age <= view.MaxTableAge, m.table != nil && age <= view.MaxStateAge
+}
+
+// Differs reports whether a view is no longer what [Mapper.View] would be, because time has passed.
+func (m *Mapper) Differs(now time.Time, v *view.View) bool {
+	if m.plan == nil || v == nil {
+		return false
+	}
+	loads, states := m.believes(now)
+	return loads != v.Loads || states != v.States || m.plan.Policies.At(now, v.Active) != v.Active
 }

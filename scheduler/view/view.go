@@ -39,6 +39,8 @@ type View struct {
 	Sites map[cdn.SiteName]float64
 	// Received is when the route table was received or confirmed last; zero if there is none.
 	Received time.Time
+	// Loads and States say that those of the route table are still believed.
+	Loads, States bool
 	// Alarms are what somebody should look at, beside the chart's.
 	Alarms []string
 }
@@ -73,7 +75,7 @@ func Join(p *Plan, table *cdn.RouteTable) *View {
 // capacity. Nodes that are leaving are still spared then, unless there are no others. Where there is a map, what
 // counts of POPs as a whole is what the map has accepted, since it has guards of its own; and of nodes those in POPs that are open.
 func New(p *Plan, n News) *View {
-	v := &View{Plan: p, Chart: n.Chart, Active: n.Active}
+	v := &View{Plan: p, Chart: n.Chart, Active: n.Active, Loads: n.Loads, States: n.States}
 	v.readTable(&n)
 	var state map[cdn.NodeName]cdn.NodeState
 	if n.States {
