@@ -40,7 +40,7 @@ func (n *node) judge(now time.Time) cdn.NodeState {
 	others, down := 0, 0
 	var alive *word[Row] // the latest who says that it is not down; its own word goes before all
 	for by, w := range n.heard {
-		if !w.fresh(now) || w.value.Incarnation != newest {
+		if !w.fresh(now) || w.value.Incarnation != 0 && w.value.Incarnation < newest {
 			continue
 		}
 		own, dead := by == n.name, w.value.State == cdn.StateDown
