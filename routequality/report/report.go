@@ -102,7 +102,7 @@ const Lost = -1
 type Probe struct {
 	// To is a POP by name, or an origin by its URL as of [cdn.ParseOriginURL].
 	To string `json:"to"`
-	// RTT is the round trip in milliseconds, or below zero ([Lost]) if there was no answer.
+	// RTT is the round trip in milliseconds, 0 to 30,000, or [Lost] if there was no answer.
 	RTT float64 `json:"rtt"`
 	// At is when it ended, by the sender's clock.
 	At time.Time `json:"at"`

@@ -1,0 +1,138 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	maxResolved = 8 // addresses of a host
+	firstWave   = 2 // connections that are tried before all others
+)
+
+// What says nothing of the target.
+var (
+	errNoRoom  = errors.New("too many connections are being opened")
+	errStalled = errors.New("this process did not run for a while") // an answer may have waited all the time
+)
+
+// probe tries a target once and puts the result.
+func (p *Prober) probe(ctx context.Context, t *task, turn int) {
+	addrs, err := t.target.Addrs, error(nil)
+	if t.target.Host != "" {
+		addrs, err = p.resolve(ctx, t.target.Host, t.target.Timeout)
+	}
+	r := Result{Target: t.target.Name, Err: err}
+	if err == nil {
+		r.RTT, r.Err = p.connect(ctx, addrs[:min(len(addrs), MaxAddrs)], turn, t.target.Timeout)
+	}
+	r.At = p.cfg.Now()
+	switch {
+	case ctx.Err() != nil: // the target is gone, or the prober ends: that nobody answered means nothing
+	case errors.Is(r.Err, errNoRoom), errors.Is(r.Err, errStalled):
+		p.skipped()
+	default:
+		p.put(t, r)
+	}
+}
+
+// resolve returns the addresses of "name:port".
+func (p *Prober) resolve(ctx context.Context, host string, timeout time.Duration) ([]netip.AddrPort, error) {
+	name, service, err := net.SplitHostPort(host)
+	if err != nil {
+		return nil, fmt.Errorf("resolving %q: %w", host, err)
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("resolving %q: its port is no number: %w", host, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	ips, err := p.cfg.Resolve(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("resolving %q: %w", host, err)
+	}
+	addrs := make([]netip.AddrPort, 0, maxResolved)
+	for _, ip := range ips[:min(len(ips), maxResolved)] {
+		addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+	}
+	return addrs, nil
+}
+
+// attempt is one connection's outcome.
+type attempt struct {
+	rtt time.Duration
+	err error
+}
+
+// connect returns how long the first connection to one of the addresses took to open, or why none did.
+func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, timeout time.Duration) (time.Duration, error) {
+	if len(addrs) == 0 {
+		return 0, errors.New("it has no address")
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel() // before it is waited for those that are no longer of interest
+	outcomes := make(chan attempt, len(addrs))
+	started, ended := 0, 0
+	start := func(n int) {
+		for range min(n, len(addrs)-started) {
+			addr := addrs[(turn*firstWave+started)%len(addrs)]
+			started++
+			wg.Go(func() { outcomes <- p.open(ctx, addr) })
+		}
+	}
+	start(firstWave)
+	patience := time.NewTimer(timeout / 4)
+	defer patience.Stop()
+	var failure error
+	for {
+		select {
+		case <-patience.C:
+			start(len(addrs))
+		case o := <-outcomes:
+			if o.err == nil {
+				return o.rtt, nil
+			}
+			ended++
+			if failure == nil || errors.Is(o.err, errNoRoom) {
+				failure = o.err
+			}
+			if ended == started {
+				start(len(addrs))
+			}
+			if ended == len(addrs) && time.Since(began) > timeout+timeout/4 {
+				failure = errStalled
+			}
+			if ended == len(addrs) {
+				return 0, failure
+			}
+		}
+	}
+}
+
+// open opens a connection and closes it.
+func (p *Prober) open(ctx context.Context, addr netip.AddrPort) attempt {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return attempt{err: errNoRoom}
+	}
+	began := time.Now() // with its monotonic clock, whatever Config.Now is
+	c, err := p.cfg.Dial(ctx, "tcp", addr.String())
+	rtt := time.Since(began)
+	if err != nil {
+		return attempt{err: err}
+	}
+	c.Close() //nolint:errcheck // nothing was written
+	return attempt{rtt: rtt}
+}
