@@ -47,14 +47,6 @@ type group struct {
 	turn  uint64 // of the slot in which it was to be published last
 }
 
-// hear notes that there were visitors. A way that is new may be worth a place on the list.
-func (g *group) hear(now time.Time, w *way, made bool) {
-	g.heard, g.dirty = now, true
-	if made && w.path.Estimate(now).N > 0 {
-		g.listed = time.Time{}
-	}
-}
-
 // place returns the place that a group is part of: a place's is itself, a network's may be nil.
 func (g *group) place() *group {
 	if g.network == nil {

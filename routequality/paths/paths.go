@@ -55,6 +55,8 @@ type Book struct {
 	total     Demand
 	published map[cdn.GroupName]*group
 	lostLinks [][2]string // that were published
+	pending   []pending
+	seed      uint64
 	refused   estimate.Refused
 	stats     Stats
 }
@@ -252,22 +254,33 @@ func (b *Book) sample(now time.Time, pop uint16, at time.Time, s *cdn.VisitorSam
 	b.pops[pop].fail(now, s)
 	g := n.own
 	if n.place != nil {
-		w, _ := n.place.ways.at(now, pop)
-		measure(now, w, at, s, nil)
-		n.place.hear(now, w, made)
+		b.share(now, pop, s, &n.place.ways, n.place)
+		n.place.heard, n.place.dirty = now, true
 		if n.place.carrier != nil {
-			w, _ := n.place.carrier.ways.at(now, pop)
-			measure(now, w, at, s, nil)
+			b.share(now, pop, s, &n.place.carrier.ways, nil)
 		}
 		b.observe(n.place, pop, s)
 	}
 	if g != nil {
-		g.hear(now, own, made)
+		g.heard, g.dirty = now, true
+		if made {
+			g.listed = time.Time{} // it may be worth a place on the list
+		}
 		if n.place == nil {
 			b.observe(g, pop, s)
 		}
 	}
 	b.trim()
+}
+
+// share takes a sample, which was checked before, for the place or carrier of its network.
+func (b *Book) share(now time.Time, pop uint16, s *cdn.VisitorSample, of *ways, in *group) {
+	w, _ := of.at(now, pop)
+	b.wait(of, in, w, s.RTTs)
+	w.path.AddPackets(now, int(s.Packets), int(s.Lost), nil)     //nolint:errcheck // it was checked before
+	w.path.AddRequests(now, int(s.Requests), int(s.Failed), nil) //nolint:errcheck // likewise
+	w.flow.octets += float32(s.Octets)
+	w.flow.requests += float32(s.Requests)
 }
 
 // fail notes what was lost and failed.

@@ -21,6 +21,7 @@ type Change struct {
 // the others ask for that do not report now is taken to be what it was.
 func (b *Book) Slot(now time.Time, down func(cdn.POPName) bool) Change {
 	b.turn++
+	b.flush(now)
 	b.fold(now, down)
 	wanted := b.wanted(now)
 	b.makeLists(now, wanted)
@@ -102,7 +103,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 func (b *Book) wanted(now time.Time) []*group {
 	var all []*group
 	for n := b.networks.oldest(); n != nil; n = b.networks.newer(n) {
-		if !n.looked {
+		if !n.looked && (n.demand.Octets > 0 || n.demand.Requests > 0) {
 			b.settle(now, n)
 		}
 		if n.place != nil && (hash(n.prefixName())+b.turn)%looks == 0 {

@@ -13,6 +13,8 @@ type way struct {
 	path estimate.Path
 	flow flow
 	pop  uint16
+	// pending is where the round trips of this slot are, plus one.
+	pending uint32
 }
 
 // maxWays bounds the POPs that one network, place or carrier is known from; the one that was silent longest makes room.
