@@ -17,7 +17,7 @@ const (
 	// ProbeEvery is the time between two probes of a POP, and so between two answers that bring it back.
 	ProbeEvery = 500 * time.Millisecond
 
-	tombstone  = 10 * time.Minute
+	tombstone  = 2 * time.Minute
 	pruneEvery = time.Minute
 	// grace is how long after the beginning a POP that was never seen up may still be about to start.
 	grace = 10 * time.Second
@@ -81,12 +81,18 @@ func (t *Tracker) SetFleet(fleet *cdn.Fleet) {
 	t.nodes, t.pops, t.changed = nodes, pops, true
 }
 
+// Knows reports whether the fleet has the node in that POP, so that its reports count.
+func (t *Tracker) Knows(node cdn.NodeName, pop cdn.POPName) bool {
+	n := t.nodes[node]
+	return n != nil && n.pop != nil && n.pop.name == pop
+}
+
 // Report takes a report. News is whether it says something else than its sender did before, so that a step is worth while at once. Who
 // is not of the fleet, or of another POP than it says, is refused. Rows of nodes that are not of that POP, and votes of those who are
 // no voters, change nothing.
 func (t *Tracker) Report(now time.Time, r *Report) (news bool, err error) {
 	from := t.nodes[r.From]
-	if from == nil || from.pop == nil || from.pop.name != r.POP {
+	if !t.Knows(r.From, r.POP) {
 		return false, cdn.Errorf(cdn.NotFound, "", "report of %q from POP %q: the fleet has no such node there; if it is new, its configuration comes before ours", r.From, r.POP)
 	}
 	from.pop.reported = now
