@@ -178,11 +178,11 @@ func (a *Agent) tellLoad(ctx context.Context) {
 	again := time.NewTicker(loadEvery)
 	defer again.Stop()
 	for {
+		a.look() // time alone ends a duty
 		load := a.cfg.Load()
 		n := a.report()
 		n.Load = &load
 		a.tell(ctx, kindLoad, n, a.cfg.Pool.Send)
-		a.look()
 		for _, s := range a.servers {
 			s.kick(s.due)
 		}
@@ -250,7 +250,7 @@ func (a *Agent) tell(ctx context.Context, kind string, n *report.Node, send func
 	msg, err := n.Encode()
 	if err != nil { // no measured number is so odd: a sensor is broken
 		a.metrics.sent.WithLabelValues(kind, "impossible").Inc()
-		a.drop(kind, samples(n)+1)
+		a.drop(kind, rows(n)+1)
 		a.cfg.Log.WarnContext(ctx, "this node's report cannot be encoded", "kind", kind, "error", err)
 		return
 	}
@@ -295,7 +295,7 @@ func (a *Agent) Message(from cdn.NodeName, msg []byte) {
 		return
 	}
 	if !a.onDuty() {
-		a.drop(kindVisitors, samples(n))
+		a.drop(kindVisitors, rows(n))
 		return
 	}
 	for _, s := range a.servers {
@@ -311,12 +311,12 @@ func (a *Agent) drop(what string, n int) {
 	}
 }
 
-// samples returns how many samples of visitors are in a report.
-func samples(n *report.Node) int {
+// rows returns how many networks and sites are in a report.
+func rows(n *report.Node) int {
 	if n.Visitors == nil {
 		return 0
 	}
-	return len(n.Visitors.Samples)
+	return len(n.Visitors.Samples) + len(n.Visitors.Sites)
 }
 
 // sleep reports whether ctx has not ended meanwhile.

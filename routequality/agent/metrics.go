@@ -55,7 +55,7 @@ func newMetrics(r *prometheus.Registry) *metrics {
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 2},
 		}, []string{"server"}),
 		probes:  counters("probes_total", "Probes of POPs and origins, by kind and outcome.", "kind", "outcome"),
-		dropped: counters("dropped_total", "Samples of visitors, reports of load and probes that were thrown away, for each server.", "what"),
+		dropped: counters("dropped_total", "Rows about visitors, reports of load and probes that were thrown away, for each server.", "what"),
 	}
 	r.MustRegister(m.postSeconds)
 	return m
@@ -86,8 +86,8 @@ func (m *metrics) follow(r *prometheus.Registry, a *Agent) {
 			Help: "Probes that failed because this node was short of connections or processor time, and so mean nothing.",
 		}, func() float64 { return float64(a.prober.Stats().Skipped) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "nearcast_agent_waiting_samples",
-			Help: "Samples of visitors that wait for a server, of all servers together.",
+			Name: "nearcast_agent_waiting_rows",
+			Help: "Rows about visitors (networks and sites) that wait for a server, of all servers together.",
 		}, func() float64 {
 			n := 0
 			for _, s := range a.servers {

@@ -23,9 +23,9 @@ const (
 	postTimeout = 2 * time.Second
 	// coalesce is how long news waits for more.
 	coalesce = 20 * time.Millisecond
-	// maxPosted bounds the samples of visitors in one report, so that it has less than [report.MaxBody] octets whatever they are.
+	// maxPosted bounds the rows about visitors (networks and sites) in one report, so that it has less than [report.MaxBody] octets whatever they are.
 	maxPosted = 3 * report.MaxSamples
-	// maxKept bounds the samples of visitors that wait for a server that does not answer, about 15 MB.
+	// maxKept bounds the rows that wait for a server that does not answer: about 10 MB.
 	maxKept = 16 * report.MaxSamples
 	// maxBatches bounds the reports that they are in.
 	maxBatches = 1024
@@ -44,7 +44,7 @@ type server struct {
 	mu       sync.Mutex // guards the following
 	loads    map[cdn.NodeName]*report.Node
 	visitors []*report.Node // the oldest first
-	kept     int            // samples in visitors
+	kept     int            // rows in visitors
 	probes   []report.Probe // the oldest first
 }
 
@@ -86,7 +86,7 @@ func (s *server) add(n *report.Node) {
 	defer s.mu.Unlock()
 	if n.Visitors != nil {
 		s.visitors = append(s.visitors, n)
-		s.kept += samples(n)
+		s.kept += rows(n)
 		s.trimLocked()
 		return
 	}
@@ -97,11 +97,11 @@ func (s *server) add(n *report.Node) {
 	s.loads[n.Node] = n
 }
 
-// trimLocked drops the oldest samples of visitors until there is room for the others.
+// trimLocked drops the oldest rows about visitors until there is room for the others.
 func (s *server) trimLocked() {
 	for s.kept > maxKept || len(s.visitors) > maxBatches {
-		s.kept -= samples(s.visitors[0])
-		s.agent.drop(kindVisitors, max(1, samples(s.visitors[0])))
+		s.kept -= rows(s.visitors[0])
+		s.agent.drop(kindVisitors, max(1, rows(s.visitors[0])))
 		s.visitors = s.visitors[1:]
 	}
 }
@@ -137,9 +137,9 @@ func (s *server) take(p *report.POP) {
 		p.Nodes = append(p.Nodes, *n)
 	}
 	room := maxPosted
-	for len(s.visitors) > 0 && len(p.Nodes) < report.MaxNodes && samples(s.visitors[0]) <= room {
-		room -= samples(s.visitors[0])
-		s.kept -= samples(s.visitors[0])
+	for len(s.visitors) > 0 && len(p.Nodes) < report.MaxNodes && rows(s.visitors[0]) <= room {
+		room -= rows(s.visitors[0])
+		s.kept -= rows(s.visitors[0])
 		p.Nodes = append(p.Nodes, *s.visitors[0])
 		s.visitors = s.visitors[1:]
 	}
@@ -149,6 +149,7 @@ func (s *server) take(p *report.POP) {
 // giveBack takes what was not told: visitors wait for the next report, all else has been overtaken by then.
 func (s *server) giveBack(p *report.POP, keep bool) {
 	s.agent.drop(kindProbe, len(p.Probes))
+	keep = keep && s.agent.onDuty()
 	var back []*report.Node
 	kept := 0
 	for i := range p.Nodes {
@@ -156,10 +157,10 @@ func (s *server) giveBack(p *report.POP, keep bool) {
 		case n.Visitors == nil:
 			s.agent.drop(kindLoad, 1)
 		case !keep:
-			s.agent.drop(kindVisitors, max(1, samples(n)))
+			s.agent.drop(kindVisitors, max(1, rows(n)))
 		default:
 			back = append(back, n)
-			kept += samples(n)
+			kept += rows(n)
 		}
 	}
 	s.mu.Lock()

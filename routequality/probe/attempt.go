@@ -22,6 +22,9 @@ var (
 	errStalled = errors.New("this process did not run for a while") // an answer may have waited all the time
 )
 
+// meansNothing reports whether a failure is this process's own.
+func meansNothing(err error) bool { return errors.Is(err, errNoRoom) || errors.Is(err, errStalled) }
+
 // probe tries a target once and puts the result.
 func (p *Prober) probe(ctx context.Context, t *task, turn int) {
 	addrs, err := t.target.Addrs, error(nil)
@@ -35,7 +38,7 @@ func (p *Prober) probe(ctx context.Context, t *task, turn int) {
 	r.At = p.cfg.Now()
 	switch {
 	case ctx.Err() != nil: // the target is gone, or the prober ends: that nobody answered means nothing
-	case errors.Is(r.Err, errNoRoom), errors.Is(r.Err, errStalled):
+	case meansNothing(r.Err):
 		p.skipped()
 	default:
 		p.put(t, r)
@@ -77,17 +80,18 @@ func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, 
 		return 0, errors.New("it has no address")
 	}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel() // before it is waited for those that are no longer of interest
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // those that are no longer of interest
 	outcomes := make(chan attempt, len(addrs))
 	started, ended := 0, 0
 	start := func(n int) {
+		left := max(timeout-time.Since(began), timeout/2)
 		for range min(n, len(addrs)-started) {
 			addr := addrs[(turn*firstWave+started)%len(addrs)]
 			started++
-			wg.Go(func() { outcomes <- p.open(ctx, addr) })
+			wg.Go(func() { outcomes <- p.open(ctx, addr, timeout, left) })
 		}
 	}
 	start(firstWave)
@@ -103,14 +107,11 @@ func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, 
 				return o.rtt, nil
 			}
 			ended++
-			if failure == nil || errors.Is(o.err, errNoRoom) {
+			if failure == nil || meansNothing(o.err) {
 				failure = o.err
 			}
 			if ended == started {
 				start(len(addrs))
-			}
-			if ended == len(addrs) && time.Since(began) > timeout+timeout/4 {
-				failure = errStalled
 			}
 			if ended == len(addrs) {
 				return 0, failure
@@ -119,17 +120,27 @@ func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, 
 	}
 }
 
-// open opens a connection and closes it.
-func (p *Prober) open(ctx context.Context, addr netip.AddrPort) attempt {
+// open opens a connection within the time that is left for it, and closes it. Waiting for room, as long as the timeout, is not part of that time: a
+// connection that began late must not fail for it.
+func (p *Prober) open(ctx context.Context, addr netip.AddrPort, timeout, left time.Duration) attempt {
+	room := time.NewTimer(timeout)
+	defer room.Stop()
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
-	case <-ctx.Done():
+	case <-room.C:
 		return attempt{err: errNoRoom}
+	case <-ctx.Done():
+		return attempt{err: ctx.Err()}
 	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
 	began := time.Now() // with its monotonic clock, whatever Config.Now is
 	c, err := p.cfg.Dial(ctx, "tcp", addr.String())
 	rtt := time.Since(began)
+	if err != nil && rtt > left+timeout/4 {
+		err = errStalled
+	}
 	if err != nil {
 		return attempt{err: err}
 	}

@@ -99,8 +99,10 @@ func items[T any](text json.RawMessage, where string, most int, refused *Refused
 		return nil, fmt.Errorf("%s: it is no array", where)
 	}
 	var all []T
+	before := *refused // if it is refused as a whole its items do not count
 	for i := 0; d.More(); i++ {
 		if i == most {
+			*refused = before
 			return nil, fmt.Errorf("%s: it has more than %d items", where, most)
 		}
 		var item T

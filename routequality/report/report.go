@@ -77,7 +77,7 @@ type POP struct {
 	Votes []Vote `json:"votes,omitempty"`
 	// Probes are those since the sender's last report to the same reader. Each is told once, and lost if that report is.
 	Probes []Probe `json:"probes,omitempty"`
-	// Dropped counts what the sender had to throw away since it started: samples, probes and reports of nodes.
+	// Dropped counts what the sender had to throw away since it started: rows about visitors, probes and reports of load.
 	Dropped uint64 `json:"dropped,omitempty"`
 }
 
