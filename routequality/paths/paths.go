@@ -231,18 +231,17 @@ func (b *Book) Visitors(now time.Time, pop cdn.POPName, at time.Time, batch *cdn
 			b.stats.Strange++
 			continue
 		}
-		b.sample(now, number, at, s)
+		b.sample(now, number, at, s, batch.Interval)
 	}
 	for _, s := range batch.Sites {
 		if f := b.sites[s.Site]; f != nil {
-			f.octets += float32(s.Octets)
-			f.requests += float32(s.Requests)
+			f.add(float32(s.Octets), float32(s.Requests), batch.Interval)
 		}
 	}
 }
 
 // sample takes what was seen of one network.
-func (b *Book) sample(now time.Time, pop uint16, at time.Time, s *cdn.VisitorSample) {
+func (b *Book) sample(now time.Time, pop uint16, at time.Time, s *cdn.VisitorSample, interval time.Duration) {
 	n := b.network(now, s.Network)
 	own, made := n.ways.at(now, pop)
 	if made {
@@ -251,13 +250,14 @@ func (b *Book) sample(now time.Time, pop uint16, at time.Time, s *cdn.VisitorSam
 	if !measure(now, own, at, s, &b.refused) {
 		return // not all of it is true, so nothing of it is believed by others
 	}
+	own.flow.add(float32(s.Octets), float32(s.Requests), interval)
 	b.pops[pop].fail(now, s)
 	g := n.own
 	if n.place != nil {
-		b.share(now, pop, s, &n.place.ways, n.place)
+		b.share(now, pop, s, &n.place.ways, n.place, interval)
 		n.place.heard, n.place.dirty = now, true
 		if n.place.carrier != nil {
-			b.share(now, pop, s, &n.place.carrier.ways, nil)
+			b.share(now, pop, s, &n.place.carrier.ways, nil, interval)
 		}
 		b.observe(n.place, pop, s)
 	}
@@ -274,13 +274,12 @@ func (b *Book) sample(now time.Time, pop uint16, at time.Time, s *cdn.VisitorSam
 }
 
 // share takes a sample, which was checked before, for the place or carrier of its network.
-func (b *Book) share(now time.Time, pop uint16, s *cdn.VisitorSample, of *ways, in *group) {
+func (b *Book) share(now time.Time, pop uint16, s *cdn.VisitorSample, of *ways, in *group, interval time.Duration) {
 	w, _ := of.at(now, pop)
 	b.wait(of, in, w, s.RTTs)
 	w.path.AddPackets(now, int(s.Packets), int(s.Lost), nil)     //nolint:errcheck // it was checked before
 	w.path.AddRequests(now, int(s.Requests), int(s.Failed), nil) //nolint:errcheck // likewise
-	w.flow.octets += float32(s.Octets)
-	w.flow.requests += float32(s.Requests)
+	w.flow.add(float32(s.Octets), float32(s.Requests), interval)
 }
 
 // fail notes what was lost and failed.
@@ -297,10 +296,6 @@ func measure(now time.Time, w *way, at time.Time, s *cdn.VisitorSample, refused 
 	}
 	ok = w.path.AddPackets(now, int(s.Packets), int(s.Lost), refused) == nil && ok
 	ok = w.path.AddRequests(now, int(s.Requests), int(s.Failed), refused) == nil && ok
-	if ok {
-		w.flow.octets += float32(s.Octets)
-		w.flow.requests += float32(s.Requests)
-	}
 	return ok
 }
 

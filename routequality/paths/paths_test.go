@@ -532,6 +532,26 @@ func TestPlacesChange(t *testing.T) {
 	}
 }
 
+// TestSpread: reports of ten seconds are a demand that stands still.
+func TestSpread(t *testing.T) {
+	w := newWorld(t, paths.Config{})
+	rows := 0
+	for i := range 60 {
+		w.b.Heard(w.now, "a")
+		if i%2 == 0 {
+			s := cdn.VisitorSample{Network: netip.MustParsePrefix("10.0.1.0/24"), RTTs: []float32{8}, Requests: 100, Octets: 10_000}
+			w.b.Visitors(w.now, "a", w.now, &cdn.VisitorBatch{Interval: 10 * time.Second, Samples: []cdn.VisitorSample{s}})
+		}
+		w.slot()
+		if i >= 20 {
+			rows += len(w.last.Groups)
+		}
+	}
+	if got := w.groups[placeA].Octets; rows > 0 || got < 950 || got > 1050 {
+		t.Errorf("a demand of %v, published %d times; want 1000, once", got, rows)
+	}
+}
+
 func TestSites(t *testing.T) {
 	w := newWorld(t, paths.Config{})
 	for range 3 {

@@ -68,9 +68,22 @@ func (w *ways) drop(gone func(pop uint16) bool) {
 
 // flow is what is asked for, and sent.
 type flow struct {
-	octets, requests float32 // since the slot began
+	octets, requests float32 // that were told and are not in rate yet
 	rate             Demand  // each second
 	slots            uint8   // that are in it, 255: that many or more
+	left             uint8   // slots over which octets and requests are spread
+}
+
+// maxSpread bounds the slots over which a report is spread.
+const maxSpread = 12
+
+// add takes what was asked for during an interval. It is spread over as many slots, or the demand of whoever reports each ten seconds would
+// go up and down.
+func (f *flow) add(octets, requests float32, interval time.Duration) {
+	f.octets += octets
+	f.requests += requests
+	slots := (interval + cdn.SlotTime - 1) / cdn.SlotTime
+	f.left = max(f.left, uint8(min(max(slots, 1), maxSpread))) //nolint:gosec // bounded
 }
 
 // Demand is what visitors ask for in a second.
@@ -90,11 +103,16 @@ func (f *flow) fold(seconds float64) {
 	if f.slots < math.MaxUint8 {
 		f.slots++
 	}
-	g := float32(max(gain, 1/float64(f.slots)))
-	f.rate.Octets += g * (f.octets/float32(seconds) - f.rate.Octets)
-	f.rate.Requests += g * (f.requests/float32(seconds) - f.rate.Requests)
-	f.octets, f.requests = 0, 0
-	if f.rate.Octets < leastOctets && f.rate.Requests < leastRequest {
+	g, part := float32(max(gain, 1/float64(f.slots))), float32(1)
+	if f.left > 1 {
+		part = 1 / float32(f.left)
+		f.left--
+	}
+	octets, requests := f.octets*part, f.requests*part
+	f.rate.Octets += g * (octets/float32(seconds) - f.rate.Octets)
+	f.rate.Requests += g * (requests/float32(seconds) - f.rate.Requests)
+	f.octets, f.requests = f.octets-octets, f.requests-requests
+	if f.rate.Octets < leastOctets && f.rate.Requests < leastRequest && f.octets == 0 {
 		f.rate, f.slots = Demand{}, 0
 	}
 }
