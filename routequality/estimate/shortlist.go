@@ -47,14 +47,24 @@ func Shortlist(pops []Prospect) []int {
 // nearest appends up to n of all indices that are not in the list yet, by what a function says of each, in rising order; those of which it
 // says NaN are left out. Of equals the first comes first.
 func nearest(list []int, all, n int, by func(i int) float64) []int {
-	var rest []int
+	before := len(list)
+	var found [max(byDistance, byCoordinate, byExploring)]float64 // what by says of those that were appended
 	for i := range all {
-		if !slices.Contains(list, i) && !math.IsNaN(by(i)) {
-			rest = append(rest, i)
+		x := by(i)
+		k := len(list) - before
+		if math.IsNaN(x) || k == n && x >= found[k-1] || slices.Contains(list[:before], i) {
+			continue
 		}
+		if k < n {
+			list = append(list, i)
+			k++
+		}
+		for k--; k > 0 && found[k-1] > x; k-- { // those behind it move up
+			found[k], list[before+k] = found[k-1], list[before+k-1]
+		}
+		found[k], list[before+k] = x, i
 	}
-	slices.SortStableFunc(rest, func(a, b int) int { return cmp.Compare(by(a), by(b)) })
-	return append(list, rest[:min(n, len(rest))]...)
+	return list
 }
 
 // Explore returns up to n POPs that are not on the shortlist and worth one look, because light in a fibre could be there and back before the

@@ -1,77 +1,265 @@
 package table_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/klauspost/compress/gzip"
+	"pgregory.net/rapid"
 
 	"nearcast/cdn"
+	"nearcast/routequality/paths"
 	"nearcast/routequality/table"
 )
 
-// at is a moment of the test, in seconds from its beginning.
+// at is a moment of the test, in seconds from a beginning of a slot.
 func at(s int) time.Time { return time.Date(2026, 1, 1, 0, 0, s, 0, time.UTC) }
 
-func fleet(names ...cdn.NodeName) *cdn.Fleet {
-	f := new(cdn.Fleet)
-	for _, n := range names {
-		f.Nodes = append(f.Nodes, cdn.Node{Name: n})
+func group(name cdn.GroupName, octets float64) *cdn.VisitorGroup {
+	return &cdn.VisitorGroup{Name: name, Octets: octets, Paths: []cdn.Path{{POP: "a"}}}
+}
+
+func link(to string, ms float32) *cdn.Link {
+	return &cdn.Link{From: "a", To: to, Quality: cdn.Quality{R50: ms}}
+}
+
+func state(s cdn.NodeState) table.News {
+	return table.News{Nodes: []cdn.NodeHealth{{Node: "n", State: s}}}
+}
+
+// make is for tests in which nothing fails.
+func make1(t testing.TB) func(table.Version, error) table.Version {
+	return func(v table.Version, err error) table.Version {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
 	}
-	return f
 }
 
-func states(m map[cdn.NodeName]cdn.NodeState) func(cdn.NodeName) cdn.NodeState {
-	return func(n cdn.NodeName) cdn.NodeState { return m[n] }
+// TestVersions is one builder's life.
+func TestVersions(t *testing.T) {
+	must := make1(t)
+	b := table.New("e")
+	if _, err := b.News(at(0), state(cdn.StateReady)); err == nil {
+		t.Error("news before the first table")
+	}
+	first := must(b.Slot(at(1), state(cdn.StateReady), paths.Change{
+		Groups: []*cdn.VisitorGroup{group("g1", 1), group("g2", 2)}, Links: []*cdn.Link{link("b", 1)}, Sites: []cdn.SiteShare{{Site: "s", Share: 1}},
+	}))
+	slot := table.SlotOf(at(0))
+	want := &cdn.RouteTable{
+		Epoch: "e", Version: 1, At: at(1), Slot: slot, Nodes: state(cdn.StateReady).Nodes,
+		Groups: []*cdn.VisitorGroup{group("g1", 1), group("g2", 2)}, Links: []*cdn.Link{link("b", 1)}, Sites: []cdn.SiteShare{{Site: "s", Share: 1}},
+	}
+	if diff := cmp.Diff(want, first.Whole); diff != "" || first.Diff != nil {
+		t.Errorf("first (-want +got):\n%s", diff)
+	}
+	news := must(b.News(at(2), state(cdn.StateDown)))
+	want.Version, want.At, want.Nodes = 2, at(2), state(cdn.StateDown).Nodes
+	if diff := cmp.Diff(want, news.Whole); diff != "" {
+		t.Errorf("news (-want +got):\n%s", diff)
+	}
+	if news.Diff.Base != 1 || len(news.Diff.Groups) > 0 || news.Diff.Slot != slot {
+		t.Errorf("difference %+v, want no groups", news.Diff)
+	}
+	next := must(b.Slot(at(5), state(cdn.StateDown), paths.Change{
+		Groups: []*cdn.VisitorGroup{group("g0", 5), group("g2", 3)}, GoneGroups: []cdn.GroupName{"g1"}, Links: []*cdn.Link{link("c", 2)}, GoneLinks: [][2]string{{"a", "b"}},
+	}))
+	want = &cdn.RouteTable{
+		Epoch: "e", Version: 3, At: at(5), Slot: slot + 1, Nodes: state(cdn.StateDown).Nodes,
+		Groups: []*cdn.VisitorGroup{group("g0", 5), group("g2", 3)}, Links: []*cdn.Link{link("c", 2)},
+	}
+	if diff := cmp.Diff(want, next.Whole); diff != "" {
+		t.Errorf("next slot (-want +got):\n%s", diff)
+	}
+	if back := must(b.Slot(at(-60), state(cdn.StateDown), paths.Change{})); back.Whole.Slot != slot+2 || back.Whole.Version != 4 {
+		t.Errorf("with a clock that went back it is slot %d, version %d; want %d, 4", back.Whole.Slot, back.Whole.Version, slot+2)
+	}
 }
 
-// One builder's life: each step's table is newer only if something changed.
-func TestUpdate(t *testing.T) {
-	b := table.New("e1")
-	for _, step := range []struct {
-		name   string
-		now    time.Time
-		fleet  *cdn.Fleet
-		states map[cdn.NodeName]cdn.NodeState
-		want   cdn.RouteTable
-	}{
-		{"first", at(0), fleet("a", "b"), nil, cdn.RouteTable{Epoch: "e1", Version: 1, At: at(0), Nodes: []cdn.NodeHealth{
-			{Node: "a", Since: at(0)}, {Node: "b", Since: at(0)},
-		}}},
-		{"same", at(1), fleet("a", "b"), nil, cdn.RouteTable{Epoch: "e1", Version: 1, At: at(0), Nodes: []cdn.NodeHealth{
-			{Node: "a", Since: at(0)}, {Node: "b", Since: at(0)},
-		}}},
-		{"stranger", at(2), fleet("a", "b"), map[cdn.NodeName]cdn.NodeState{"x": cdn.StateDown}, cdn.RouteTable{Epoch: "e1", Version: 1, At: at(0), Nodes: []cdn.NodeHealth{
-			{Node: "a", Since: at(0)}, {Node: "b", Since: at(0)},
-		}}},
-		{"state", at(3), fleet("a", "b"), map[cdn.NodeName]cdn.NodeState{"b": cdn.StateDown}, cdn.RouteTable{Epoch: "e1", Version: 2, At: at(3), Nodes: []cdn.NodeHealth{
-			{Node: "a", Since: at(0)}, {Node: "b", State: cdn.StateDown, Since: at(3)},
-		}}},
-		{"joined", at(4), fleet("a", "b", "c"), map[cdn.NodeName]cdn.NodeState{"b": cdn.StateDown}, cdn.RouteTable{Epoch: "e1", Version: 3, At: at(4), Nodes: []cdn.NodeHealth{
-			{Node: "a", Since: at(0)}, {Node: "b", State: cdn.StateDown, Since: at(3)}, {Node: "c", Since: at(4)},
-		}}},
-		{"swapped", at(5), fleet("a", "d", "c"), nil, cdn.RouteTable{Epoch: "e1", Version: 4, At: at(5), Nodes: []cdn.NodeHealth{
-			{Node: "a", Since: at(0)}, {Node: "d", Since: at(5)}, {Node: "c", Since: at(4)},
-		}}},
-		{"gone", at(6), fleet("a"), nil, cdn.RouteTable{Epoch: "e1", Version: 5, At: at(6), Nodes: []cdn.NodeHealth{
-			{Node: "a", Since: at(0)},
-		}}},
-		{"nobody", at(7), fleet(), nil, cdn.RouteTable{Epoch: "e1", Version: 6, At: at(7), Nodes: []cdn.NodeHealth{}}},
-	} {
-		got := b.Update(step.now, step.fleet, states(step.states))
-		if diff := cmp.Diff(step.want, *got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", step.name, diff)
+// TestFollow: whoever follows, from wherever and however seldom, has what is published.
+func TestFollow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, f := table.New("e"), table.NewFeed()
+		followers := make([]*cdn.RouteTable, 4)
+		names := rapid.SampledFrom([]cdn.GroupName{"a", "b", "c", "d", "e"})
+		there := make(map[cdn.GroupName]bool)
+		for i := range rapid.IntRange(1, 50).Draw(t, "versions") {
+			name := names.Draw(t, "group")
+			var v table.Version
+			var err error
+			switch {
+			case i > 0 && rapid.Bool().Draw(t, "news"):
+				v, err = b.News(at(i), state(cdn.StateReady))
+			case there[name] && rapid.Bool().Draw(t, "gone"):
+				v, err = b.Slot(at(i), state(cdn.StateDown), paths.Change{GoneGroups: []cdn.GroupName{name}})
+				delete(there, name)
+			default:
+				v, err = b.Slot(at(i), state(cdn.StateDown), paths.Change{Groups: []*cdn.VisitorGroup{group(name, float64(i))}})
+				there[name] = true
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Publish(v)
+			who := rapid.IntRange(0, 2*len(followers)).Draw(t, "follower")
+			if who < len(followers) {
+				followers[who] = follow(t, f, followers[who])
+			}
+		}
+		for _, has := range followers {
+			if diff := cmp.Diff(f.Latest(), catchUp(t, f, has), cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("(-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+// follow asks once, over the wire.
+func follow(t *rapid.T, f *table.Feed, has *cdn.RouteTable) *cdn.RouteTable {
+	epoch, version := "", uint64(0)
+	if has != nil {
+		epoch, version = has.Epoch, has.Version
+	}
+	pieces, _ := f.After(epoch, version)
+	if len(pieces) > table.AtOnce+1 {
+		t.Fatalf("%d pieces in one answer", len(pieces))
+	}
+	packed := rapid.Bool().Draw(t, "packed")
+	for next := range read(t, pieces, packed) {
+		whole, err := next.Over(has)
+		if err != nil {
+			t.Fatal(err)
+		}
+		has = whole
+	}
+	return has
+}
+
+func catchUp(t *rapid.T, f *table.Feed, has *cdn.RouteTable) *cdn.RouteTable {
+	for range 20 {
+		if has = follow(t, f, has); has != nil && has.Version == f.Latest().Version {
+			return has
+		}
+	}
+	t.Fatal("it never arrives")
+	return nil
+}
+
+func read(t *rapid.T, pieces []*table.Piece, packed bool) func(func(*cdn.RouteTable) bool) {
+	parts, err := table.Answer(pieces, packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r io.Reader = bytes.NewReader(bytes.Join(parts, nil))
+	if packed {
+		if r, err = gzip.NewReader(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(yield func(*cdn.RouteTable) bool) {
+		if err := table.Read(r, 1<<20, func(t *cdn.RouteTable) error {
+			if !yield(t) {
+				return errors.New("enough")
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
-// A published table is shared with readers: making the next must not change it.
-func TestImmutable(t *testing.T) {
-	b := table.New("e1")
-	first := b.Update(at(0), fleet("a"), states(nil))
-	b.Update(at(1), fleet("a"), states(map[cdn.NodeName]cdn.NodeState{"a": cdn.StateDown}))
-	want := &cdn.RouteTable{Epoch: "e1", Version: 1, At: at(0), Nodes: []cdn.NodeHealth{{Node: "a", Since: at(0)}}}
-	if diff := cmp.Diff(want, first); diff != "" {
-		t.Errorf("the first table was changed (-want +got):\n%s", diff)
+// TestAfter: who is too far behind gets all, who is not gets what is missing.
+func TestAfter(t *testing.T) {
+	must := make1(t)
+	b, f := table.New("e"), table.NewFeed()
+	if pieces, changed := f.After("", 0); pieces != nil || changed == nil {
+		t.Error("there is something before the first table")
 	}
+	for i := range 200 {
+		f.Publish(must(b.Slot(at(i), state(cdn.StateReady), paths.Change{})))
+	}
+	for _, test := range []struct {
+		name    string
+		epoch   string
+		version uint64
+		want    int
+		whole   bool
+	}{
+		{"nothing", "", 0, 1, true},
+		{"another epoch", "f", 199, 1, true},
+		{"one behind", "e", 199, 1, false},
+		{"many behind", "e", 150, 16, false},
+		{"just within reach", "e", 200 - table.Kept, 16, false},
+		{"too far behind", "e", 200 - table.Kept - 1, 1, true},
+		{"latest", "e", 200, 0, false},
+		{"ahead", "e", 300, 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pieces, changed := f.After(test.epoch, test.version)
+			if len(pieces) != test.want || (changed != nil) != (test.want == 0) {
+				t.Fatalf("%d pieces, to wait: %v; want %d", len(pieces), changed != nil, test.want)
+			}
+			if test.want == 0 {
+				return
+			}
+			text, err := pieces[0].JSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got cdn.RouteTable
+			if err := json.Unmarshal(text, &got); err != nil {
+				t.Fatal(err)
+			}
+			if (got.Base == 0) != test.whole || !test.whole && got.Base != test.version {
+				t.Errorf("the first is version %d to base %d", got.Version, got.Base)
+			}
+		})
+	}
+	_, changed := f.After("e", 200)
+	f.Publish(must(b.News(at(1000), state(cdn.StateDown))))
+	select {
+	case <-changed:
+	default:
+		t.Error("who waits is not woken")
+	}
+	if pieces, _ := f.After("", 0); len(pieces) != 2 {
+		t.Errorf("a newcomer gets %d pieces, want the whole table that is encoded already and what came since", len(pieces))
+	}
+}
+
+// TestRead: what is not an answer is an error of kind invalid, however it is not.
+func TestRead(t *testing.T) {
+	for _, text := range []string{
+		"", "x", "[]", "{}", `{"tables":`, `{"tables":[`, `{"tables":[{}`, `{"tables":[{}]`, `{"tables":[{},]}`, `{"other":[]}`, `{"tables":{}}`, `{"tables":[1]}`, `{"tables":[{"version":-1}]}`,
+	} {
+		if err := table.Read(strings.NewReader(text), 1000, func(*cdn.RouteTable) error { return nil }); cdn.KindOf(err) != cdn.Invalid {
+			t.Errorf("%q: %v, want an error of kind invalid", text, err)
+		}
+	}
+	long := `{"tables":[{"epoch":"` + strings.Repeat("x", 1000) + `"}]}`
+	if err := table.Read(strings.NewReader(long), 1000, func(*cdn.RouteTable) error { return nil }); cdn.KindOf(err) != cdn.Invalid || !strings.Contains(fmt.Sprint(err), "more than 1000 octets") {
+		t.Errorf("too long: %v", err)
+	}
+	enough := errors.New("enough")
+	if err := table.Read(strings.NewReader(`{"tables":[{},{}]}`), 1000, func(*cdn.RouteTable) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("the function's error is %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"tables":[{"epoch":"e","version":1,"nodes":[{"node":"a"}],"groups":[null]}]}`))
+	f.Fuzz(func(_ *testing.T, text []byte) {
+		_ = table.Read(bytes.NewReader(text), 1<<16, func(*cdn.RouteTable) error { return nil })
+	})
 }
