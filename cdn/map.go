@@ -106,4 +106,6 @@ type Relief struct {
 	Default POPName `json:"default,omitempty"`
 	// Groups are those that are sent to the POP, with where else they would be.
 	Groups map[GroupName]POPName `json:"groups,omitempty"`
+	// Stay are groups that are sent to the POP and may go nowhere else.
+	Stay []GroupName `json:"stay,omitempty"`
 }

@@ -54,6 +54,7 @@ type Server struct {
 
 	steering sync.Mutex // guards the following, and orders writers of current; answers never wait for it
 	mapper   *steer.Mapper
+	recent   recent
 }
 
 // New listens, so that an address that is taken shows at once. [Server.Run] must be
@@ -144,6 +145,9 @@ func (s *Server) ApplyTable(table *cdn.RouteTable) {
 	}
 	s.steering.Lock()
 	defer s.steering.Unlock()
+	if !s.recent.noteTable(table) {
+		return
+	}
 	now := time.Now()
 	s.mapper.Table(now, table)
 	s.publish(now)
@@ -202,6 +206,7 @@ func (s *Server) publish(now time.Time) {
 		return
 	}
 	s.current.Store(next)
+	s.recent.noteMap(s.Version())
 	s.tell(before, next)
 	s.metrics.show(next)
 }
