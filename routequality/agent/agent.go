@@ -91,6 +91,7 @@ type Agent struct {
 	duty     duty
 	members  []report.Member // as told last
 	votes    map[cdn.POPName]*probe.Verdict
+	heard    heard
 }
 
 // New returns an agent that says nothing until it runs.
@@ -183,6 +184,7 @@ func (a *Agent) tellLoad(ctx context.Context) {
 		n := a.report()
 		n.Load = &load
 		a.tell(ctx, kindLoad, n, a.cfg.Pool.Send)
+		a.tellNews(ctx)
 		for _, s := range a.servers {
 			s.kick(s.due)
 		}
@@ -275,6 +277,10 @@ func (a *Agent) tell(ctx context.Context, kind string, n *report.Node, send func
 
 // Message takes a message of the POP's gossip pool.
 func (a *Agent) Message(from cdn.NodeName, msg []byte) {
+	if report.IsNews(msg) {
+		a.newsFrom(from, msg)
+		return
+	}
 	n, refused, err := report.DecodeNode(msg, a.cfg.Now())
 	outcome := "ok"
 	switch {
@@ -298,6 +304,7 @@ func (a *Agent) Message(from cdn.NodeName, msg []byte) {
 		a.drop(kindVisitors, rows(n))
 		return
 	}
+	a.noteLoad(n)
 	for _, s := range a.servers {
 		s.add(n)
 	}

@@ -30,6 +30,7 @@ const (
 	httpsPort     = "443"
 	kindLoad      = "load"
 	kindVisitors  = "visitors"
+	kindNews      = "news"
 	kindProbe     = "probe"
 	outcomeLost   = "lost"
 	outcomeAnswer = "answered"

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -258,13 +257,15 @@ func (s *server) send(ctx context.Context, body []byte) (status int, err error) 
 		return 0, fmt.Errorf("reporting: %w", err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, 64<<10), resp.Body}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return resp.StatusCode, fmt.Errorf("reporting: %w", httpjson.ReadError(resp))
 	}
-	io.Copy(io.Discard, resp.Body) //nolint:errcheck // read only so that the connection can be used again
+	said, err := report.DecodeAnswer(resp.Body)
+	switch {
+	case err != nil: // the report was taken all the same
+		s.agent.cfg.Log.DebugContext(ctx, "the answer to a report cannot be used", "server", s.name, "error", err)
+	case said != nil:
+		s.agent.learn(ctx, s.name, said)
+	}
 	return resp.StatusCode, nil
 }
