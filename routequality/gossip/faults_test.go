@@ -32,8 +32,8 @@ func TestPartition(t *testing.T) {
 				a, b := f.all[:test.split], f.all[test.split:]
 				f.split(true, a, b)
 				f.split(true, b, a)
-				f.await(5*time.Second, sees(a...), a...)
-				f.await(5*time.Second, sees(b...), b...)
+				f.await(15*time.Second, sees(a...), a...) // one alone has nobody to confirm it
+				f.await(15*time.Second, sees(b...), b...)
 				<-time.After(test.lasts)
 				f.split(false, a, b)
 				f.split(false, b, a)
