@@ -9,8 +9,11 @@
 // decision: from the store, from a fill, or passed on), then answer.go (from what), content.go (which part of it),
 // deliver.go (onto the wire). The ways that branch off have files of their own: pass.go, upgrade.go, coded.go,
 // options.go. A fill is fetch.go (the errand), upstream.go (whom it asks), arrival.go (what came, and what of it is stored), body.go
-// (moving it, and going on where it broke off). Large contents are kept in slices: slices.go stores them, source.go puts
+// (moving it, and going on where it broke off). What the node leaves undone because it is overloaded is shedding.go; measure.go is
+// how it knows that. Large contents are kept in slices: slices.go stores them, source.go puts
 // octets of the store and of fills together again. record.go is the access log's line, recorder.go its writer.
+//
+// How busy the node is, is in load, what it sees of its visitors in visitors, what follows from overload in shed.
 //
 // The rules of HTTP caching are in httpcache, those of the site in rules, content codings in coding, the shared
 // fetch in fill, the stored objects in store, the hosts in route, what all versions of HTTP agree on in grammar;
