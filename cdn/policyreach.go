@@ -11,7 +11,7 @@ import (
 // Bounds of the search for policies that together leave a visitor nothing.
 const (
 	maxDeadEnd      = 4          // policies
-	maxDeadEndSteps = 20_000_000 // comparisons
+	maxDeadEndSteps = 10_000_000 // comparisons
 )
 
 // PolicyDeadEnd returns the policies whose Allow and Deny leave no edge POP that has a cache for visitors whom all of them match; nil if there are none.

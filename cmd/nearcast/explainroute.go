@@ -60,9 +60,17 @@ func printRoute(out io.Writer, e *cdn.RouteExplanation, now time.Time) error {
 		policies = strings.Join(e.Policies, ", ")
 	}
 	rows := [][]string{
-		{"name", string(e.Name)}, {"site", orDash(string(e.Site))}, {"client", e.Client}, {"group", orDash(string(e.Group))}, {"place", orDash(e.Place)},
-		{"policies", policies}, {"answer", answer}, {"why", orDash(e.Reason)}, {"scope", scopeOf(e.Client, e.Scope)},
-		{"map", mapVersion(&e.Map, now) + by(e.Scheduler)}, {"table", tableAge(e.TableAge)},
+		{"name", string(e.Name)},
+		{"site", orDash(string(e.Site))},
+		{"client", e.Client},
+		{"group", orDash(string(e.Group))},
+		{"place", orDash(e.Place)},
+		{"policies", policies},
+		{"answer", answer},
+		{"why", orDash(e.Reason)},
+		{"scope", scopeOf(e.Client, e.Scope)},
+		{"map", mapVersion(&e.Map, now) + by(e.Scheduler)},
+		{"table", tableAge(e.TableAge)},
 	}
 	for _, a := range e.Alarms {
 		rows = append(rows, []string{"alarm", a})

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"nearcast/cdn"
 	"nearcast/deploy"
@@ -144,8 +145,8 @@ func startControl(t *testing.T, args ...string) func(args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt) //nolint:errcheck // it may have ended
-		cmd.Wait()                       //nolint:errcheck // the test's context may have ended it
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
 	})
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	labtest.Eventually(t, 20*time.Second, "control is ready", func() bool {
@@ -321,6 +322,70 @@ func TestMapWatch(t *testing.T) {
 	}
 	for line := range lines {
 		t.Errorf("one more line: %q", line)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after an interrupt: %v, want a clean end", err)
+	}
+}
+
+// terminal returns both ends of a terminal: what is written to the second is read from the first.
+func terminal(t *testing.T) (screen, program *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("there are no terminals here: %v", err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	number, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	if program, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return screen, program
+}
+
+// On a terminal the map is drawn over itself, changed or not.
+func TestMapWatchOnTerminal(t *testing.T) {
+	s := newScheduler(t, "core-1")
+	nearcast := startControl(t, "--scheduler", s.URL)
+	screen, program := terminal(t)
+	cmd := nearcast("map", "--watch")
+	cmd.Stdout, cmd.Stderr = program, t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string)
+	go func() {
+		var text strings.Builder
+		for part := make([]byte, 4096); strings.Count(text.String(), "\x1b[J") < 2; {
+			n, err := screen.Read(part)
+			if err != nil {
+				break
+			}
+			text.Write(part[:n])
+		}
+		seen <- text.String()
+	}()
+	select {
+	case text := <-seen:
+		draws := strings.Split(text, "\x1b[J")
+		if len(draws) < 3 || !strings.HasPrefix(draws[0], "\x1b[2J\x1b[Hschedulers") || !strings.HasPrefix(draws[1], "\x1b[Hschedulers") {
+			t.Errorf("drawn was %q", text)
+		}
+		if !strings.Contains(text, "the same map\x1b[K\r\n") {
+			t.Errorf("lines are not cleared to their ends: %q", text)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("not drawn twice")
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after an interrupt: %v, want a clean end", err)

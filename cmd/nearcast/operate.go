@@ -99,7 +99,7 @@ func newStatus() *cobra.Command {
 				return err
 			}
 			return f.print(cmd.OutOrStdout(), s, func() [][]string {
-				return [][]string{
+				rows := [][]string{
 					{"zone", string(s.Zone)},
 					{"generation", fmt.Sprintf("%d, by %s at %s", s.Generation, orDash(s.By), s.At.Format("2006-01-02 15:04:05 MST"))},
 					{"sites", fmt.Sprint(s.Sites)},
@@ -107,6 +107,10 @@ func newStatus() *cobra.Command {
 					{"purges", fmt.Sprint(s.PurgeHead)},
 					{"version", s.Version},
 				}
+				if len(s.Drains) > 0 {
+					rows = append(rows, []string{"draining", strings.Join(s.Drains, ", ")})
+				}
+				return rows
 			})
 		},
 	}

@@ -93,8 +93,11 @@ func TestCheck(t *testing.T) {
 		{"the last", fleet(0), []string{"pop fra", "pop par"}, "pop lon", nil, "pop lon is the last of the edge POPs that works and is not drained: visitors would have nowhere to go; undo another drain first, or force it"},
 		{"the last that works", fleet(0), nil, "pop lon", down("fra", "par"), "pop lon is the last of the edge POPs that works and is not drained: visitors would have nowhere to go; undo another drain first, or force it"},
 		{"the others' nodes are down", bigParis, nil, "pop lon", &cdn.RouteTable{Nodes: []cdn.NodeHealth{
-			{Node: "fra-1", State: cdn.StateDown}, {Node: "fra-2", State: cdn.StateDown}, {Node: "fra-3", State: cdn.StateDown},
-			{Node: "fra-4", State: cdn.StateStarting}, {Node: "par-1", State: cdn.StateDown},
+			{Node: "fra-1", State: cdn.StateDown},
+			{Node: "fra-2", State: cdn.StateDown},
+			{Node: "fra-3", State: cdn.StateDown},
+			{Node: "fra-4", State: cdn.StateStarting},
+			{Node: "par-1", State: cdn.StateDown},
 		}}, "pop lon is the last of the edge POPs that works and is not drained: visitors would have nowhere to go; undo another drain first, or force it"},
 		{"one other works", fleet(0), nil, "pop lon", down("fra"), ""},
 	}

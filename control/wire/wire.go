@@ -163,6 +163,8 @@ type Status struct {
 	Sites      int            `json:"sites"`
 	Nodes      NodeCount      `json:"nodes"`
 	PurgeHead  cdn.Revision   `json:"purge_head"`
+	// Drains are what is being drained, such as "pop fra".
+	Drains []string `json:"drains,omitempty"`
 }
 
 // NodeCount counts the cache nodes of the fleet.
