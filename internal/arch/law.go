@@ -45,7 +45,11 @@ var purePackages = map[string]bool{
 	"internal/locate":       true,
 	"internal/prefixtable":  true,
 	"scheduler/assign":      true,
+	"scheduler/cost":        true,
 	"scheduler/decide":      true,
+	"scheduler/policy":      true,
+	"scheduler/steer":       true,
+	"scheduler/view":        true,
 	"routequality/estimate": true,
 	"control/compile":       true,
 }
