@@ -3,10 +3,12 @@ package routequality
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"nearcast/cdn"
 	"nearcast/internal/httpjson"
+	"nearcast/routequality/table"
 )
 
 const (
@@ -14,9 +16,8 @@ const (
 	maxWaiters = 1024             // polls that may wait at the same time
 )
 
-// serveTable answers with the newest table at once if the caller does not have it,
-// and else when there is a newer one. After 25 s without one the answer is 204:
-// what the caller has is still right.
+// serveTable answers with what makes the newest table of the caller's at once if the caller does not have it, and else when there is a newer one. After 25 s
+// without one the answer is 204: what the caller has is still right.
 func (s *Server) serveTable(w http.ResponseWriter, r *http.Request) {
 	epoch := r.FormValue("epoch")
 	version, err := parseVersion(r.FormValue("version"))
@@ -24,41 +25,72 @@ func (s *Server) serveTable(w http.ResponseWriter, r *http.Request) {
 		httpjson.WriteError(w, err)
 		return
 	}
-	p := s.published.Load()
-	if current(p.table, epoch, version) {
+	pieces, changed := s.feed.After(epoch, version)
+	if len(pieces) == 0 {
 		select {
 		case s.waiters <- struct{}{}:
 			defer func() { <-s.waiters }()
 		default:
-			s.metrics.refused.Inc()
+			s.metrics.polls.Inc()
 			httpjson.WriteError(w, cdn.Errorf(cdn.Unavailable, "", "too many polls are waiting"))
 			return
 		}
-		if p = s.await(r, p); p == nil {
-			w.WriteHeader(http.StatusNoContent)
-			return
+		if s.await(r, changed) {
+			pieces, _ = s.feed.After(epoch, version)
 		}
 	}
-	httpjson.Write(w, http.StatusOK, p.table)
+	if len(pieces) == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	answer(w, r, pieces)
 }
 
-// await returns the publication after p, or nil if there was none in time.
-func (s *Server) await(r *http.Request, p *publication) *publication {
+// answer sends tables, compressed if the caller takes that and it is worth it.
+func answer(w http.ResponseWriter, r *http.Request, pieces []*table.Piece) {
+	packed := acceptsGzip(r.Header.Get("Accept-Encoding")) && (len(pieces) > 1 || !pieces[0].Small())
+	parts, err := table.Answer(pieces, packed)
+	if err != nil {
+		httpjson.WriteError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Vary", "Accept-Encoding")
+	if packed {
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.WriteHeader(http.StatusOK)
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil {
+			return // the caller has gone, which is its own business
+		}
+	}
+}
+
+// acceptsGzip reports whether a caller takes gzip. Ours say so plainly; of others, who weigh codings, only those that name it.
+func acceptsGzip(header string) bool {
+	for item := range strings.SplitSeq(header, ",") {
+		coding, weight, _ := strings.Cut(strings.TrimSpace(item), ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			return !strings.HasPrefix(strings.ReplaceAll(weight, " ", ""), "q=0") || strings.ContainsAny(weight, "123456789")
+		}
+	}
+	return false
+}
+
+// await reports whether there was a newer version in time.
+func (s *Server) await(r *http.Request, changed <-chan struct{}) bool {
 	timeout := time.NewTimer(maxWait)
 	defer timeout.Stop()
 	select {
-	case <-p.superseded:
-		return s.published.Load()
+	case <-changed:
+		return true
 	case <-timeout.C:
 	case <-r.Context().Done():
 	case <-s.ending.Done():
 	}
-	return nil
-}
-
-// current reports whether a caller with that epoch and version has nothing to get.
-func current(t *cdn.RouteTable, epoch string, version uint64) bool {
-	return t == nil || t.Epoch == epoch && t.Version <= version
+	return false
 }
 
 // parseVersion reads the version parameter; none means that the caller has no table.

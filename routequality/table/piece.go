@@ -48,14 +48,14 @@ func (p *Piece) Packed() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.packed, err = pack(text)
+	p.packed, err = pack(text, gzip.BestSpeed)
 	return p.packed, err
 }
 
 // pack returns text as a gzip member. Members after each other are one stream (RFC 1952 section 2.2).
-func pack(text []byte) ([]byte, error) {
+func pack(text []byte, level int) ([]byte, error) {
 	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	w, err := gzip.NewWriterLevel(&b, level)
 	if err == nil {
 		_, err = w.Write(text)
 	}
@@ -82,7 +82,7 @@ func Answer(pieces []*Piece, packed bool) (parts [][]byte, err error) {
 	if packed {
 		encode = (*Piece).Packed
 		part = func(text string) []byte {
-			b, packErr := pack([]byte(text))
+			b, packErr := pack([]byte(text), gzip.StatelessCompression) // a few octets are not worth a window
 			if packErr != nil {
 				err = packErr
 			}
