@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,12 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"nearcast/cdn"
-	"nearcast/control/feedclient"
 	"nearcast/edge"
 	"nearcast/edge/tlscert"
 	"nearcast/internal/gctune"
 	"nearcast/origin"
-	"nearcast/routequality/gossip"
 )
 
 // edgeFlags are the flags of the edge role.
@@ -30,10 +27,9 @@ type edgeFlags struct {
 	disks     []string
 	verify    string
 	accessLog string
-	gossip    string
-	join      string
 	obey      bool
 	geo       []string
+	fleetFlags
 
 	tlsListen string
 	certs     []string
@@ -71,13 +67,12 @@ front of one origin that obeys the origin's headers and adds no rule of its own;
 	flags.StringArrayVar(&f.disks, "disk", nil, "directory on a disk that stored objects may fill, and how much of it, as `PATH:SIZE`; a SIZE alone means DIR/cache. Give it once for each disk")
 	flags.StringVar(&f.verify, "verify-rate", "4MiB", "how much of the disks' content is read and compared with its checksums in the background, as a `SIZE` in a second; 0 for nothing")
 	flags.StringVar(&f.accessLog, "access-log", "", "`FILE` that gets a line of JSON for each request; none if empty")
-	flags.StringVar(&f.gossip, "gossip", "", "`ADDR` of this node in the gossip pool, IP:port")
-	flags.StringVar(&f.join, "join", "", "`ADDRS` of members of the gossip pool, comma-separated")
+	f.registerFleet(flags)
 	cmd.MarkFlagsOneRequired("listen", "tls-listen")
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 	cmd.MarkFlagsMutuallyExclusive("origin", "control")
 	cmd.MarkFlagsOneRequired("origin", "control")
-	cmd.MarkFlagsRequiredTogether("control", "gossip")
+	cmd.MarkFlagsRequiredTogether("control", "pop", "gossip")
 	return cmd
 }
 
@@ -203,66 +198,6 @@ func runStandalone(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) 
 	}
 	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run) //nolint:contextcheck // the files are read at once, before anything is served
 	return r.runAll(ctx, f.admin, server.Ready, parts...)
-}
-
-func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) error {
-	pool, err := newPool(r, cdn.RoleEdge, r.node, f.gossip, f.join)
-	if err != nil {
-		return err
-	}
-	cfg.Usable = func(n cdn.NodeName) bool { return pool.State(n).Usable() }
-	cfg.Secret = r.derive(forHop)
-	server, err := edge.New(cfg)
-	if err != nil {
-		return err
-	}
-	feed, err := r.follow(&f.nodeFlags, cdn.RoleEdge, feedclient.Config{
-		OnSnapshot: server.Apply, OnPurge: server.Purge, OnPurgeGap: server.PurgeAll, OnCaughtUp: server.CaughtUp, Explain: server.Explain,
-	})
-	if err != nil {
-		return err
-	}
-	tellState := func(ctx context.Context) error { return announce(ctx, pool, server.Ready) }
-	parts := append(r.followGeo(f.geo, server.ApplyPlaces), server.Run, feed.Run, pool.Run, tellState) //nolint:contextcheck // the files are read at once, before anything is served
-	return r.runAll(ctx, f.admin, server.Ready, parts...)
-}
-
-// newPool makes the role's member of the gossip pool.
-func newPool(r *role, job cdn.Role, name cdn.NodeName, bind, join string) (*gossip.Pool, error) {
-	addr, err := netip.ParseAddrPort(bind)
-	if err != nil {
-		return nil, cdn.Errorf(cdn.Invalid, "", "--gossip %q: want IP:port", bind)
-	}
-	seeds, err := parseAddrs(join)
-	if err != nil {
-		return nil, err
-	}
-	return gossip.New(gossip.Config{
-		Kind: gossip.LAN, Node: name, Role: job, Version: Version, Bind: addr, Join: seeds,
-		Secrets: []string{r.derive(forGossip)}, Cluster: "nearcast", Log: r.log, Registry: r.registry,
-	})
-}
-
-// announce keeps the node's state in the gossip pool what ready says it is.
-func announce(ctx context.Context, pool *gossip.Pool, ready func() error) error {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	told := cdn.StateUnknown
-	for {
-		state := cdn.StateReady
-		if ready() != nil {
-			state = cdn.StateStarting
-		}
-		if state != told {
-			pool.SetState(state)
-			told = state
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // must panics on an error that only a mistake in the program can cause.
