@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,7 @@ func runRouteQuality(cmd *cobra.Command, f *nodeFlags, listen, gossip, join stri
 		return err
 	}
 	server, err := routequality.New(routequality.Config{
-		Addr: listen, Token: r.derive(forTable), Pool: pool, Log: r.log, Registry: r.registry,
+		Addr: listen, Node: r.node, Token: r.derive(forTable), Pool: pool, Log: r.log, Registry: r.registry,
 	})
 	if err != nil {
 		return err
@@ -84,7 +85,7 @@ func newScheduler() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "", "`ADDR` of the DNS server, UDP and TCP, host:port")
 	flags.StringVar(&f.http, "http", "", "`ADDR` of the 302 front, host:port; none if empty")
-	flags.StringVar(&f.routequality, "routequality", "", "`URL` of the route-quality service; every node counts as healthy if empty")
+	flags.StringVar(&f.routequality, "routequality", "", "`URLS` of the route-quality service, comma-separated: one after the other is asked until one answers; every node counts as healthy if empty")
 	flags.StringVar(&f.fleet, "fleet", "", "stand alone with the fleet of `FILE`")
 	flags.StringArrayVar(&f.sites, "site", nil, "stand alone with the sites of `FILE`; may be given several times")
 	geoFlag(cmd, &f.geo)
@@ -143,9 +144,9 @@ func (r *role) followPlaces(files []string, server *scheduler.Server) []func(con
 	})
 }
 
-// followTable returns the client that keeps the route table current.
-func (r *role) followTable(url string, on func(*cdn.RouteTable)) *tableclient.Client {
-	return tableclient.New(tableclient.Config{URL: url, Token: r.derive(forTable), OnTable: on, Log: r.log})
+// followTable returns the client that keeps the route table current, from one of the URLs, comma-separated.
+func (r *role) followTable(urls string, on func(*cdn.RouteTable)) *tableclient.Client {
+	return tableclient.New(tableclient.Config{URLs: strings.Split(urls, ","), Token: r.derive(forTable), OnTable: on, Log: r.log})
 }
 
 // readSnapshot compiles a fleet file and site files into a configuration.
