@@ -165,7 +165,7 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		changed := a.cfg.Pool.Changed()
-		a.look()
+		a.look() //nolint:contextcheck // probes end with the prober's run
 		select {
 		case <-ctx.Done():
 		case <-changed:
@@ -178,7 +178,7 @@ func (a *Agent) tellLoad(ctx context.Context) {
 	again := time.NewTicker(loadEvery)
 	defer again.Stop()
 	for {
-		a.look() // time alone ends a duty
+		a.look() //nolint:contextcheck // probes end with the prober's run; here because time alone ends a duty
 		load := a.cfg.Load()
 		n := a.report()
 		n.Load = &load
@@ -280,7 +280,7 @@ func (a *Agent) Message(from cdn.NodeName, msg []byte) {
 	switch {
 	case err != nil:
 		outcome = "malformed"
-		a.cfg.Log.Debug("a node's report is malformed", "node", from, "error", err) //nolint:sloglint // there is no context
+		a.cfg.Log.Debug("a node's report is malformed", "node", from, "error", err)
 	case n.Node != from, !a.isMember(from):
 		outcome = "stranger"
 	case !a.guard.Accept(a.cfg.Now(), n.Sender(), n.Incarnation, n.Seq):
@@ -289,7 +289,7 @@ func (a *Agent) Message(from cdn.NodeName, msg []byte) {
 	a.metrics.received.WithLabelValues(outcome).Inc()
 	a.metrics.refused.Add(float64(refused.Count))
 	if refused.Count > 0 {
-		a.cfg.Log.Debug("parts of a node's report are absurd", "node", from, "parts", refused.Count, "first", refused.Errors[0]) //nolint:sloglint // there is no context
+		a.cfg.Log.Debug("parts of a node's report are absurd", "node", from, "parts", refused.Count, "first", refused.Errors[0])
 	}
 	if outcome != "ok" {
 		return

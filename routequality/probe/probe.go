@@ -158,7 +158,7 @@ func (p *Prober) startLocked() {
 func (p *Prober) Run(ctx context.Context) error {
 	p.mu.Lock()
 	p.ctx = ctx
-	p.startLocked()
+	p.startLocked() //nolint:contextcheck // it takes this one
 	p.mu.Unlock()
 	for ctx.Err() == nil {
 		select {

@@ -71,7 +71,7 @@ func read(r io.Reader, most int) ([]byte, error) {
 	counted := &io.LimitedReader{R: r, N: int64(most) + 1}
 	start := bufio.NewReader(counted)
 	var text io.Reader = start
-	if magic, _ := start.Peek(len(gzipMagic)); string(magic) == gzipMagic { //nolint:errcheck // too short to be compressed, or it is seen below
+	if magic, _ := start.Peek(len(gzipMagic)); string(magic) == gzipMagic {
 		z, err := gzip.NewReader(start)
 		if err != nil {
 			return nil, cdn.Errorf(cdn.Invalid, "", "decompressing a report: %w", err)

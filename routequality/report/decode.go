@@ -137,7 +137,7 @@ func DecodeNode(msg []byte, now time.Time) (*Node, Refused, error) {
 	var refused Refused
 	var err error
 	if len(msg) > 0 && msg[0] == compactLoad {
-		err = raw.Node.decodeLoad(msg, now, &refused)
+		err = raw.decodeLoad(msg, now, &refused)
 	} else {
 		err = raw.decodeJSON(msg, now, &refused)
 	}
