@@ -46,7 +46,11 @@ var purePackages = map[string]bool{
 	"internal/prefixtable":  true,
 	"scheduler/assign":      true,
 	"scheduler/decide":      true,
+	"routequality/capacity": true,
 	"routequality/estimate": true,
+	"routequality/liveness": true,
+	"routequality/paths":    true,
+	"routequality/table":    true,
 	"control/compile":       true,
 }
 
