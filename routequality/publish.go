@@ -16,6 +16,7 @@ import (
 const (
 	judgeEvery = liveness.ProbeEvery / 4 // states also change because nobody says anything
 	coalesce   = 10 * time.Millisecond   // news that come together are published together
+	apart      = 100 * time.Millisecond  // but not more often than so, when there is no end of them
 	patience   = 3 * time.Second         // how long the first table waits for reports
 )
 
@@ -58,10 +59,12 @@ func (s *Server) enqueue(r *report.POP) {
 func (s *Server) judge(ctx context.Context) {
 	tick := time.NewTicker(judgeEvery)
 	defer tick.Stop()
+	var last time.Time // when news were published
 	for {
 		changed := s.pool.Changed() // before reading, so that no change is missed
 		if s.world.step(s.now(), s.pool.State) && s.feed.Latest() != nil {
 			s.publishNews()
+			last = time.Now()
 		}
 		if s.feed.Latest() == nil && s.mayBegin() {
 			s.publishSlot()
@@ -74,7 +77,7 @@ func (s *Server) judge(ctx context.Context) {
 		case <-changed:
 		case <-s.news:
 		}
-		if !sleep(ctx, coalesce) {
+		if !sleep(ctx, max(coalesce, apart-time.Since(last))) {
 			return
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
@@ -14,21 +13,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
 
 	"nearcast/cdn"
-	"nearcast/internal/leaktest"
 	"nearcast/routequality"
-	"nearcast/routequality/gossip"
 	"nearcast/routequality/tableclient"
 )
 
-// memberlist does not wait for its last probes, which end within a stretched interval.
-func TestMain(m *testing.M) { leaktest.Main(m, 5*time.Second) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // background runs what has a Run, until the test or the returned function ends it.
-func background(t *testing.T, run func(context.Context) error) (end func()) {
+func background(t testing.TB, run func(context.Context) error) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -43,27 +40,49 @@ func background(t *testing.T, run func(context.Context) error) (end func()) {
 	return end
 }
 
-func pool(t *testing.T, node string, join ...netip.AddrPort) (p *gossip.Pool, end func()) {
-	t.Helper()
-	p, err := gossip.New(gossip.Config{
-		Kind: gossip.LAN, Node: cdn.NodeName(node), Role: cdn.RoleEdge, Bind: netip.MustParseAddrPort("127.0.0.1:0"), Join: join,
-		Secrets: []string{"a secret"}, Cluster: "test", Log: discard(), Registry: prometheus.NewRegistry(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p, background(t, p.Run)
+// gateways is a gossip pool as a test wants it.
+type gateways struct {
+	mu      sync.Mutex // guards the following
+	states  map[cdn.NodeName]cdn.NodeState
+	changed chan struct{}
+}
+
+func pool() *gateways {
+	return &gateways{states: make(map[cdn.NodeName]cdn.NodeState), changed: make(chan struct{})}
+}
+
+func (g *gateways) State(node cdn.NodeName) cdn.NodeState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.states[node]
+}
+
+func (g *gateways) Changed() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
+func (g *gateways) set(node cdn.NodeName, state cdn.NodeState) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.states[node] = state
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
 // server starts a route-quality server on the pool.
-func server(t *testing.T, p *gossip.Pool) (s *routequality.Server, url string, end func()) {
+func server(t testing.TB, p routequality.Pool, more ...func(*routequality.Config)) (s *routequality.Server, url string, end func()) {
 	t.Helper()
-	reg := prometheus.NewRegistry()
-	s, err := routequality.New(routequality.Config{Addr: "127.0.0.1:0", Token: "tok", Pool: p, Log: discard(), Registry: reg})
+	cfg := routequality.Config{Addr: "127.0.0.1:0", Node: "rq", Token: "tok", Pool: p, Log: discard(), Registry: prometheus.NewRegistry()}
+	for _, change := range more {
+		change(&cfg)
+	}
+	s, err := routequality.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+	if problems, err := testutil.GatherAndLint(cfg.Registry); err != nil || len(problems) > 0 {
 		t.Errorf("metrics: %v, %v", problems, err)
 	}
 	return s, "http://" + s.Addr().String(), background(t, s.Run)
@@ -78,10 +97,10 @@ func fleet(nodes ...cdn.NodeName) *cdn.Snapshot {
 }
 
 // follow returns what a client of the server sees, newest last.
-func follow(t *testing.T, url string) <-chan *cdn.RouteTable {
+func follow(t testing.TB, url string) <-chan *cdn.RouteTable {
 	t.Helper()
 	tables := make(chan *cdn.RouteTable, 100)
-	c := tableclient.New(tableclient.Config{URL: url, Token: "tok", OnTable: func(t *cdn.RouteTable) { tables <- t }, Log: discard()})
+	c := tableclient.New(tableclient.Config{URLs: []string{url}, Token: "tok", OnTable: func(t *cdn.RouteTable) { tables <- t }, Log: discard()})
 	background(t, c.Run)
 	return tables
 }
@@ -107,14 +126,15 @@ func await(t *testing.T, tables <-chan *cdn.RouteTable, want map[cdn.NodeName]cd
 	}
 }
 
-// What nodes gossip reaches a follower, as far as the fleet has the nodes.
+// What the pool says of nodes that have no visitors reaches a follower, as far as the fleet has the nodes.
 func TestPublish(t *testing.T) {
-	own, _ := pool(t, "rq")
-	s, url, _ := server(t, own)
+	gateways := pool()
+	s, url, _ := server(t, gateways)
 	tables := follow(t, url)
 	if s.Ready() == nil {
 		t.Error("ready without a configuration")
 	}
+	gateways.set("rq", cdn.StateStarting)
 	if err := s.Apply(fleet("rq", "e1", "e2")); err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +142,11 @@ func TestPublish(t *testing.T) {
 	if err := s.Ready(); err != nil {
 		t.Errorf("not ready with a configuration: %v", err)
 	}
-	own.SetState(cdn.StateReady)
-	e1, endOfE1 := pool(t, "e1", own.Addr())
-	e1.SetState(cdn.StateReady)
-	pool(t, "stranger", own.Addr())
+	gateways.set("rq", cdn.StateReady)
+	gateways.set("e1", cdn.StateReady)
+	gateways.set("stranger", cdn.StateReady)
 	await(t, tables, map[cdn.NodeName]cdn.NodeState{"rq": cdn.StateReady, "e1": cdn.StateReady, "e2": cdn.StateUnknown})
-	endOfE1()
+	gateways.set("e1", cdn.StateDown)
 	await(t, tables, map[cdn.NodeName]cdn.NodeState{"rq": cdn.StateReady, "e1": cdn.StateDown, "e2": cdn.StateUnknown})
 	if err := s.Apply(fleet("e1")); err != nil {
 		t.Fatal(err)
@@ -152,16 +171,21 @@ func get(t *testing.T, url, token string) (status int, table cdn.RouteTable) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {
-		if err := json.NewDecoder(resp.Body).Decode(&table); err != nil {
+		var answer struct{ Tables []cdn.RouteTable }
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 			t.Fatal(err)
 		}
+		if len(answer.Tables) == 0 {
+			t.Fatal("an answer without a table")
+		}
+		table = answer.Tables[len(answer.Tables)-1]
 	}
 	return resp.StatusCode, table
 }
 
 // Every caller gets at once what it does not have.
 func TestPoll(t *testing.T) {
-	own, _ := pool(t, "rq")
+	own := pool()
 	s, url, end := server(t, own)
 	if err := s.Apply(fleet("rq")); err != nil {
 		t.Fatal(err)
@@ -222,7 +246,7 @@ func awaitWaiter(t *testing.T, s *routequality.Server) {
 
 // Polls beyond the bound are refused, not queued.
 func TestBounded(t *testing.T) {
-	own, _ := pool(t, "rq")
+	own := pool()
 	s, url, _ := server(t, own)
 	if err := s.Apply(fleet("rq")); err != nil {
 		t.Fatal(err)
@@ -240,10 +264,10 @@ func TestBounded(t *testing.T) {
 }
 
 func TestTaken(t *testing.T) {
-	own, _ := pool(t, "rq")
+	own := pool()
 	s, _, _ := server(t, own)
 	if _, err := routequality.New(routequality.Config{
-		Addr: s.Addr().String(), Token: "tok", Pool: own, Log: discard(), Registry: prometheus.NewRegistry(),
+		Addr: s.Addr().String(), Node: "rq", Token: "tok", Pool: own, Log: discard(), Registry: prometheus.NewRegistry(),
 	}); err == nil {
 		t.Error("two servers on one port")
 	}

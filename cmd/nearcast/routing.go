@@ -222,9 +222,9 @@ func (r *role) followPlaces(files []string, server *scheduler.Server) []func(con
 	})
 }
 
-// followTable returns the client that keeps the route table current.
-func (r *role) followTable(url string, on func(*cdn.RouteTable)) *tableclient.Client {
-	return tableclient.New(tableclient.Config{URL: url, Token: r.derive(forTable), OnTable: on, Log: r.log})
+// followTable returns the client that keeps the route table current, from one of the URLs, comma-separated.
+func (r *role) followTable(urls string, on func(*cdn.RouteTable)) *tableclient.Client {
+	return tableclient.New(tableclient.Config{URLs: splitList(urls), Token: r.derive(forTable), OnTable: on, Log: r.log})
 }
 
 // readSnapshot compiles a fleet file and site files into a configuration.

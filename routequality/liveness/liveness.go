@@ -159,13 +159,11 @@ func (t *Tracker) Step(now time.Time, wan func(cdn.NodeName) cdn.NodeState) (new
 		news = p.settle(now) || news
 	}
 	for _, n := range t.byName {
-		state := cdn.StateUnknown
-		if n.cache {
-			state = n.judge(now)
-		} else {
-			state = wan(n.name)
+		judge := n.judge
+		if !n.cache {
+			judge = func(time.Time) cdn.NodeState { return wan(n.name) } // no reporter speaks of it
 		}
-		news = n.set(now, state) || news
+		news = n.set(now, judge(now)) || news
 	}
 	t.prune(now)
 	return news

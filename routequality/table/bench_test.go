@@ -34,7 +34,7 @@ func crowd(n int) []*cdn.VisitorGroup {
 func BenchmarkTable(b *testing.B) {
 	all := crowd(200_000)
 	build := table.New("e")
-	must := make1(b)
+	must := noError(b)
 	first := must(build.Slot(at(0), table.News{}, paths.Change{Groups: all}))
 	var some []*cdn.VisitorGroup
 	for i := 0; i < len(all); i += 20 {

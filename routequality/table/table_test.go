@@ -35,8 +35,9 @@ func state(s cdn.NodeState) table.News {
 	return table.News{Nodes: []cdn.NodeHealth{{Node: "n", State: s}}}
 }
 
-// make is for tests in which nothing fails.
-func make1(t testing.TB) func(table.Version, error) table.Version {
+// noError returns what takes the version of a call that must not fail.
+func noError(t testing.TB) func(table.Version, error) table.Version {
+	t.Helper()
 	return func(v table.Version, err error) table.Version {
 		t.Helper()
 		if err != nil {
@@ -48,7 +49,7 @@ func make1(t testing.TB) func(table.Version, error) table.Version {
 
 // TestVersions is one builder's life.
 func TestVersions(t *testing.T) {
-	must := make1(t)
+	must := noError(t)
 	b := table.New("e")
 	if _, err := b.News(at(0), state(cdn.StateReady)); err == nil {
 		t.Error("news before the first table")
@@ -94,7 +95,7 @@ func TestFollow(t *testing.T) {
 		followers := make([]*cdn.RouteTable, 4)
 		names := rapid.SampledFrom([]cdn.GroupName{"a", "b", "c", "d", "e"})
 		there := make(map[cdn.GroupName]bool)
-		for i := range rapid.IntRange(1, 50).Draw(t, "versions") {
+		for i := range rapid.IntRange(1, 25).Draw(t, "versions") {
 			name := names.Draw(t, "group")
 			var v table.Version
 			var err error
@@ -181,7 +182,7 @@ func read(t *rapid.T, pieces []*table.Piece, packed bool) func(func(*cdn.RouteTa
 
 // TestAfter: who is too far behind gets all, who is not gets what is missing.
 func TestAfter(t *testing.T) {
-	must := make1(t)
+	must := noError(t)
 	b, f := table.New("e"), table.NewFeed()
 	if pieces, changed := f.After("", 0); pieces != nil || changed == nil {
 		t.Error("there is something before the first table")

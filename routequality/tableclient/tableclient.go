@@ -2,10 +2,8 @@ package tableclient
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -15,44 +13,59 @@ import (
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/internal/httpjson"
+	"nearcast/routequality/table"
 )
 
 // The pauses between failed polls grow between these.
 const (
 	pauseFirst = 100 * time.Millisecond
-	pauseMost  = 2 * time.Second
+	pauseMost  = time.Second
 )
 
 const (
-	pollTimeout = 35 * time.Second // one poll: the server waits 25 s
-	maxTable    = 16 << 20         // octets of a table; about 100,000 nodes
+	headerTimeout = 35 * time.Second // of one poll: the server waits 25 s
+	pollTimeout   = 2 * time.Minute  // with the table, which may be long
+	maxOctets     = 256 << 20        // of one answer
+	// failsFor is how long a server fails before the next is asked.
+	failsFor = 2 * time.Second
+	// MaxAhead is how far in the future, by our clock, a table may have been made.
+	MaxAhead = time.Minute
 )
 
 // Config says whom to follow.
 type Config struct {
-	// URL is the server's base URL, for example "http://127.0.0.1:7070". Required.
-	URL string
-	// Token is shown to the server.
+	// URLs are the servers' base URLs, for example "http://127.0.0.1:7070", in order of preference. At least one.
+	URLs []string
+	// Token is shown to the servers.
 	Token string
-	// OnTable, if set, is called with every new table, and again with the same one
-	// whenever the server has confirmed that it is still right, so that the
-	// receiver knows its age. Calls come one after the other.
+	// OnTable, if set, is called with every new table in order, whole, and again with the same one whenever the server has confirmed that it is
+	// still right, so that the receiver knows its age. Calls come one after the other. Tables must not be changed.
 	OnTable func(*cdn.RouteTable)
-	// Log gets the beginning and the end of trouble with the server. Required.
+	// OnRefused, if set, is called with each answer that is refused, from the same goroutine as OnTable.
+	OnRefused func(error)
+	// Now is our clock; nil means [time.Now].
+	Now func() time.Time
+	// Log gets the beginning and the end of trouble with the servers. Required.
 	Log *slog.Logger
 }
 
-// Client follows one server.
+// Client follows one server at a time.
 type Client struct {
-	cfg    Config
-	http   *http.Client
-	latest atomic.Pointer[cdn.RouteTable]
+	cfg     Config
+	http    *http.Client
+	latest  atomic.Pointer[cdn.RouteTable]
+	refused atomic.Uint64
+	whole   bool // what is here is no base for what comes, so all is to be asked for
 }
 
 // New returns a client that has no table yet.
 func New(cfg Config) *Client {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	return &Client{cfg: cfg, http: &http.Client{
-		Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: pollTimeout},
+		Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: headerTimeout, ResponseHeaderTimeout: headerTimeout},
 		Timeout:   pollTimeout,
 	}}
 }
@@ -60,66 +73,101 @@ func New(cfg Config) *Client {
 // Latest returns the newest table, or nil if there never was one.
 func (c *Client) Latest() *cdn.RouteTable { return c.latest.Load() }
 
-// Run follows until ctx ends, and returns nil then.
+// Refused returns how many answers were refused.
+func (c *Client) Refused() uint64 { return c.refused.Load() }
+
+// Run follows until ctx ends, and returns nil then. It fails at once without a URL.
 func (c *Client) Run(ctx context.Context) error {
+	if len(c.cfg.URLs) == 0 {
+		return errors.New("following the route table: no server's URL")
+	}
 	defer c.http.CloseIdleConnections()
-	pause, failing := pauseFirst, false
+	t := trouble{pause: pauseFirst}
 	for ctx.Err() == nil {
-		news, err := c.poll(ctx)
+		base := c.cfg.URLs[t.server]
+		news, err := c.poll(ctx, base)
 		switch {
 		case ctx.Err() != nil:
 		case err == nil:
-			if failing {
-				c.cfg.Log.InfoContext(ctx, "following the route table again", "url", c.cfg.URL)
+			if t.failing {
+				c.cfg.Log.InfoContext(ctx, "following the route table again", "url", base)
 			}
-			pause, failing = pauseFirst, false
+			t = trouble{server: t.server, pause: pauseFirst}
 			if !news { // a server that does not wait must not be asked without a pause
-				sleep(ctx, pause)
+				sleep(ctx, pauseFirst)
 			}
 		default:
-			if !failing {
-				c.cfg.Log.WarnContext(ctx, "cannot follow the route table; trying again", "url", c.cfg.URL, "error", err)
+			if !t.failing {
+				c.cfg.Log.WarnContext(ctx, "cannot follow the route table; trying again", "url", base, "error", err)
 			}
-			failing = true
-			sleep(ctx, pause/2+rand.N(pause/2)) //nolint:gosec // chance, not a secret
-			pause = min(2*pause, pauseMost)
+			sleep(ctx, t.fail(c.cfg.Now(), len(c.cfg.URLs)))
 		}
 	}
 	return nil
 }
 
+// trouble is with a server.
+type trouble struct {
+	server  int // which of the URLs is asked
+	failing bool
+	since   time.Time // it fails, or the one before it did
+	pause   time.Duration
+}
+
+// fail notes a failure and returns the pause before the next attempt, which may go to another server.
+func (t *trouble) fail(now time.Time, servers int) time.Duration {
+	if !t.failing {
+		t.failing, t.since = true, now
+	}
+	if now.Sub(t.since) >= failsFor && servers > 1 {
+		t.server, t.since, t.pause = (t.server+1)%servers, now, pauseFirst
+		return 0
+	}
+	pause := t.pause/2 + rand.N(t.pause/2) //nolint:gosec // chance, not a secret
+	t.pause = min(2*t.pause, pauseMost)
+	return pause
+}
+
 // poll asks once, hands on what it gets, and reports whether that was new.
-func (c *Client) poll(ctx context.Context) (news bool, err error) {
-	table, err := c.fetch(ctx)
+func (c *Client) poll(ctx context.Context, base string) (news bool, err error) {
+	resp, err := c.ask(ctx, base)
 	if err != nil {
 		return false, err
 	}
-	old := c.latest.Load()
-	if table == nil {
-		table = old
-	}
-	if table == nil {
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	switch resp.StatusCode {
+	case http.StatusNoContent:
+		if latest := c.latest.Load(); latest != nil {
+			c.hand(latest)
+		}
 		return false, nil
+	case http.StatusOK:
+	default:
+		return false, fmt.Errorf("asking for the route table: the server answers %s: %w", resp.Status, httpjson.ReadError(resp))
 	}
-	if old != nil && old.Epoch == table.Epoch && table.Version < old.Version {
-		return false, fmt.Errorf("the table went back from version %d to %d", old.Version, table.Version)
-	}
-	news = old == nil || old.Epoch != table.Epoch || old.Version != table.Version
-	c.latest.Store(table)
-	if c.cfg.OnTable != nil {
-		c.cfg.OnTable(table)
+	err = table.Read(resp.Body, maxOctets, func(t *cdn.RouteTable) error {
+		fresh, takeErr := c.take(t)
+		news = news || fresh
+		return takeErr
+	})
+	if err != nil && ctx.Err() == nil {
+		c.whole = true
+		c.refused.Add(1)
+		if c.cfg.OnRefused != nil {
+			c.cfg.OnRefused(err)
+		}
+		return news, err
 	}
 	return news, nil
 }
 
-// fetch returns the server's table, or nil if the one that is here is still right.
-func (c *Client) fetch(ctx context.Context) (*cdn.RouteTable, error) {
+func (c *Client) ask(ctx context.Context, base string) (*http.Response, error) {
 	query := url.Values{}
-	if old := c.latest.Load(); old != nil {
+	if old := c.latest.Load(); old != nil && !c.whole {
 		query.Set("epoch", old.Epoch)
 		query.Set("version", strconv.FormatUint(old.Version, 10))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.URL+"/v1/table?"+query.Encode(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/v1/table?"+query.Encode(), http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the route table: %w", err)
 	}
@@ -128,27 +176,38 @@ func (c *Client) fetch(ctx context.Context) (*cdn.RouteTable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the route table: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
-	switch resp.StatusCode {
-	case http.StatusNoContent:
-		return nil, nil //nolint:nilnil // documented: nothing newer
-	case http.StatusOK:
-		return decode(resp.Body)
-	default:
-		return nil, fmt.Errorf("asking for the route table: the server answers %s", resp.Status)
-	}
+	return resp, nil
 }
 
-// decode reads a table. Unknown fields are a newer server's and are ignored.
-func decode(r io.Reader) (*cdn.RouteTable, error) {
-	table := new(cdn.RouteTable)
-	if err := json.NewDecoder(io.LimitReader(r, maxTable)).Decode(table); err != nil {
-		return nil, fmt.Errorf("reading the route table: %w", err)
+// take makes a table that was received the latest, and reports whether it is new. What cannot be is refused.
+func (c *Client) take(t *cdn.RouteTable) (news bool, err error) {
+	if err := check(t, c.cfg.Now()); err != nil {
+		return false, err
 	}
-	if table.Epoch == "" || table.Version == 0 {
-		return nil, errors.New("reading the route table: it has no epoch or version")
+	old := c.latest.Load()
+	whole, err := t.Over(old)
+	if err != nil {
+		return false, err
 	}
-	return table, nil
+	c.whole = false
+	if old != nil && old.Epoch == whole.Epoch {
+		switch {
+		case whole.Version == old.Version:
+			c.hand(old)
+			return false, nil
+		case whole.Version < old.Version:
+			return false, cdn.Errorf(cdn.Invalid, "", "the route table went back from version %d to %d", old.Version, whole.Version)
+		}
+	}
+	c.hand(whole)
+	return true, nil
+}
+
+func (c *Client) hand(t *cdn.RouteTable) {
+	c.latest.Store(t)
+	if c.cfg.OnTable != nil {
+		c.cfg.OnTable(t)
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {

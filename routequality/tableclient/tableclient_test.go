@@ -39,10 +39,28 @@ func table(epoch string, version uint64) *cdn.RouteTable {
 	return &cdn.RouteTable{Epoch: epoch, Version: version}
 }
 
-func send(t *cdn.RouteTable) http.HandlerFunc {
+func send(tables ...*cdn.RouteTable) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(t)
+		json.NewEncoder(w).Encode(map[string]any{"tables": tables})
 	}
+}
+
+// diff is a version with one group that is different, and one gone.
+func diff(version, base uint64, group, gone cdn.GroupName) *cdn.RouteTable {
+	t := table("e", version)
+	t.Base, t.Groups = base, []*cdn.VisitorGroup{{Name: group}}
+	if gone != "" {
+		t.GoneGroups = []cdn.GroupName{gone}
+	}
+	return t
+}
+
+func whole(version uint64, groups ...cdn.GroupName) *cdn.RouteTable {
+	t := table("e", version)
+	for _, name := range groups {
+		t.Groups = append(t.Groups, &cdn.VisitorGroup{Name: name})
+	}
+	return t
 }
 
 func status(code int) http.HandlerFunc {
@@ -64,17 +82,9 @@ func follow(t *testing.T, answers ...http.HandlerFunc) (c *tableclient.Client, t
 	t.Cleanup(server.Close)
 	got := make(chan *cdn.RouteTable, 100)
 	c = tableclient.New(tableclient.Config{
-		URL: server.URL, Token: "tok", OnTable: func(t *cdn.RouteTable) { got <- t }, Log: slog.New(slog.DiscardHandler),
+		URLs: []string{server.URL}, Token: "tok", OnTable: func(t *cdn.RouteTable) { got <- t }, Log: slog.New(slog.DiscardHandler),
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
+	run(t, c)
 	return c, got, s.asked
 }
 
@@ -101,6 +111,10 @@ func TestFollow(t *testing.T) {
 		{"restarted", []http.HandlerFunc{send(table("e", 9)), send(table("f", 1))}, []*cdn.RouteTable{table("e", 9), table("f", 1)}},
 		{"backwards", []http.HandlerFunc{send(table("e", 5)), send(table("e", 4)), send(table("e", 6))}, []*cdn.RouteTable{table("e", 5), table("e", 6)}},
 		{"refused", []http.HandlerFunc{status(401), status(503), send(table("e", 1))}, []*cdn.RouteTable{table("e", 1)}},
+		{"differences", []http.HandlerFunc{send(whole(1, "a")), send(diff(2, 1, "b", ""), diff(3, 2, "c", "a"))}, []*cdn.RouteTable{whole(1, "a"), whole(2, "a", "b"), whole(3, "b", "c")}},
+		{"a gap", []http.HandlerFunc{send(whole(1, "a")), send(diff(3, 2, "b", "")), send(whole(3, "b"))}, []*cdn.RouteTable{whole(1, "a"), whole(3, "b")}},
+		{"a difference to nothing", []http.HandlerFunc{send(diff(3, 2, "b", "")), send(whole(3, "b"))}, []*cdn.RouteTable{whole(3, "b")}},
+		{"cut off", []http.HandlerFunc{text(`{"tables":[{"epoch":"e","version":1,`), send(table("e", 1))}, []*cdn.RouteTable{table("e", 1)}},
 		{"garbage", []http.HandlerFunc{text("no JSON"), text("{}"), send(table("e", 1))}, []*cdn.RouteTable{table("e", 1)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -127,4 +141,94 @@ func TestAsk(t *testing.T) {
 	if diff := cmp.Diff(want, []string{next(t, asked), next(t, asked)}); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
+}
+
+// TestRefused: what cannot be a table of now is refused and told.
+func TestRefused(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name  string
+		table func(*cdn.RouteTable)
+	}{
+		{"future", func(t *cdn.RouteTable) { t.At = now.Add(61 * time.Second) }},
+		{"base", func(t *cdn.RouteTable) { t.Base = 9 }},
+		{"nodes", func(t *cdn.RouteTable) { t.Nodes = []cdn.NodeHealth{{Node: "b"}, {Node: "a"}} }},
+		{"pops", func(t *cdn.RouteTable) { t.POPs = []cdn.POPHealth{{POP: "a"}, {POP: "a"}} }},
+		{"share", func(t *cdn.RouteTable) { t.POPs = []cdn.POPHealth{{POP: "a", Share: 1.5}} }},
+		{"capacity", func(t *cdn.RouteTable) { t.POPs = []cdn.POPHealth{{POP: "a", Capacity: -1}} }},
+		{"groups", func(t *cdn.RouteTable) { t.Groups = whole(1, "b", "a").Groups }},
+		{"nothing", func(t *cdn.RouteTable) { t.Groups = []*cdn.VisitorGroup{nil} }},
+		{"demand", func(t *cdn.RouteTable) { t.Groups = []*cdn.VisitorGroup{{Name: "a", Octets: -1}} }},
+		{"paths", func(t *cdn.RouteTable) { t.Groups = []*cdn.VisitorGroup{{Name: "a", Paths: make([]cdn.Path, 17)}} }},
+		{"round trip", func(t *cdn.RouteTable) {
+			t.Groups = []*cdn.VisitorGroup{{Name: "a", Paths: []cdn.Path{{POP: "p", Quality: cdn.Quality{R50: -1}}}}}
+		}},
+		{"loss", func(t *cdn.RouteTable) { t.Links = []*cdn.Link{{From: "a", To: "b", Quality: cdn.Quality{Loss: 2}}} }},
+		{"links", func(t *cdn.RouteTable) { t.Links = []*cdn.Link{{From: "a", To: "c"}, {From: "a", To: "b"}} }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bad, good := table("e", 2), table("e", 3)
+			bad.At, good.At = now, now.Add(59*time.Second)
+			test.table(bad)
+			s := &script{answers: make(chan http.HandlerFunc, 2), asked: make(chan string, 100)}
+			s.answers <- send(bad)
+			s.answers <- send(good)
+			server := httptest.NewServer(s)
+			t.Cleanup(server.Close)
+			refused, got := make(chan error, 10), make(chan *cdn.RouteTable, 10)
+			c := tableclient.New(tableclient.Config{
+				URLs: []string{server.URL}, OnTable: func(t *cdn.RouteTable) { got <- t }, OnRefused: func(err error) { refused <- err },
+				Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+			})
+			run(t, c)
+			if err := next(t, refused); cdn.KindOf(err) != cdn.Invalid && cdn.KindOf(err) != cdn.Conflict {
+				t.Errorf("refused with %v", err)
+			}
+			if table := next(t, got); table.Version != 3 || c.Refused() != 1 {
+				t.Errorf("version %d, %d refused; want 3, 1", table.Version, c.Refused())
+			}
+		})
+	}
+}
+
+// TestServers: a server that fails for a while is left for the next, and the one that answers is kept.
+func TestServers(t *testing.T) {
+	first := &script{answers: make(chan http.HandlerFunc, 100), asked: make(chan string, 100)}
+	second := &script{answers: make(chan http.HandlerFunc, 1), asked: make(chan string, 100)}
+	first.answers <- send(table("e", 1))
+	for range 99 {
+		first.answers <- status(503)
+	}
+	second.answers <- send(table("f", 1))
+	a, b := httptest.NewServer(first), httptest.NewServer(second)
+	t.Cleanup(a.Close)
+	t.Cleanup(b.Close)
+	got := make(chan *cdn.RouteTable, 10)
+	c := tableclient.New(tableclient.Config{URLs: []string{a.URL, b.URL}, OnTable: func(t *cdn.RouteTable) { got <- t }, Log: slog.New(slog.DiscardHandler)})
+	begin := time.Now()
+	run(t, c)
+	if one, two := next(t, got), next(t, got); one.Epoch != "e" || two.Epoch != "f" {
+		t.Errorf("tables of %s and %s, want e and f", one.Epoch, two.Epoch)
+	}
+	if took := time.Since(begin); took < 1500*time.Millisecond {
+		t.Errorf("the first server was left after %v, want 2 s", took)
+	}
+	next(t, second.asked)
+	next(t, second.asked) // it is asked again
+	if err := tableclient.New(tableclient.Config{}).Run(t.Context()); err == nil {
+		t.Error("it runs without a server")
+	}
+}
+
+func run(t *testing.T, c *tableclient.Client) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
 }
