@@ -27,8 +27,9 @@ type world struct {
 	table    *cdn.RouteTable
 }
 
-func newWorld(t testing.TB, pops, places int) *world {
-	w := &world{t: t, snapshot: &cdn.Snapshot{Generation: 1}, places: places}
+func newWorld(tb testing.TB, pops, places int) *world {
+	tb.Helper()
+	w := &world{t: tb, snapshot: &cdn.Snapshot{Generation: 1}, places: places}
 	f := &w.snapshot.Fleet
 	f.Zone = "cdn.test"
 	for p := range pops {
@@ -114,15 +115,15 @@ func (w *world) next(change func(*cdn.RouteTable)) *cdn.RouteTable {
 }
 
 // shares are where a place's visitors go.
-func shares(t testing.TB, m *steer.Mapper, now time.Time, id string) map[cdn.POPName]float64 {
-	t.Helper()
+func shares(tb testing.TB, m *steer.Mapper, now time.Time, id string) map[cdn.POPName]float64 {
+	tb.Helper()
 	c := m.View(now, nil).Chart
 	if c == nil {
-		t.Fatal("no map")
+		tb.Fatal("no map")
 	}
 	g, ok := c.Map.Find(id)
 	if !ok {
-		t.Fatalf("no group %q", id)
+		tb.Fatalf("no group %q", id)
 	}
 	out := make(map[cdn.POPName]float64)
 	for _, s := range c.Map.Shares(g) {
@@ -367,8 +368,9 @@ func BenchmarkStep(b *testing.B) {
 }
 
 // large is a world of 300 POPs and so many networks, and two tables of it.
-func large(t testing.TB, groups int) (*world, [2]*cdn.RouteTable) {
-	w := newWorld(t, 18, 40)
+func large(tb testing.TB, groups int) (*world, [2]*cdn.RouteTable) {
+	tb.Helper()
+	w := newWorld(tb, 18, 40)
 	f := &w.snapshot.Fleet
 	for p := 18; p < 300; p++ {
 		name := cdn.POPName(fmt.Sprintf("q%03d", p))
