@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // policies have time zones, and the machine may have none
 
 	"github.com/spf13/cobra"
 

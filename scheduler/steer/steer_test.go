@@ -350,9 +350,19 @@ func TestCapacity(t *testing.T) {
 }
 
 func BenchmarkStep(b *testing.B) {
-	for _, n := range []int{20_000, 200_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			w, tables := large(b, n)
+	for _, bench := range []struct {
+		name     string
+		n        int
+		policies []cdn.Policy
+	}{
+		{"20000", 20_000, nil},
+		{"200000", 200_000, nil},
+		{"200000 with a POP denied to all", 200_000, []cdn.Policy{{Name: "x", Deny: []cdn.POPName{"p00"}}}},
+		{"200000 with a class of sites", 200_000, []cdn.Policy{{Name: "x", Match: cdn.PolicyMatch{Sites: []cdn.SiteName{"shop"}}, Pin: "p00"}}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			w, tables := large(b, bench.n)
+			w.snapshot.Fleet.Policies = bench.policies
 			m := steer.New()
 			m.Configure(w.plan(), begin)
 			m.Table(begin, tables[0])
@@ -364,6 +374,26 @@ func BenchmarkStep(b *testing.B) {
 				m.Table(t.At, &t)
 			}
 		})
+	}
+}
+
+// BenchmarkChange is a POP that goes down between slots, and comes back.
+func BenchmarkChange(b *testing.B) {
+	w, tables := large(b, 200_000)
+	m := steer.New()
+	m.Configure(w.plan(), begin)
+	m.Table(begin, tables[0])
+	i := uint64(1)
+	for b.Loop() {
+		t := *tables[0]
+		t.POPs = slices.Clone(t.POPs)
+		i++
+		t.Version = i
+		if i%2 == 0 {
+			t.POPs[5].State = cdn.POPDown
+		}
+		m.Table(begin, &t)
+		m.View(begin, nil)
 	}
 }
 
