@@ -59,7 +59,6 @@ type asker struct {
 	group   int // of the chart's index, or -1
 	scope   int
 	verdict *policy.Verdict
-	active  bool // some policies are in force
 }
 
 // Answer decides. What policy says goes first; then the visitor's group in the map, by weighted rendezvous on the network and the domain, so that
@@ -110,7 +109,7 @@ func choose(v *view.View, q *Query, a *asker) (pop int, reason string) {
 		return pop, reason
 	}
 	pop, reason = byPlace(v, a), Nearest
-	if pop < 0 && (a.place == locate.None || v.Nearest(a.place) == nil) {
+	if pop < 0 {
 		pop, reason = takeTurns(v, q, a), Unplaced
 	}
 	if pop >= 0 {
@@ -189,16 +188,17 @@ func byMap(v *view.View, q *Query, a *asker) (pop int, reason string) {
 // full is the utilisation from which on a POP gets nobody whom the map does not send.
 const full = 0.92
 
-// byPlace is the nearest POP that is usable and has room, else that is usable, or -1 if it is not known where the visitor is.
+// byPlace is the nearest POP that is usable and has room, else that is usable, or -1 if there is none or it is not known where the visitor is. Who has been
+// measured gets the cheapest if that is not known.
 func byPlace(v *view.View, a *asker) int {
-	if a.place == locate.None {
-		return -1
+	var near []int
+	if a.place != locate.None {
+		near = v.Nearest(a.place)
 	}
-	near := v.Nearest(a.place)
-	if near == nil {
+	switch {
+	case near == nil && a.group < 0:
 		return -1
-	}
-	if a.verdict.Prefers() {
+	case near == nil || a.verdict.Prefers():
 		return cheapest(v, a)
 	}
 	if pop := first(v, a, near, true); pop >= 0 {
@@ -255,7 +255,6 @@ const turnTime = 10 * time.Minute
 
 // takeTurns returns the POP whose turn the network is, or -1. While nobody has measured it that changes over time, so that it becomes measured.
 func takeTurns(v *view.View, q *Query, a *asker) int {
-	a.narrow()
 	key := a.hash
 	if !q.Now.IsZero() && v.Chart != nil && a.network.IsValid() {
 		key = mix(key ^ uint64(q.Now.UnixNano()/int64(turnTime))) //nolint:gosec // the bits
@@ -271,6 +270,7 @@ func takeTurns(v *view.View, q *Query, a *asker) int {
 			}
 		}
 		if best >= 0 {
+			a.narrow()
 			break
 		}
 	}

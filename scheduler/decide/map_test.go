@@ -126,6 +126,10 @@ func TestMapped(t *testing.T) {
 		{"nearest is down", func(x *situation) { x.down(2) }, tokyoite, "berlin", decide.Nearest, 16},
 
 		{"down", func(x *situation) { x.down(0) }, berliner, "paris", decide.Mapped, 21},
+		{"pin of an unplaced network goes down", func(x *situation) {
+			x.policy(cdn.Policy{Pin: "paris"})
+			x.after = append(x.after, func(t *cdn.RouteTable) { t.POPs[1].State = cdn.POPDown })
+		}, unplaced, "berlin", decide.Nearest, 24},
 		{"down between slots", func(x *situation) {
 			x.after = append(x.after, func(t *cdn.RouteTable) { t.POPs[0].State = cdn.POPDown })
 		}, berliner, "paris", decide.Mapped, 21},
@@ -410,7 +414,7 @@ func TestNever(t *testing.T) {
 		}
 		v := x.view(rt)
 		client := rapid.SampledFrom([]string{"10.1.2.3", "10.1.2.200", "10.1.9.3", "10.2.2.3", "10.3.1.1", "192.0.2.3", "198.51.100.3"}).Draw(rt, "client")
-		q := decide.Query{Domain: "www.shop.example", Client: netip.MustParseAddr(client), Now: noon.Add(time.Duration(rapid.IntRange(0, 9999).Draw(rt, "minute")) * time.Minute)}
+		q := decide.Query{Domain: "www.shop.example", Client: netip.MustParseAddr(client), Now: noon.Add(time.Duration(rapid.IntRange(0, 9999).Draw(rt, "minute")) * time.Minute), Shared: true}
 		d := decide.Answer(v, q)
 		allowed := func(pop cdn.POPName) bool {
 			for _, p := range x.s.Fleet.Policies {
@@ -438,6 +442,11 @@ func TestNever(t *testing.T) {
 			rt.Fatalf("answered %+v, explained %+v", d, x)
 		}
 		within := netip.PrefixFrom(q.Client, d.Scope).Masked().Addr()
+		if d.Scope < 24 { // somewhere else in it
+			b := within.As4()
+			b[2] |= byte(rapid.IntRange(0, 1<<(24-max(d.Scope, 16))-1).Draw(rt, "beside"))
+			within = netip.AddrFrom4(b)
+		}
 		if q.Client = within; decide.Answer(v, q).POP != d.POP || decide.Answer(v, q).Scope != d.Scope {
 			rt.Fatalf("%s gets %+v, and %s in its scope %+v", client, d, within, decide.Answer(v, q))
 		}

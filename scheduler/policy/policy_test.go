@@ -76,8 +76,8 @@ func TestVerdict(t *testing.T) {
 		{"weights", []cdn.Policy{
 			{Weights: []cdn.POPWeight{{POP: "a", Weight: 1}, {POP: "b", Weight: 2}, {POP: "c", Weight: 3}}}, {Pin: "b"}, {Deny: names{"c"}},
 		}, names{"a", "b"}, -1, []policy.Weight{{0, 1}, {1, 2}}, [3]float64{}},
-		{"prefer", []cdn.Policy{{Prefer: []cdn.POPPreference{{"a", 5}, {"vacant", 9}}}, {Prefer: []cdn.POPPreference{{"a", 2}, {"c", 1}}}}, pops, -1, nil, [3]float64{7, 0, 1}},
-		{"prefer below zero", []cdn.Policy{{Prefer: []cdn.POPPreference{{"b", -20}, {"c", 1}}}}, pops, -1, nil, [3]float64{20, 0, 21}},
+		{"prefer", []cdn.Policy{{Prefer: []cdn.POPPreference{{POP: "a", MS: 5}, {POP: "vacant", MS: 9}}}, {Prefer: []cdn.POPPreference{{POP: "a", MS: 2}, {POP: "c", MS: 1}}}}, pops, -1, nil, [3]float64{7, 0, 1}},
+		{"prefer below zero", []cdn.Policy{{Prefer: []cdn.POPPreference{{POP: "b", MS: -20}, {POP: "c", MS: 1}}}}, pops, -1, nil, [3]float64{20, 0, 21}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v, _ := compile(t, test.policies...).At(noon, nil).Verdict(policy.Visitor{Place: locate.None})

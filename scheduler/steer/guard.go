@@ -94,7 +94,7 @@ func (m *Mapper) known(t *cdn.RouteTable) int {
 // tooFew returns the table, or while it has less than half of the groups that there were, as after a restart of who measures, the table with the
 // groups that there were: what it says of nodes and POPs counts nevertheless. What stays for ten minutes is true.
 func (m *Mapper) tooFew(t *cdn.RouteTable) *cdn.RouteTable {
-	if m.table == nil || m.accept || float64(len(t.Groups)) >= leastLeft*float64(len(m.table.Groups)) {
+	if m.chart == nil || m.accept || float64(len(t.Groups)) >= leastLeft*float64(len(m.table.Groups)) {
 		m.shrunk = time.Time{}
 		return t
 	}

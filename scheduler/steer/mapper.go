@@ -2,6 +2,7 @@ package steer
 
 import (
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"nearcast/cdn"
@@ -30,9 +31,10 @@ type Mapper struct {
 	chart   *view.Chart
 	index   *view.Index
 	near    nearby
-	weight  float64 // that measurements had in the last step
-	refused string  // why the last table was refused; empty if it was not
-	absurd  []string
+	weight  float64  // that measurements had in the last step
+	refused string   // why the last table was refused; empty if it was not
+	failed  string   // why there was no step although there should have been one; empty if there was
+	absurd  []string // what was corrected in the last step
 }
 
 // New returns a mapper that has seen nothing.
@@ -123,9 +125,10 @@ func (m *Mapper) step(now, at time.Time, states bool) {
 	in.Accept = m.accept || m.regrouped(before) && !m.loses(&in)
 	result, err := m.ctl.Step(at, in)
 	if err != nil {
-		m.absurd = append(m.absurd, "the map stays as it is: "+err.Error())
+		m.failed = err.Error()
 		return
 	}
+	m.failed = ""
 	if result.Frozen == "" {
 		m.accept, m.dirty, m.classes = false, false, m.classNames()
 	}
@@ -148,9 +151,10 @@ func (m *Mapper) change(now, at time.Time) {
 	}
 	result, err := m.ctl.Change(at, changes)
 	if err != nil {
-		m.absurd = append(m.absurd, "the map stays as it is: "+err.Error())
+		m.failed = err.Error()
 		return
 	}
+	m.failed = ""
 	m.dirty = false
 	m.steps++
 	m.publish(now, &result)
@@ -166,7 +170,7 @@ func (m *Mapper) publish(now time.Time, r *assign.Result) {
 		alarms = append([]string{"the map is frozen: " + frozen}, alarms...)
 	}
 	c := view.Chart{
-		Index: m.index, Map: r.Map, Table: m.table, Weight: m.weight, Frozen: frozen, Alarms: append(alarms[:len(alarms):len(alarms)], m.absurd...),
+		Index: m.index, Map: r.Map, Table: m.table, Weight: m.weight, Frozen: frozen, Alarms: append(slices.Clip(alarms), m.absurd...),
 		Moved: r.Moved, Explainer: m.ctl.Explainer(),
 		Version: cdn.MapVersion{
 			Epoch: m.table.Epoch, Version: m.table.Version, Slot: m.table.Slot, Digest: hex.EncodeToString(digest[:]), Steps: m.steps, At: now,
@@ -205,8 +209,8 @@ func (m *Mapper) View(now time.Time, before *view.View) *view.View {
 	if m.refused != "" {
 		v.Alarms = append(v.Alarms, "a route table was refused: "+m.refused)
 	}
-	if m.chart == nil {
-		v.Alarms = append(v.Alarms, m.absurd...)
+	if m.failed != "" {
+		v.Alarms = append(v.Alarms, "the map stays as it is: "+m.failed)
 	}
 	return v
 }

@@ -27,8 +27,9 @@ type world struct {
 	table    *cdn.RouteTable
 }
 
-func newWorld(t testing.TB, pops, places int) *world {
-	w := &world{t: t, snapshot: &cdn.Snapshot{Generation: 1}, places: places}
+func newWorld(tb testing.TB, pops, places int) *world {
+	tb.Helper()
+	w := &world{t: tb, snapshot: &cdn.Snapshot{Generation: 1}, places: places}
 	f := &w.snapshot.Fleet
 	f.Zone = "cdn.test"
 	for p := range pops {
@@ -114,15 +115,15 @@ func (w *world) next(change func(*cdn.RouteTable)) *cdn.RouteTable {
 }
 
 // shares are where a place's visitors go.
-func shares(t testing.TB, m *steer.Mapper, now time.Time, id string) map[cdn.POPName]float64 {
-	t.Helper()
+func shares(tb testing.TB, m *steer.Mapper, now time.Time, id string) map[cdn.POPName]float64 {
+	tb.Helper()
 	c := m.View(now, nil).Chart
 	if c == nil {
-		t.Fatal("no map")
+		tb.Fatal("no map")
 	}
 	g, ok := c.Map.Find(id)
 	if !ok {
-		t.Fatalf("no group %q", id)
+		tb.Fatalf("no group %q", id)
 	}
 	out := make(map[cdn.POPName]float64)
 	for _, s := range c.Map.Shares(g) {
@@ -349,9 +350,19 @@ func TestCapacity(t *testing.T) {
 }
 
 func BenchmarkStep(b *testing.B) {
-	for _, n := range []int{20_000, 200_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			w, tables := large(b, n)
+	for _, bench := range []struct {
+		name     string
+		n        int
+		policies []cdn.Policy
+	}{
+		{"20000", 20_000, nil},
+		{"200000", 200_000, nil},
+		{"200000 with a POP denied to all", 200_000, []cdn.Policy{{Name: "x", Deny: []cdn.POPName{"p00"}}}},
+		{"200000 with a class of sites", 200_000, []cdn.Policy{{Name: "x", Match: cdn.PolicyMatch{Sites: []cdn.SiteName{"shop"}}, Pin: "p00"}}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			w, tables := large(b, bench.n)
+			w.snapshot.Fleet.Policies = bench.policies
 			m := steer.New()
 			m.Configure(w.plan(), begin)
 			m.Table(begin, tables[0])
@@ -366,9 +377,30 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
+// BenchmarkChange is a POP that goes down between slots, and comes back.
+func BenchmarkChange(b *testing.B) {
+	w, tables := large(b, 200_000)
+	m := steer.New()
+	m.Configure(w.plan(), begin)
+	m.Table(begin, tables[0])
+	i := uint64(1)
+	for b.Loop() {
+		t := *tables[0]
+		t.POPs = slices.Clone(t.POPs)
+		i++
+		t.Version = i
+		if i%2 == 0 {
+			t.POPs[5].State = cdn.POPDown
+		}
+		m.Table(begin, &t)
+		m.View(begin, nil)
+	}
+}
+
 // large is a world of 300 POPs and so many networks, and two tables of it.
-func large(t testing.TB, groups int) (*world, [2]*cdn.RouteTable) {
-	w := newWorld(t, 18, 40)
+func large(tb testing.TB, groups int) (*world, [2]*cdn.RouteTable) {
+	tb.Helper()
+	w := newWorld(tb, 18, 40)
 	f := &w.snapshot.Fleet
 	for p := 18; p < 300; p++ {
 		name := cdn.POPName(fmt.Sprintf("q%03d", p))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/scheduler/assign"
 	"nearcast/scheduler/policy"
 )
 
@@ -191,7 +192,7 @@ func (v *View) readTable(n *News) {
 			continue
 		}
 		v.Health[at] = h
-		if n.Loads && h.Load >= 0 {
+		if n.Loads && h.Load >= 0 && h.Load <= assign.MaxLoad {
 			v.Load[at] = h.Load
 		}
 	}
@@ -219,7 +220,7 @@ func (v *View) readLoads(n *News) {
 	for i := range v.Usable {
 		for _, name := range v.Usable[i].Names {
 			u, ok := loads[name]
-			if !ok {
+			if !ok || !(u >= 0) || u > assign.MaxLoad {
 				u = math.NaN()
 			}
 			v.NodeLoads[i] = append(v.NodeLoads[i], u)
