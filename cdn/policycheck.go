@@ -2,192 +2,177 @@ package cdn
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Bounds of a fleet's policies.
-const (
-	MaxPolicies     = 256
-	MaxPrice        = 1000 // ms, of a POP
-	MaxPreference   = 1000 // ms, either way
-	MaxPolicyWeight = 1000
-)
+// MaxPolicies is how many policies a fleet may have.
+const MaxPolicies = 256
 
-// PolicyFault is one thing that is wrong with a policy.
-type PolicyFault struct {
-	// Policy is its index in the fleet.
-	Policy int
-	// Field is where, within the policy, such as "allow[1]", "weights.fra" or "match.window.until"; empty means the policy as a whole.
-	Field string
-	// Text says what is wrong, and Hint what would be right; Hint may be empty.
-	Text, Hint string
-	// Missing is set if the fault is that something is not there, which is none if it is only that it could not be read.
-	Missing bool
-}
-
-// String says what is wrong, and where.
-func (x PolicyFault) String() string {
-	s := fmt.Sprintf("policies[%d]", x.Policy)
-	if x.Field != "" {
-		s += "." + x.Field
+// CheckPolicies refuses policies of the fleet that cannot be meant, with an error that says which one and how to mend it.
+func (f *Fleet) CheckPolicies() error {
+	if len(f.Policies) > MaxPolicies {
+		return Errorf(Invalid, "", "policies: there are %d, at most %d are possible: join those that say the same", len(f.Policies), MaxPolicies)
 	}
-	s += ": " + x.Text
-	if x.Hint != "" {
-		s += " (" + x.Hint + ")"
-	}
-	return s
-}
-
-// CheckPolicies returns everything that is wrong with each of the fleet's policies: POPs to which no visitor can be sent, and words
-// that contradict each other or mean nothing. What policies do to each other is for [Fleet.PolicyDeadEnd]. Names that are empty are passed over.
-func (f *Fleet) CheckPolicies() []PolicyFault {
-	k := policyChecker{tiers: make(map[POPName]Tier, len(f.POPs)), first: make(map[string]int, len(f.Policies))}
-	for i := range f.POPs {
-		k.tiers[f.POPs[i].Name] = f.POPs[i].Tier
-	}
+	seen := make(map[string]bool, len(f.Policies))
 	for i := range f.Policies {
-		k.index = i
-		k.check(&f.Policies[i])
-	}
-	return k.faults
-}
-
-// policyChecker collects the faults of policies.
-type policyChecker struct {
-	tiers  map[POPName]Tier
-	first  map[string]int // :: name of a policy -> the first that has it
-	index  int
-	faults []PolicyFault
-}
-
-func (k *policyChecker) add(field, hint, format string, args ...any) {
-	k.faults = append(k.faults, PolicyFault{Policy: k.index, Field: field, Text: fmt.Sprintf(format, args...), Hint: hint})
-}
-
-func (k *policyChecker) missing(field, hint, text string) {
-	k.faults = append(k.faults, PolicyFault{Policy: k.index, Field: field, Text: text, Hint: hint, Missing: true})
-}
-
-func (k *policyChecker) check(p *Policy) {
-	if j, dup := k.first[p.Name]; dup && p.Name != "" {
-		k.add("name", "choose another name", "policy %s is already policies[%d]", p.Name, j)
-	} else {
-		k.first[p.Name] = k.index
-	}
-	if len(p.Allow)+len(p.Deny)+len(p.Weights)+len(p.Prefer) == 0 && p.Pin == "" {
-		k.missing("", "", "the policy does nothing: give it allow, deny, pin, weights or prefer")
-	}
-	if p.Pin != "" && len(p.Weights) > 0 {
-		k.add("weights", "keep one of the two", "pin sends all of these visitors to %s already", p.Pin)
-	}
-	k.pops(p)
-	k.window(&p.Match.Window)
-}
-
-// pops checks the POPs that a policy names.
-func (k *policyChecker) pops(p *Policy) {
-	denied, allowed := k.list("deny", p.Deny), k.list("allow", p.Allow)
-	chosen := func(field string, pop POPName) {
-		if !k.known(field, pop) {
-			return
+		p := &f.Policies[i]
+		if err := p.Check(f); err != nil {
+			return Errorf(Invalid, "", "policies[%d] %q: %w", i, clip(p.Name), err)
 		}
-		switch {
-		case denied[pop]:
-			k.add(field, "take it out of one of them", "POP %s is under deny as well", pop)
-		case len(allowed) > 0 && !allowed[pop]:
-			k.add(field, "add it there", "POP %s is not under allow", pop)
+		if seen[p.Name] {
+			return Errorf(Invalid, "", "policies[%d] %q: the name is taken by one before it: give it another", i, clip(p.Name))
+		}
+		seen[p.Name] = true
+	}
+	return nil
+}
+
+// Check refuses a policy that cannot be meant in the fleet, with an error that says how to mend it.
+func (p *Policy) Check(f *Fleet) error {
+	switch {
+	case p.Name == "" || len(p.Name) > 100:
+		return fmt.Errorf("name: it has %d octets, want 1 to 100", len(p.Name))
+	case p.Pin != "" && len(p.Weights) > 0:
+		return fmt.Errorf("pin and weights: only one of them can decide; make it two policies")
+	case len(p.Allow) == 0 && len(p.Deny) == 0 && p.Pin == "" && len(p.Weights) == 0 && len(p.Prefer) == 0:
+		return fmt.Errorf("it says nothing: want allow, deny, pin, weights or prefer")
+	}
+	if err := p.Match.Check(); err != nil {
+		return fmt.Errorf("match: %w", err)
+	}
+	return p.checkPOPs(f)
+}
+
+func (p *Policy) checkPOPs(f *Fleet) error {
+	for i, pop := range p.Allow {
+		if err := steerable(f, pop); err != nil {
+			return fmt.Errorf("allow[%d]: %w", i, err)
+		}
+	}
+	for i, pop := range p.Deny {
+		if err := steerable(f, pop); err != nil {
+			return fmt.Errorf("deny[%d]: %w", i, err)
 		}
 	}
 	if p.Pin != "" {
-		chosen("pin", p.Pin)
+		if err := steerable(f, p.Pin); err != nil {
+			return fmt.Errorf("pin: %w", err)
+		}
 	}
-	for _, w := range p.Weights {
-		chosen("weights."+string(w.POP), w.POP)
+	var twice []POPName
+	for i, w := range p.Weights {
+		if err := steerable(f, w.POP); err != nil {
+			return fmt.Errorf("weights[%d]: %w", i, err)
+		}
+		if w.Weight < 1 || w.Weight > 1000 {
+			return fmt.Errorf("weights[%d]: %s has %d, want 1 to 1000 (a POP that is to get nothing is left out)", i, w.POP, w.Weight)
+		}
+		if slices.Contains(twice, w.POP) {
+			return fmt.Errorf("weights[%d]: %s is there twice: leave one out", i, w.POP)
+		}
+		twice = append(twice, w.POP)
 	}
-	for _, w := range p.Prefer {
-		k.known("prefer."+string(w.POP), w.POP)
+	for i, q := range p.Prefer {
+		if err := steerable(f, q.POP); err != nil {
+			return fmt.Errorf("prefer[%d]: %w", i, err)
+		}
+		if !(math.Abs(q.MS) <= 1000) { // written so that NaN fails
+			return fmt.Errorf("prefer[%d]: %s has %v ms, want -1000 to 1000", i, q.POP, q.MS)
+		}
 	}
+	return nil
 }
 
-// list checks a list of POPs and returns it as a set.
-func (k *policyChecker) list(field string, pops []POPName) map[POPName]bool {
-	set := make(map[POPName]bool, len(pops))
-	for i, pop := range pops {
-		k.known(fmt.Sprintf("%s[%d]", field, i), pop)
-		set[pop] = true
-	}
-	return set
-}
-
-// known reports whether visitors may be sent to a POP of that name at all; if not, that is a fault.
-func (k *policyChecker) known(field string, pop POPName) bool {
-	tier, known := k.tiers[pop]
+// steerable refuses a POP that visitors cannot be sent to.
+func steerable(f *Fleet, name POPName) error {
+	pop := f.POP(name)
 	switch {
-	case pop == "":
-		return false
-	case !known:
-		k.add(field, "", "there is no POP %s", pop)
-	case tier == TierRegional:
-		k.add(field, "", "POP %s is of tier regional; visitors are sent to POPs of tier edge", pop)
-	default:
-		return true
+	case pop == nil:
+		return fmt.Errorf("the fleet has no POP %q: add it to pops, or take it out here", clip(string(name)))
+	case pop.Tier != TierEdge:
+		return fmt.Errorf("POP %s is of tier %q, visitors go to those of tier edge only", name, pop.Tier)
 	}
-	return false
+	return nil
 }
 
-func (k *policyChecker) window(w *Window) {
-	if !w.From.IsZero() && !w.Until.IsZero() && !w.Until.After(w.From) {
-		k.add("match.window.until", "", "%s is not after from, %s: the window never opens", w.Until.Format(time.RFC3339), w.From.Format(time.RFC3339))
+// Check refuses conditions that no visitor can meet by a mistake of writing.
+func (m *PolicyMatch) Check() error {
+	for i, c := range m.Countries {
+		if len(c) != 2 || strings.Trim(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+			return fmt.Errorf("countries[%d]: %q is no country: want two capitals of ISO 3166-1, such as DE", i, clip(c))
+		}
 	}
-	switch {
-	case w.Begin != "" && w.End == "":
-		k.missing("match.window.begin", "00:00 is midnight", "begin needs an end")
-	case w.Begin == "" && w.End != "":
-		k.missing("match.window.end", "00:00 is midnight", "end needs a begin")
+	for i, isp := range m.ISPs {
+		if strings.TrimSpace(isp) != isp || isp == "" {
+			return fmt.Errorf("isps[%d]: %q is no carrier: want a name, or a number such as AS64500", i, clip(isp))
+		}
 	}
-	if w.Zone != "" && len(w.Days) == 0 && w.Begin == "" && w.End == "" {
-		k.missing("match.window.zone", "from and until have their own", "zone is about days, begin and end, and none of them is there")
+	for i, p := range m.Prefixes {
+		if !p.IsValid() || p.Addr().Is4In6() || p != p.Masked() {
+			return fmt.Errorf("prefixes[%d]: %q is no prefix: want one such as 192.0.2.0/24, without bits behind its length", i, p)
+		}
 	}
+	for i, s := range m.Sites {
+		if _, err := ParseSiteName(string(s)); err != nil {
+			return fmt.Errorf("sites[%d]: %w", i, err)
+		}
+	}
+	if err := m.Window.Check(); err != nil {
+		return fmt.Errorf("window: %w", err)
+	}
+	return nil
 }
 
-// ParseDay parses a day of the week, "mon" to "sun".
-func ParseDay(s string) (string, error) {
-	if _, ok := weekday(s); !ok {
-		return "", Errorf(Invalid, "", "day %q: want mon, tue, wed, thu, fri, sat or sun", clip(s))
+// Check refuses a window that cannot be meant.
+func (w *Window) Check() error {
+	if !w.From.IsZero() && !w.Until.IsZero() && !w.From.Before(w.Until) {
+		return fmt.Errorf("until: %s is not after from, %s: it would never begin", w.Until.Format(time.RFC3339), w.From.Format(time.RFC3339))
 	}
-	return s, nil
+	for i, day := range w.Days {
+		if _, ok := ParseDay(day); !ok {
+			return fmt.Errorf("days[%d]: %q is no day: want mon, tue, wed, thu, fri, sat or sun", i, clip(day))
+		}
+	}
+	if (w.Begin == "") != (w.End == "") {
+		return fmt.Errorf("begin and end: only one of them is there; want both, or none for the whole day")
+	}
+	for _, t := range []struct{ field, at string }{{"begin", w.Begin}, {"end", w.End}} {
+		if _, ok := ParseClock(t.at); !ok && t.at != "" {
+			return fmt.Errorf("%s: %q is no time of the day: want one such as 18:30, up to 23:59", t.field, clip(t.at))
+		}
+	}
+	if _, err := w.Location(); err != nil {
+		return fmt.Errorf("zone: %w; want a name such as Europe/Berlin, or nothing for UTC", err)
+	}
+	return nil
 }
 
-func weekday(s string) (day time.Weekday, ok bool) {
-	for day = time.Sunday; day <= time.Saturday; day++ {
-		if strings.ToLower(day.String()[:3]) == s {
-			return day, true
+// Location is the window's time zone.
+func (w *Window) Location() (*time.Location, error) {
+	if w.Zone == "Local" {
+		return nil, fmt.Errorf("%q means another zone on every machine", w.Zone)
+	}
+	return time.LoadLocation(w.Zone) // "" is UTC
+}
+
+// ParseDay reads a day of the week as windows name it, "mon" to "sun".
+func ParseDay(s string) (time.Weekday, bool) {
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if strings.ToLower(d.String()[:3]) == s {
+			return d, true
 		}
 	}
 	return 0, false
 }
 
-// ParseClock parses a time of day, "00:00" to "23:59", into minutes since midnight.
-func ParseClock(s string) (minutes int, err error) {
+// ParseClock reads a time of the day, "00:00" to "23:59", as minutes since midnight.
+func ParseClock(s string) (minutes int, ok bool) {
 	t, err := time.Parse("15:04", s)
-	switch {
-	case s == "24:00":
-		return 0, Errorf(Invalid, "", "time of day 24:00: write 00:00 for midnight; an end that is not after begin is on the next day")
-	case err != nil || len(s) != len("15:04"):
-		return 0, Errorf(Invalid, "", "time of day %q: want hours and minutes, such as 08:30", clip(s))
+	if err != nil || len(s) != len("15:04") {
+		return 0, false
 	}
-	return t.Hour()*60 + t.Minute(), nil
-}
-
-// ParseZone finds a time zone by its IANA name; empty means UTC. Programs that need it carry the database (time/tzdata).
-func ParseZone(s string) (*time.Location, error) {
-	if s == "Local" { // another one on each machine
-		return nil, Errorf(Invalid, "", "time zone Local: want an IANA name, such as Europe/Berlin")
-	}
-	zone, err := time.LoadLocation(s)
-	if err != nil {
-		return nil, Errorf(Invalid, "", "time zone %q: want an IANA name, such as Europe/Berlin", clip(s))
-	}
-	return zone, nil
+	return t.Hour()*60 + t.Minute(), true
 }

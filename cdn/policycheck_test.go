@@ -2,128 +2,84 @@ package cdn_test
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"nearcast/cdn"
 )
 
-func policyFleet(policies ...cdn.Policy) *cdn.Fleet {
-	return &cdn.Fleet{
-		POPs: []cdn.POP{{Name: "fra", Tier: cdn.TierEdge}, {Name: "lon", Tier: cdn.TierEdge}, {Name: "par", Tier: cdn.TierEdge}, {Name: "ams", Tier: cdn.TierRegional}},
-		Nodes: []cdn.Node{
-			{Name: "a", POP: "fra", Roles: []cdn.Role{cdn.RoleEdge}},
-			{Name: "b", POP: "lon", Roles: []cdn.Role{cdn.RoleEdge}},
-			{Name: "c", POP: "par", Roles: []cdn.Role{cdn.RoleEdge}},
-			{Name: "d", POP: "ams", Roles: []cdn.Role{cdn.RoleEdge}},
-		},
-		Policies: policies,
-	}
-}
-
-// Two policies, one for fra only and one for lon only, leave nothing for whom both match. That is found where it is certain, and
-// nothing is found where it is not: a fleet that is right is never refused.
-func TestPolicyDeadEnd(t *testing.T) {
-	day := func(days ...string) cdn.PolicyMatch { return cdn.PolicyMatch{Window: cdn.Window{Days: days}} }
-	hours := func(begin, end, zone string, days ...string) cdn.PolicyMatch {
-		return cdn.PolicyMatch{Window: cdn.Window{Begin: begin, End: end, Zone: zone, Days: days}}
-	}
-	span := func(from, until int) cdn.PolicyMatch {
-		at := func(month int) time.Time {
-			if month == 0 {
-				return time.Time{}
-			}
-			return time.Date(2027, time.Month(month), 1, 0, 0, 0, 0, time.UTC)
-		}
-		return cdn.PolicyMatch{Window: cdn.Window{From: at(from), Until: at(until)}}
-	}
-	countries := func(c ...string) cdn.PolicyMatch { return cdn.PolicyMatch{Countries: c} }
-	isps := func(c ...string) cdn.PolicyMatch { return cdn.PolicyMatch{ISPs: c} }
-	prefixes := func(p ...string) (m cdn.PolicyMatch) {
-		for _, s := range p {
-			m.Prefixes = append(m.Prefixes, netip.MustParsePrefix(s))
-		}
-		return m
-	}
-	sites := func(s ...cdn.SiteName) cdn.PolicyMatch { return cdn.PolicyMatch{Sites: s} }
-	tests := []struct {
-		name     string
-		fra, lon cdn.PolicyMatch
-		want     bool // that somebody is left nothing
+func TestCheckPolicies(t *testing.T) {
+	day := func(w cdn.Window) cdn.Policy { return cdn.Policy{Pin: "a", Match: cdn.PolicyMatch{Window: w}} }
+	for _, test := range []struct {
+		name   string
+		policy cdn.Policy
+		want   string // "" if it is right
 	}{
-		{"everybody", cdn.PolicyMatch{}, cdn.PolicyMatch{}, true},
-		{"everybody and some", cdn.PolicyMatch{}, countries("DE"), true},
-		{"other countries", countries("DE", "AT"), countries("GB"), false},
-		{"a country in common", countries("DE", "AT"), countries("GB", "AT"), true},
-		{"a country and a carrier, which may be elsewhere", countries("DE"), isps("BT"), false},
-		{"a country, and a carrier in it", countries("DE"), cdn.PolicyMatch{Countries: []string{"DE"}, ISPs: []string{"BT"}}, true},
-		{"a country and a site", countries("DE"), sites("shop"), true},
-		{"a carrier in two spellings", isps("Telekom"), isps("TELEKOM"), true},
-		{"other sites", sites("shop"), sites("blog"), false},
-		{"prefixes that nest", prefixes("10.0.0.0/8"), prefixes("10.1.0.0/16", "11.0.0.0/8"), true},
-		{"prefixes apart", prefixes("10.0.0.0/8"), prefixes("11.0.0.0/8"), false},
-		{"day and night", hours("08:00", "20:00", ""), hours("20:00", "08:00", ""), false},
-		{"day and a longer night", hours("08:00", "20:00", "UTC"), hours("19:59", "08:00", ""), true},
-		{"other days", day("mon", "tue"), day("wed"), false},
-		{"the same day", day("mon", "tue"), day("tue"), true},
-		{"the night before", hours("22:00", "06:00", "", "sat"), day("sun"), true},
-		{"the night before ends", hours("22:00", "06:00", "", "sat"), hours("06:00", "22:00", "", "sun"), false},
-		{"other zones, which cannot be told", hours("08:00", "20:00", "Europe/Berlin"), hours("08:00", "20:00", "Asia/Tokyo"), false},
-		{"one after the other", span(1, 2), span(2, 3), false},
-		{"spans that overlap", span(1, 3), span(2, 0), true},
-		{"a month of Mondays", span(1, 3), day("mon"), true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			fra := cdn.Policy{Name: "one", Match: tt.fra, Allow: []cdn.POPName{"fra"}}
-			lon := cdn.Policy{Name: "two", Match: tt.lon, Deny: []cdn.POPName{"fra"}}
-			for _, f := range []*cdn.Fleet{policyFleet(fra, lon), policyFleet(lon, fra)} {
-				if got := f.PolicyDeadEnd(); (got != nil) != tt.want {
-					t.Errorf("found %v, want one: %v", got, tt.want)
-				}
+		{"all", cdn.Policy{
+			Match: cdn.PolicyMatch{
+				Countries: []string{"DE"}, ISPs: []string{"AS64500", "Telekom"}, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")}, Sites: []cdn.SiteName{"shop"},
+				Window: cdn.Window{Days: []string{"mon", "sun"}, Begin: "22:00", End: "06:00", Zone: "Europe/Berlin"},
+			},
+			Allow: []cdn.POPName{"a", "b"}, Deny: []cdn.POPName{"b"}, Pin: "a", Prefer: []cdn.POPPreference{{POP: "a", MS: -1000}},
+		}, ""},
+		{"weights", cdn.Policy{Weights: []cdn.POPWeight{{POP: "a", Weight: 1}, {POP: "b", Weight: 1000}}}, ""},
+		{"nothing", cdn.Policy{}, "says nothing"},
+		{"both", cdn.Policy{Pin: "a", Weights: []cdn.POPWeight{{POP: "a", Weight: 1}}}, "make it two"},
+		{"unknown allow", cdn.Policy{Allow: []cdn.POPName{"a", "c"}}, `allow[1]: the fleet has no POP "c"`},
+		{"unknown deny", cdn.Policy{Deny: []cdn.POPName{"c"}}, `deny[0]: the fleet has no POP "c"`},
+		{"unknown pin", cdn.Policy{Pin: "c"}, `pin: the fleet has no POP "c"`},
+		{"regional pin", cdn.Policy{Pin: "hub"}, `tier "regional"`},
+		{"unknown weight", cdn.Policy{Weights: []cdn.POPWeight{{POP: "c", Weight: 1}}}, `weights[0]: the fleet has no POP "c"`},
+		{"no weight", cdn.Policy{Weights: []cdn.POPWeight{{POP: "a"}}}, "want 1 to 1000"},
+		{"much weight", cdn.Policy{Weights: []cdn.POPWeight{{POP: "a", Weight: 1001}}}, "want 1 to 1000"},
+		{"twice", cdn.Policy{Weights: []cdn.POPWeight{{POP: "a", Weight: 1}, {POP: "a", Weight: 1}}}, "weights[1]: a is there twice"},
+		{"unknown preference", cdn.Policy{Prefer: []cdn.POPPreference{{POP: "c"}}}, `prefer[0]: the fleet has no POP "c"`},
+		{"preference", cdn.Policy{Prefer: []cdn.POPPreference{{POP: "a", MS: 1001}}}, "want -1000 to 1000"},
+		{"no number", cdn.Policy{Prefer: []cdn.POPPreference{{POP: "a", MS: math.NaN()}}}, "want -1000 to 1000"},
+		{"country", cdn.Policy{Pin: "a", Match: cdn.PolicyMatch{Countries: []string{"de"}}}, `countries[0]: "de" is no country`},
+		{"carrier", cdn.Policy{Pin: "a", Match: cdn.PolicyMatch{ISPs: []string{" x"}}}, "isps[0]"},
+		{"prefix", cdn.Policy{Pin: "a", Match: cdn.PolicyMatch{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")}}}, "prefixes[0]"},
+		{"no prefix", cdn.Policy{Pin: "a", Match: cdn.PolicyMatch{Prefixes: []netip.Prefix{{}}}}, "prefixes[0]"},
+		{"site", cdn.Policy{Pin: "a", Match: cdn.PolicyMatch{Sites: []cdn.SiteName{"A B"}}}, "sites[0]"},
+		{"day", day(cdn.Window{Days: []string{"monday"}}), `days[0]: "monday" is no day`},
+		{"half", day(cdn.Window{Begin: "10:00"}), "only one of them"},
+		{"clock", day(cdn.Window{Begin: "9:00", End: "24:00"}), `begin: "9:00"`},
+		{"end", day(cdn.Window{Begin: "09:00", End: "24:00"}), `end: "24:00"`},
+		{"zone", day(cdn.Window{Zone: "Europe/Nowhere"}), "zone: unknown time zone Europe/Nowhere"},
+		{"local", day(cdn.Window{Zone: "Local"}), "another zone on every machine"},
+		{"never", day(cdn.Window{From: time.Unix(9, 0), Until: time.Unix(9, 0)}), "never begin"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := cdn.Fleet{POPs: []cdn.POP{{Name: "a", Tier: cdn.TierEdge}, {Name: "b", Tier: cdn.TierEdge}, {Name: "hub", Tier: cdn.TierRegional}}}
+			test.policy.Name = "mine"
+			f.Policies = []cdn.Policy{{Name: "first", Pin: "a"}, test.policy}
+			err := f.CheckPolicies()
+			if test.want == "" && err != nil {
+				t.Error(err)
+			}
+			if test.want != "" && (cdn.KindOf(err) != cdn.Invalid || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), `policies[1] "mine"`)) {
+				t.Errorf("error %v, want one of policies[1] with %q", err, test.want)
 			}
 		})
 	}
-}
-
-func TestPolicyDeadEndOfThree(t *testing.T) {
-	f := policyFleet(
-		cdn.Policy{Name: "one", Deny: []cdn.POPName{"fra"}},
-		cdn.Policy{Name: "idle", Prefer: []cdn.POPPreference{{POP: "fra", MS: 1}}},
-		cdn.Policy{Name: "two", Deny: []cdn.POPName{"lon"}},
-		cdn.Policy{Name: "three", Match: cdn.PolicyMatch{Countries: []string{"DE"}}, Deny: []cdn.POPName{"par"}},
-	)
-	got := f.PolicyDeadEnd()
-	want := "policies[3]: together with one (policies[0]) and two (policies[2]) it leaves no edge POP for visitors whom they all match (allow a POP in all of them, or narrow a match)"
-	if got == nil || got.String() != want {
-		t.Errorf("got %v, want %s", got, want)
+	var f cdn.Fleet
+	f.POPs = []cdn.POP{{Name: "a", Tier: cdn.TierEdge}}
+	for i := range cdn.MaxPolicies + 1 {
+		f.Policies = append(f.Policies, cdn.Policy{Name: fmt.Sprint(i), Pin: "a"})
 	}
-	f.Policies[3].Deny = []cdn.POPName{"lon"}
-	if got := f.PolicyDeadEnd(); got != nil {
-		t.Errorf("got %v although par is left", got)
+	if err := f.CheckPolicies(); err == nil {
+		t.Error("too many policies are accepted")
 	}
-	f.Nodes = nil
-	if got := f.PolicyDeadEnd(); got != nil {
-		t.Errorf("got %v of a fleet without caches", got)
+	f.Policies = f.Policies[:2]
+	f.Policies[1].Name = "0"
+	if err := f.CheckPolicies(); err == nil || !strings.Contains(err.Error(), "taken") {
+		t.Errorf("of two of the same name: %v", err)
 	}
-}
-
-// Many policies with long lists are no way to keep the control plane busy.
-func TestPolicyDeadEndIsBounded(t *testing.T) {
-	f := policyFleet()
-	for i := range cdn.MaxPolicies {
-		m := cdn.PolicyMatch{}
-		for k := range 1000 {
-			m.Prefixes = append(m.Prefixes, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(k >> 8), byte(k), 0}), 24))
-		}
-		f.Policies = append(f.Policies, cdn.Policy{Name: fmt.Sprint(i), Match: m, Deny: []cdn.POPName{[]cdn.POPName{"fra", "lon"}[i%2]}})
-	}
-	began := time.Now()
-	if got := f.PolicyDeadEnd(); got != nil {
-		t.Errorf("got %v although par is left", got)
-	}
-	if d := time.Since(began); d > 30*time.Second {
-		t.Errorf("it took %v", d)
+	f.Policies[1].Name = ""
+	if err := f.CheckPolicies(); err == nil {
+		t.Error("one without a name is accepted")
 	}
 }

@@ -169,9 +169,9 @@ const dayMinutes = 24 * 60
 // week returns the minutes of the week, from Sunday, that are in a window.
 func week(w *Window) bitset {
 	minutes := newBitset(7 * dayMinutes)
-	begin, errBegin := ParseClock(w.Begin)
-	end, errEnd := ParseClock(w.End)
-	if errBegin != nil || errEnd != nil {
+	begin, hasBegin := ParseClock(w.Begin)
+	end, hasEnd := ParseClock(w.End)
+	if !hasBegin || !hasEnd {
 		begin, end = 0, dayMinutes
 	}
 	if end <= begin {

@@ -252,9 +252,10 @@ func TestPolicyMistakes(t *testing.T) {
 		{"clock", "end: 02:00", "end: 2:00", `f:21:115: policies[3].match.window.end: time of day "2:00": want hours and minutes, such as 08:30`},
 		{"midnight", "end: 02:00", "end: 24:00", "f:21:115: policies[3].match.window.end: time of day 24:00: write 00:00 for midnight; an end that is not after begin is on the next day"},
 		{"zone", "Europe/Berlin", "Europe/Atlantis", `f:21:128: policies[3].match.window.zone: time zone "Europe/Atlantis": want an IANA name, such as Europe/Berlin`},
-		{"local", "Europe/Berlin", "Local", `f:21:128: policies[3].match.window.zone: time zone Local: want an IANA name, such as Europe/Berlin`},
+		{"local", "Europe/Berlin", "Local", `f:21:128: policies[3].match.window.zone: time zone "Local": want an IANA name, such as Europe/Berlin`},
 		{"open", "begin: 20:00, ", "", "f:21:101: policies[3].match.window.end: end needs a begin (00:00 is midnight)"},
 		{"zoned", "days: [mon, fri], begin: 20:00, end: 02:00, ", "", "f:21:84: policies[3].match.window.zone: zone is about days, begin and end, and none of them is there (from and until have their own)"},
+		{"spaces", "transit-a]", "' transit-a']", `f:11:50: policies[0].match.isps[1]: carrier " transit-a" has spaces around it`},
 		{"always", "{sites: [shop]}", "{window: {}}", "f:14:21: policies[1].match.window: needs at least one of from, until, days, begin and end (leave the key out for always)"},
 		{"all denied", "deny: [lon]", "deny: [lon, fra]", "f:13:5: policies[1]: allow and deny leave no edge POP that has a cache node (allow one more, or deny one less)"},
 		{"all at once", "pin: lon\n", "pin: par\n    deny: [nyc]\n    prefer: {ams: 2000}\n", `f:18:10: policies[2].pin: there is no POP par

@@ -27,7 +27,7 @@ func readPolicy(c cursor) (p cdn.Policy) {
 func readPolicyMatch(c cursor) (m cdn.PolicyMatch) {
 	c.object("the match of a policy",
 		may("countries", some(&m.Countries, maxPolicyItems, "country", parseCountry)),
-		may("isps", some(&m.ISPs, maxPolicyItems, "carrier", parseText)),
+		may("isps", some(&m.ISPs, maxPolicyItems, "carrier", parseCarrier)),
 		may("prefixes", some(&m.Prefixes, maxPolicyItems, "prefix", parsePrefix)),
 		may("sites", some(&m.Sites, maxPolicyItems, "site", cdn.ParseSiteName)),
 		may("window", reader(readWindow)(&m.Window)),
@@ -39,7 +39,7 @@ func readWindow(c cursor) (w cdn.Window) {
 	c.object("a window",
 		may("from", parsed(parseDate)(&w.From)),
 		may("until", parsed(parseDate)(&w.Until)),
-		may("days", some(&w.Days, 7, "day", cdn.ParseDay)),
+		may("days", some(&w.Days, 7, "day", parseDay)),
 		may("begin", parsed(parseClock)(&w.Begin)),
 		may("end", parsed(parseClock)(&w.End)),
 		may("zone", parsed(parseZone)(&w.Zone)),
@@ -78,7 +78,7 @@ func inOrder[V, T any](c cursor, read map[cdn.POPName]V, item func(cdn.POPName, 
 
 // checkPolicies reports what is wrong with policies beside each other and beside the POPs.
 func checkPolicies(c cursor, f *cdn.Fleet) {
-	for _, fault := range f.CheckPolicies() {
+	for _, fault := range f.PolicyFaults() {
 		here := c.at(fault.Policy).follow(fault.Field)
 		if fault.Missing && c.d.unread(here.path) {
 			continue // what could not be read is not nothing
@@ -90,6 +90,9 @@ func checkPolicies(c cursor, f *cdn.Fleet) {
 	}
 	if end := f.PolicyDeadEnd(); end != nil {
 		c.at(end.Policy).mistake(end.Hint, "%s", end.Text)
+	}
+	if err := f.CheckPolicies(); err != nil { // whatever else schedulers would refuse
+		c.mistake("", "%s", err)
 	}
 }
 
@@ -124,17 +127,39 @@ func parseDate(s string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
+func parseDay(s string) (string, error) {
+	if _, ok := cdn.ParseDay(s); !ok {
+		return "", fmt.Errorf("day %q: want mon, tue, wed, thu, fri, sat or sun", clip(s))
+	}
+	return s, nil
+}
+
 func parseClock(s string) (string, error) {
-	_, err := cdn.ParseClock(s)
-	return s, err
+	switch _, ok := cdn.ParseClock(s); {
+	case s == "24:00":
+		return "", fmt.Errorf("time of day 24:00: write 00:00 for midnight; an end that is not after begin is on the next day")
+	case !ok:
+		return "", fmt.Errorf("time of day %q: want hours and minutes, such as 08:30", clip(s))
+	}
+	return s, nil
 }
 
 func parseZone(s string) (string, error) {
+	w := cdn.Window{Zone: s}
 	if s == "" {
 		return "", fmt.Errorf("is empty; leave the key out for UTC")
 	}
-	_, err := cdn.ParseZone(s)
-	return s, err
+	if _, err := w.Location(); err != nil {
+		return "", fmt.Errorf("time zone %q: want an IANA name, such as Europe/Berlin", clip(s))
+	}
+	return s, nil
+}
+
+func parseCarrier(s string) (string, error) {
+	if strings.TrimSpace(s) != s {
+		return "", fmt.Errorf("carrier %q has spaces around it", clip(s))
+	}
+	return parseText(s)
 }
 
 func parseText(s string) (string, error) { return s, checkText(s, maxText) }

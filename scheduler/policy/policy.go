@@ -50,8 +50,8 @@ type rule struct {
 // Compile compiles the fleet's policies. Verdicts speak of POPs by their index in pops, which may lack some of the fleet; places are those of
 // the visitors, by number. The error says which policy is wrong and how to mend it.
 func Compile(fleet *cdn.Fleet, pops []cdn.POPName, places []locate.Place) (*Set, error) {
-	if faults := fleet.CheckPolicies(); len(faults) > 0 {
-		return nil, cdn.Errorf(cdn.Invalid, "", "%v", faults[0])
+	if err := fleet.CheckPolicies(); err != nil {
+		return nil, err
 	}
 	s := &Set{pops: pops, places: places}
 	for i := range fleet.Policies {

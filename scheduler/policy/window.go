@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"nearcast/cdn"
@@ -19,7 +18,7 @@ type window struct {
 
 // compileWindow needs a window that was checked.
 func compileWindow(w *cdn.Window) (window, error) {
-	zone, err := cdn.ParseZone(w.Zone)
+	zone, err := w.Location()
 	if err != nil {
 		return window{}, err
 	}
@@ -27,7 +26,7 @@ func compileWindow(w *cdn.Window) (window, error) {
 	out.begin, _ = cdn.ParseClock(w.Begin)
 	out.end, _ = cdn.ParseClock(w.End)
 	for d := range out.days {
-		name := func(day string) bool { return day == strings.ToLower(time.Weekday(d).String()[:3]) }
+		name := func(day string) bool { parsed, ok := cdn.ParseDay(day); return ok && int(parsed) == d }
 		out.days[d] = len(w.Days) == 0 || slices.ContainsFunc(w.Days, name)
 	}
 	return out, nil
