@@ -59,7 +59,7 @@ func TestMap(t *testing.T) {
 	if err != nil || status.Scheduler != "s1" || status.Groups != 1 || status.Map != one.Version() || status.Map.Steps != 2 {
 		t.Errorf("status %+v, %v", status, err)
 	}
-	if r, err := one.Relief("p1"); err != nil || r.Default != "" || len(r.Groups) != 1 {
+	if r, err := one.Relief("p1"); err != nil || r.Default != "" || len(r.Groups) != 0 || len(r.Stay) != 1 {
 		t.Errorf("relief %+v, %v", r, err)
 	}
 	if _, err := one.Relief("p2"); cdn.KindOf(err) != cdn.NotFound {
