@@ -8,9 +8,11 @@ import (
 	"nearcast/routequality/report"
 )
 
-// serveReport takes a POP's report. The answer is 204 if it was taken, 409 if it was heard before or has been overtaken.
+// serveReport takes a POP's report. The answer is 200 with what the POP should know (a [report.Answer]) if it was taken, 409 if it was heard before or has
+// been overtaken.
 func (s *Server) serveReport(w http.ResponseWriter, r *http.Request) {
-	if err := s.hear(w, r); err != nil {
+	answer, err := s.hear(w, r)
+	if err != nil {
 		reason := reasonOf(err)
 		s.metrics.refused.WithLabelValues(reason).Inc()
 		if others, ok := s.refusals.Allow(s.now()); ok && reason != "replayed" {
@@ -20,21 +22,21 @@ func (s *Server) serveReport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.metrics.taken.Inc()
-	w.WriteHeader(http.StatusNoContent)
+	httpjson.Write(w, http.StatusOK, answer)
 }
 
-func (s *Server) hear(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) hear(w http.ResponseWriter, r *http.Request) (*report.Answer, error) {
 	select {
 	case s.decoded <- struct{}{}:
 		defer func() { <-s.decoded }()
 	default:
-		return cdn.Errorf(cdn.Unavailable, "", "too many reports at the same time")
+		return nil, cdn.Errorf(cdn.Unavailable, "", "too many reports at the same time")
 	}
 	now := s.now()
 	said, refused, err := report.Decode(http.MaxBytesReader(w, r.Body, report.MaxBody+1), now)
 	s.metrics.parts.WithLabelValues("absurd").Add(float64(refused.Count))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if refused.Count > 0 {
 		if others, ok := s.refusals.Allow(now); ok {
@@ -43,7 +45,7 @@ func (s *Server) hear(w http.ResponseWriter, r *http.Request) error {
 	}
 	news, repeated, absurd, err := s.world.hear(now, said)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.metrics.parts.WithLabelValues("repeated").Add(float64(repeated))
 	s.metrics.parts.WithLabelValues("absurd").Add(float64(absurd))
@@ -51,7 +53,7 @@ func (s *Server) hear(w http.ResponseWriter, r *http.Request) error {
 		s.wake()
 	}
 	s.enqueue(said)
-	return nil
+	return &report.Answer{Unusable: s.world.helpless(said.POP)}, nil
 }
 
 // reasonOf names why a report was refused.

@@ -39,6 +39,7 @@ type world struct {
 	clocks   map[cdn.NodeName]*estimate.Clock
 	verdicts map[cdn.POPName]*probe.Verdict
 	voters   map[cdn.POPName][]cdn.POPName
+	unusable map[cdn.POPName][]cdn.NodeName // by POP
 }
 
 func newWorld(self cdn.NodeName) *world {
@@ -186,8 +187,33 @@ func (w *world) view(now time.Time) table.News {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	v := w.tracker.View(now)
+	w.unusable = unusableOf(w.fleet, v.Nodes)
 	w.loads.Fill(now, w.fleet, v.Nodes, v.POPs, w.behind)
 	return table.News{Nodes: v.Nodes, POPs: v.POPs, Alarms: append(v.Alarms, w.wrongClocksLocked()...)}
+}
+
+// helpless returns the nodes of the POPs that a POP asks on a miss that are not to be asked, as of the last view.
+func (w *world) helpless(pop cdn.POPName) (nodes []cdn.NodeName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fleet == nil || w.fleet.POP(pop) == nil {
+		return nil
+	}
+	for _, parent := range w.fleet.Parents(w.fleet.POP(pop)) {
+		nodes = append(nodes, w.unusable[parent]...)
+	}
+	return nodes[:min(len(nodes), report.MaxUnusable)]
+}
+
+// unusableOf sorts the nodes that are not to be asked by their POPs.
+func unusableOf(f *cdn.Fleet, rows []cdn.NodeHealth) map[cdn.POPName][]cdn.NodeName {
+	out := make(map[cdn.POPName][]cdn.NodeName)
+	for i := range rows {
+		if n := f.Node(rows[i].Node); !rows[i].State.Usable() && n != nil {
+			out[n.POP] = append(out[n.POP], n.Name)
+		}
+	}
+	return out
 }
 
 func (w *world) wrongClocksLocked() []string {
