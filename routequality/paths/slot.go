@@ -28,7 +28,7 @@ func (b *Book) Slot(now time.Time, down func(cdn.POPName) bool) Change {
 	var c Change
 	b.stats.Groups, b.stats.Own, b.stats.Waiting = 0, 0, 0
 	for _, g := range wanted {
-		if g.list == nil {
+		if len(g.list) == 0 {
 			b.stats.Waiting++
 			continue
 		}
@@ -161,7 +161,7 @@ func (b *Book) makeLists(now time.Time, groups []*group) {
 			if left == 0 {
 				return
 			}
-			if first == (g.list == nil) && now.Sub(g.listed) >= relist {
+			if first == (len(g.list) == 0) && now.Sub(g.listed) >= relist {
 				l.list(g)
 				left--
 			}
