@@ -63,6 +63,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 	if !b.began.IsZero() {
 		seconds = min(max(now.Sub(b.began).Seconds(), 1), 60)
 	}
+	gain := gainOf(seconds)
 	silent := make([]bool, len(b.pops))
 	anybody := false
 	for i := range b.pops {
@@ -76,7 +77,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 		g.demand, g.apart = Demand{}, Demand{}
 		for i := range g.ways {
 			if w := &g.ways[i]; !silent[w.pop] {
-				w.flow.fold(seconds)
+				w.flow.fold(seconds, gain)
 			}
 			g.demand.add(g.ways[i].flow.rate)
 		}
@@ -86,7 +87,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 		n.demand = Demand{}
 		for i := range n.ways {
 			if w := &n.ways[i]; !silent[w.pop] {
-				w.flow.fold(seconds)
+				w.flow.fold(seconds, gain)
 			}
 			n.demand.add(n.ways[i].flow.rate)
 		}
@@ -94,7 +95,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 	}
 	if anybody {
 		for _, f := range b.sites {
-			f.fold(seconds)
+			f.fold(seconds, gain)
 		}
 	}
 }
