@@ -1,5 +1,10 @@
 package routequality
 
+import "net/http"
+
+// Handler returns what answers requests.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
 // Waiting returns how many polls wait.
 func (s *Server) Waiting() int { return len(s.waiters) }
 

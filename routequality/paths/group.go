@@ -31,6 +31,7 @@ type group struct {
 	network *network // nil: it is a place
 	carrier *carrier
 	at      spot
+	anchor  spot // where the POP is that is nearest by what was measured, for want of a place
 	ways    ways // of a place; those of a network are its own
 
 	heard    time.Time // visitors
@@ -39,7 +40,7 @@ type group struct {
 	demand   Demand
 	apart    Demand // of a place's networks that are groups of their own
 
-	list   []uint16 // candidates, sorted by name; nil: not made yet
+	list   []uint16 // candidates, sorted by name; empty: not made yet, or nothing is known
 	listed time.Time
 
 	row   *cdn.VisitorGroup // as it was published last; nil: it is not
@@ -53,6 +54,14 @@ func (g *group) place() *group {
 		return g
 	}
 	return g.network.place
+}
+
+// where returns where the group is, as far as that is known: else beside the POP to which it has the shortest round trip.
+func (g *group) where() spot {
+	if place := g.place(); place != nil && place.at != (spot{}) {
+		return place.at
+	}
+	return g.anchor
 }
 
 // placed returns the group whose coordinates are this one's.
@@ -149,10 +158,7 @@ const farAway = 5000
 
 // guess is what geography says.
 func (b *Book) guess(g *group, p *popEntry) estimate.Estimate {
-	km := math.NaN()
-	if place := g.place(); place != nil {
-		km = place.at.km(p.place)
-	}
+	km := g.where().km(p.place)
 	if math.IsNaN(km) {
 		km = farAway
 	}
@@ -177,28 +183,26 @@ type lister struct {
 func (l *lister) list(g *group) {
 	b := l.b
 	l.prospects = l.prospects[:0]
-	at := spot{}
-	if place := g.place(); place != nil {
-		at = place.at
-	}
 	by := g.placed()
-	placed := by.observed >= settled
-	own := g.own()
+	best := math.Inf(1)
 	for _, pop := range b.active {
-		p := estimate.Prospect{Km: at.km(b.pops[pop].place), Predicted: math.NaN(), Measured: math.NaN()}
-		if placed {
+		p := estimate.Prospect{Km: math.NaN(), Predicted: math.NaN(), Measured: math.NaN()}
+		if by.observed >= settled {
 			if ms, ok := b.coords.RTT(string(by.name), string(b.pops[pop].name)); ok {
 				p.Predicted = ms
 			}
 		}
-		w := own.find(pop)
-		if w == nil && g.network != nil && g.network.place != nil {
-			w = g.network.place.ways.find(pop)
-		}
-		if e := estimateOf(l.now, w); e.R50 > 0 {
+		if e := estimateOf(l.now, g.nearestWay(pop)); e.R50 > 0 {
 			p.Measured = e.R50
+			if e.R50 < best {
+				best, g.anchor = e.R50, b.pops[pop].place
+			}
 		}
 		l.prospects = append(l.prospects, p)
+	}
+	at := g.where()
+	for i, pop := range b.active {
+		l.prospects[i].Km = at.km(b.pops[pop].place)
 	}
 	short := estimate.Shortlist(l.prospects)
 	list := make([]uint16, len(short))
@@ -206,5 +210,16 @@ func (l *lister) list(g *group) {
 		list[i] = b.active[x]
 	}
 	b.sortByName(list)
-	g.list, g.listed = list, l.now
+	g.list = list
+	if len(list) > 0 {
+		g.listed = l.now
+	}
+}
+
+// nearestWay returns the way of the group itself, or of its place, or nil.
+func (g *group) nearestWay(pop uint16) *way {
+	if w := g.own().find(pop); w != nil || g.network == nil || g.network.place == nil {
+		return w
+	}
+	return g.network.place.ways.find(pop)
 }

@@ -166,8 +166,11 @@ func TestGroups(t *testing.T) {
 	if got := w.groups[placeA].Requests; got < 18 || got > 22 {
 		t.Errorf("the place asks for %v requests a second, want about 20", got)
 	}
-	if got := len(w.groups[unknown].Paths); got != 1 {
-		t.Errorf("a network of which no place is known has %d paths, want the measured one", got)
+	if got := len(w.groups[unknown].Paths); got != 3 {
+		t.Errorf("a network of which no place is known has %d paths, want one to each POP", got)
+	}
+	if a, b := w.path(unknown, "a"), w.path(unknown, "b"); a.N != 0 || a.R50 < 20 || b.N < 8 || !near(b.R50, 33) {
+		t.Errorf("it is taken to be beside b, where it was measured: %+v, %+v", a, b)
 	}
 	for _, g := range w.groups {
 		for _, p := range g.Paths {
@@ -175,6 +178,19 @@ func TestGroups(t *testing.T) {
 				t.Errorf("%q is to be sent to a hub", g.Name)
 			}
 		}
+	}
+}
+
+// TestNothingKnown: a group of which neither the place nor a round trip is known has no candidates, and is not told of.
+func TestNothingKnown(t *testing.T) {
+	w := newWorld(t, paths.Config{})
+	w.visit("b", "192.0.2.0/24", 0, 500)
+	if w.slot(); len(w.groups) > 0 || w.b.Stats().Waiting != 1 {
+		t.Errorf("groups %v, %+v", w.names(), w.b.Stats())
+	}
+	w.visit("b", "192.0.2.0/24", 9, 500)
+	if w.slot(); len(w.groups) != 1 {
+		t.Errorf("after a round trip there are %v", w.names())
 	}
 }
 

@@ -28,7 +28,7 @@ func (b *Book) Slot(now time.Time, down func(cdn.POPName) bool) Change {
 	var c Change
 	b.stats.Groups, b.stats.Own, b.stats.Waiting = 0, 0, 0
 	for _, g := range wanted {
-		if g.list == nil {
+		if len(g.list) == 0 {
 			b.stats.Waiting++
 			continue
 		}
@@ -63,6 +63,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 	if !b.began.IsZero() {
 		seconds = min(max(now.Sub(b.began).Seconds(), 1), 60)
 	}
+	gain := gainOf(seconds)
 	silent := make([]bool, len(b.pops))
 	anybody := false
 	for i := range b.pops {
@@ -76,7 +77,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 		g.demand, g.apart = Demand{}, Demand{}
 		for i := range g.ways {
 			if w := &g.ways[i]; !silent[w.pop] {
-				w.flow.fold(seconds)
+				w.flow.fold(seconds, gain)
 			}
 			g.demand.add(g.ways[i].flow.rate)
 		}
@@ -86,7 +87,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 		n.demand = Demand{}
 		for i := range n.ways {
 			if w := &n.ways[i]; !silent[w.pop] {
-				w.flow.fold(seconds)
+				w.flow.fold(seconds, gain)
 			}
 			n.demand.add(n.ways[i].flow.rate)
 		}
@@ -94,7 +95,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 	}
 	if anybody {
 		for _, f := range b.sites {
-			f.fold(seconds)
+			f.fold(seconds, gain)
 		}
 	}
 }
@@ -161,7 +162,7 @@ func (b *Book) makeLists(now time.Time, groups []*group) {
 			if left == 0 {
 				return
 			}
-			if first == (g.list == nil) && now.Sub(g.listed) >= relist {
+			if first == (len(g.list) == 0) && now.Sub(g.listed) >= relist {
 				l.list(g)
 				left--
 			}

@@ -97,9 +97,14 @@ const (
 	leastRequest = 1e-3 // a demand is none
 )
 
-// fold takes the end of a slot of so many seconds into the average. The first slots are averaged plainly.
-func (f *flow) fold(seconds float64) {
-	gain := 1 - math.Pow(1-perSlot, seconds/cdn.SlotTime.Seconds())
+// gainOf returns what so many seconds count in the average.
+func gainOf(seconds float64) float64 { return 1 - math.Pow(1-perSlot, seconds/cdn.SlotTime.Seconds()) }
+
+// fold takes the end of a slot of so many seconds, which count as much as gain says, into the average. The first slots are averaged plainly.
+func (f *flow) fold(seconds, gain float64) {
+	if f.octets == 0 && f.requests == 0 && f.slots == 0 {
+		return
+	}
 	if f.slots < math.MaxUint8 {
 		f.slots++
 	}
