@@ -5,7 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // memberlist wants one
 	"net"
 	"net/netip"
 	"slices"
@@ -210,7 +210,11 @@ func TestForgedAndReplayed(t *testing.T) {
 		// With a key, but of another pool or none of ours, and garbage.
 		dead := append([]byte{5, 0x83}, "\xabIncarnation\xce\xff\xff\xff\xff\xa4Node\xa2n1\xa4From\xa2n1"...)
 		for _, forged := range [][]byte{
-			nil, {244}, {244, 0}, []byte("garbage"), dead,
+			nil,
+			{244},
+			{244, 0},
+			[]byte("garbage"),
+			dead,
 			gossip.Seal("a guess", "nearcast/test/lan/ams", dead),
 			gossip.Seal("a secret", "nearcast/other/lan/ams", dead),
 			append(append([]byte{244, 21}, "nearcast/test/lan/ams"...), dead...),
