@@ -40,8 +40,8 @@ type settings struct {
 //
 // In a pool of up to nine everybody repeats a piece of news retransmitMult times. It misses a given member with a probability of about e^-n, more
 // when members stand still, and who misses a contradiction is alone with its belief that a living member is dead: nobody contradicts it again. With
-// the usual 3, one announcement in twenty is missed by somebody; with 8, one contradiction in 20,000. The full exchange heals what is missed, and
-// with one member in 4 s it mostly does so before the suspicion ends.
+// the usual 3, one announcement in twenty is missed by somebody; with 8, one contradiction in some thousand. The full exchange heals what is missed,
+// and with one every 2 s it mostly does so before a suspicion that nobody shares ends, after 5.5 s.
 //
 // The WAN's probes wait for no longer than the longest way around the globe takes, so that there is time to ask through others, and over TCP, before
 // the interval ends: with 800 ms of 1,000 that is too short across the globe, and a lost packet is an accusation.
@@ -50,9 +50,9 @@ func settingsOf(k Kind) (settings, error) {
 	case LAN:
 		return settings{
 			probeInterval: 230 * time.Millisecond, probeTimeout: 100 * time.Millisecond, indirectChecks: 2,
-			suspicionMult: 4, suspicionMaxMult: 4, awarenessMax: 4,
+			suspicionMult: 4, suspicionMaxMult: 6, awarenessMax: 4,
 			gossipInterval: 50 * time.Millisecond, gossipNodes: 3, retransmitMult: 24,
-			pushPullInterval: 4 * time.Second, tcpTimeout: 2 * time.Second, rejoinDead: 10 * time.Second,
+			pushPullInterval: 2 * time.Second, tcpTimeout: 2 * time.Second, rejoinDead: 10 * time.Second,
 		}, nil
 	case WAN:
 		return settings{
