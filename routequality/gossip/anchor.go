@@ -30,13 +30,21 @@ func (anchor) Finished() {}
 // UniqueBroadcast says that the queue need not look for others like it.
 func (anchor) UniqueBroadcast() {}
 
-// drop puts an anchor into the protocol's queue, which it shows to nobody.
-func (anchor) drop(list *memberlist.Memberlist) error {
+// drop puts an anchor into the protocol's queue.
+func (a anchor) drop(list *memberlist.Memberlist) error {
+	queue, err := broadcasts(list)
+	if err != nil {
+		return err
+	}
+	queue.QueueBroadcast(a)
+	return nil
+}
+
+// broadcasts returns the protocol's queue, which it shows to nobody.
+func broadcasts(list *memberlist.Memberlist) (*memberlist.TransmitLimitedQueue, error) {
 	field := reflect.ValueOf(list).Elem().FieldByName("broadcasts")
 	if !field.IsValid() || field.Type() != reflect.TypeFor[*memberlist.TransmitLimitedQueue]() || field.IsNil() {
-		return errors.New("this version of memberlist keeps its broadcasts elsewhere; see whether its queue still numbers messages twice")
+		return nil, errors.New("this version of memberlist keeps its broadcasts elsewhere: see whether its queue still numbers messages twice")
 	}
-	queue := (*memberlist.TransmitLimitedQueue)(field.UnsafePointer())
-	queue.QueueBroadcast(anchor{})
-	return nil
+	return (*memberlist.TransmitLimitedQueue)(field.UnsafePointer()), nil
 }

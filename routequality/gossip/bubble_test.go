@@ -201,17 +201,31 @@ func (f *fleet) split(silent bool, from, to []*machine) {
 // unchanged fails if a member's belief changes within a time.
 func (f *fleet) unchanged(d time.Duration, what string, holds func(*machine) bool, machines ...*machine) {
 	f.t.Helper()
-	end := time.After(d)
-	for over := false; !over; {
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-end:
-			over = true
-		}
-		for _, m := range machines {
-			if !holds(m) {
-				f.t.Fatalf("%s: %s sees %+v", what, m.cfg.Node, m.Members())
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	var watching sync.WaitGroup
+	for _, m := range machines {
+		watching.Go(func() {
+			for ctx.Err() == nil {
+				changed := m.Changed()
+				if !holds(m) {
+					f.t.Errorf("%s: %s sees %+v", what, m.cfg.Node, m.Members())
+					return
+				}
+				select {
+				case <-changed:
+				case <-ctx.Done():
+				}
 			}
+		})
+	}
+	watching.Wait()
+	for _, m := range machines {
+		if !holds(m) {
+			f.t.Errorf("%s: %s sees %+v in the end", what, m.cfg.Node, m.Members())
 		}
+	}
+	if f.t.Failed() {
+		f.t.FailNow()
 	}
 }

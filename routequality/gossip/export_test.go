@@ -99,3 +99,12 @@ const (
 	InboxMessages = inboxMessages
 	InboxOctets   = inboxOctets
 )
+
+// Queue returns the protocol's queue of news.
+func (p *Pool) Queue() *memberlist.TransmitLimitedQueue {
+	q, err := broadcasts(p.list)
+	if err != nil {
+		panic(err)
+	}
+	return q
+}

@@ -5,11 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // memberlist wants one
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -145,6 +146,28 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+type packet struct {
+	from, to netip.AddrPort
+	b        []byte
+}
+
+// tape records every packet, until the returned function stops it.
+func (f *fleet) tape() (stop func() []packet) {
+	var mu sync.Mutex
+	var all []packet
+	f.net.Tap(func(from, to netip.AddrPort, b []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, packet{from, to, bytes.Clone(b)})
+	})
+	return func() []packet {
+		f.net.Tap(nil)
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
 // Whatever is said without the key, with the key of another pool, or again, changes nothing: no member, no message.
 func TestForgedAndReplayed(t *testing.T) {
 	inBubble(t, 4, memnet.Config{}, func(i int, c *gossip.Config) {
@@ -154,12 +177,7 @@ func TestForgedAndReplayed(t *testing.T) {
 	}, func(f *fleet) {
 		ours := f.all[:3]
 		f.await(20*time.Second, sees(ours...), ours...)
-		type packet struct {
-			from, to netip.AddrPort
-			b        []byte
-		}
-		var taped []packet
-		f.net.Tap(func(from, to netip.AddrPort, b []byte) { taped = append(taped, packet{from, to, bytes.Clone(b)}) })
+		stop := f.tape()
 		for i := range 20 {
 			for _, from := range ours {
 				to := ours[(slices.Index(ours, from)+1)%3]
@@ -173,7 +191,7 @@ func TestForgedAndReplayed(t *testing.T) {
 		<-time.After(5 * time.Second)
 		ours[1].SetState(cdn.StateReady)
 		<-time.After(5 * time.Second)
-		f.net.Tap(nil)
+		taped := stop()
 		if len(taped) < 200 {
 			t.Fatalf("only %d packets on the tape", len(taped))
 		}
@@ -190,7 +208,7 @@ func TestForgedAndReplayed(t *testing.T) {
 					<-time.After(time.Millisecond)
 				}
 			}
-			f.unchanged(3*time.Second, what, func(m *machine) bool {
+			f.unchanged(2*time.Second, what, func(m *machine) bool {
 				i := slices.Index(ours, m)
 				return members(m)+fmt.Sprint(len(m.messages())) == before[i]
 			}, ours...)
@@ -210,7 +228,11 @@ func TestForgedAndReplayed(t *testing.T) {
 		// With a key, but of another pool or none of ours, and garbage.
 		dead := append([]byte{5, 0x83}, "\xabIncarnation\xce\xff\xff\xff\xff\xa4Node\xa2n1\xa4From\xa2n1"...)
 		for _, forged := range [][]byte{
-			nil, {244}, {244, 0}, []byte("garbage"), dead,
+			nil,
+			{244},
+			{244, 0},
+			[]byte("garbage"),
+			dead,
 			gossip.Seal("a guess", "nearcast/test/lan/ams", dead),
 			gossip.Seal("a secret", "nearcast/other/lan/ams", dead),
 			append(append([]byte{244, 21}, "nearcast/test/lan/ams"...), dead...),
@@ -224,12 +246,7 @@ func TestForgedAndReplayed(t *testing.T) {
 // Neither side's next life believes what was said in an earlier one.
 func TestReplayedAcrossRestart(t *testing.T) {
 	inBubble(t, 3, memnet.Config{}, nil, func(f *fleet) {
-		type packet struct {
-			from, to netip.AddrPort
-			b        []byte
-		}
-		var taped []packet
-		f.net.Tap(func(from, to netip.AddrPort, b []byte) { taped = append(taped, packet{from, to, bytes.Clone(b)}) })
+		stop := f.tape()
 		for i := range 5 {
 			if err := f.all[2].Send("n0", fmt.Append(nil, i)); err != nil {
 				t.Error(err)
@@ -240,7 +257,7 @@ func TestReplayedAcrossRestart(t *testing.T) {
 		f.all[2].end() // whose goodbye is on the tape
 		f.await(time.Second, sees(f.all[:2]...), f.all[:2]...)
 		<-time.After(2 * time.Minute) // until the protocol has forgotten it
-		f.net.Tap(nil)
+		taped := stop()
 		for _, who := range []int{2, 0} {
 			f.restart(f.all[who])
 			f.awaitAll(10*time.Second, f.complete)

@@ -20,8 +20,10 @@ func TestMeta(t *testing.T) {
 		{"newstate", "1 edge dancing zz 1.2.3 ams", "1 edge - zz 1.2.3 ams"},
 		{"newformat", "2 whatever", "1 - - " + zeroTime + " - -"},
 		{"empty", "", "1 - - " + zeroTime + " - -"},
-		{"long version", "1 sixteen-octets-r starting dbfczq9x4kg " + strings.Repeat("v", 32) + " " + strings.Repeat("p", 40),
-			"1 sixteen-octets-r starting dbfczq9x4kg " + strings.Repeat("v", 32) + " " + strings.Repeat("p", 40)},
+		{
+			"long version", "1 sixteen-octets-r starting dbfczq9x4kg " + strings.Repeat("v", 32) + " " + strings.Repeat("p", 40),
+			"1 sixteen-octets-r starting dbfczq9x4kg " + strings.Repeat("v", 32) + " " + strings.Repeat("p", 40),
+		},
 		{"few", "1 edge ready", ""},
 		{"time", "1 edge ready !! 1.2.3", ""},
 		{"long", "1 edge ready zz " + strings.Repeat("x", gossip.MaxMeta), ""},

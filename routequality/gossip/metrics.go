@@ -78,8 +78,7 @@ func (g *registrar) counters(name, help, label string) *prometheus.CounterVec {
 
 func register[C prometheus.Collector](g *registrar, c C) C {
 	err := g.registry.Register(c)
-	var known prometheus.AlreadyRegisteredError
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if earlier, ok := known.ExistingCollector.(C); ok {
 			return earlier
 		}

@@ -35,19 +35,24 @@ type settings struct {
 // settingsOf returns a kind's numbers; docs/decisions/0014-gossip.md has what was measured with them.
 //
 // The arithmetic of the LAN: a dead member is suspected at the end of the first probe that reaches for it (with 8 survivors 99 times in 100
-// within 1.25 s, then 0.25 s of waiting) and dead 0.75 s after that if a second member agrees. A member that is merely slow has those 0.75 s to
+// within 1.2 s, then 0.23 s of waiting) and dead 0.92 s after that if two more members agree. A member that is merely slow has those 0.92 s to
 // contradict, is also asked over TCP and through two others, and a prober that finds itself slow takes more time.
 //
-// In a pool of up to nine everybody repeats a piece of news retransmitMult times. It misses a given member with a probability of about e^-n: with
-// the usual 3, one announcement in twenty was missed by somebody until the next full exchange.
+// In a pool of up to nine everybody repeats a piece of news retransmitMult times. It misses a given member with a probability of about e^-n, more
+// when members stand still, and who misses a contradiction is alone with its belief that a living member is dead: nobody contradicts it again. With
+// the usual 3, one announcement in twenty is missed by somebody; with 8, one contradiction in some thousand. The full exchange heals what is missed,
+// and with one every 2 s it mostly does so before a suspicion that nobody shares ends, after 5.5 s.
+//
+// The WAN's probes wait for no longer than the longest way around the globe takes, so that there is time to ask through others, and over TCP, before
+// the interval ends: with 800 ms of 1,000 that is too short across the globe, and a lost packet is an accusation.
 func settingsOf(k Kind) (settings, error) {
 	switch k {
 	case LAN:
 		return settings{
-			probeInterval: 250 * time.Millisecond, probeTimeout: 100 * time.Millisecond, indirectChecks: 2,
-			suspicionMult: 3, suspicionMaxMult: 4, awarenessMax: 4,
-			gossipInterval: 50 * time.Millisecond, gossipNodes: 3, retransmitMult: 8,
-			pushPullInterval: 10 * time.Second, tcpTimeout: 2 * time.Second, rejoinDead: 10 * time.Second,
+			probeInterval: 230 * time.Millisecond, probeTimeout: 100 * time.Millisecond, indirectChecks: 2,
+			suspicionMult: 4, suspicionMaxMult: 6, awarenessMax: 4,
+			gossipInterval: 50 * time.Millisecond, gossipNodes: 3, retransmitMult: 24,
+			pushPullInterval: 2 * time.Second, tcpTimeout: 2 * time.Second, rejoinDead: 10 * time.Second,
 		}, nil
 	case WAN:
 		return settings{

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"log"
 	"net"
 	"strings"
 	"time"
@@ -45,7 +44,7 @@ func listen(cfg *Config, c *memberlist.Config) error {
 		return nil
 	}
 	c.BindAddr, c.BindPort = cfg.Bind.Addr().String(), int(cfg.Bind.Port())
-	sockets, err := listenSockets(c.BindAddr, c.BindPort, c.Logger)
+	sockets, err := listenSockets(c)
 	if err != nil {
 		return err
 	}
@@ -59,10 +58,10 @@ func listen(cfg *Config, c *memberlist.Config) error {
 }
 
 // listenSockets listens on UDP and TCP. A free port of the one may be taken of the other, so port zero is tried ten times.
-func listenSockets(addr string, port int, log *log.Logger) (t *memberlist.NetTransport, err error) {
+func listenSockets(c *memberlist.Config) (t *memberlist.NetTransport, err error) {
 	for range 10 {
-		t, err = memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{addr}, BindPort: port, Logger: log})
-		if err == nil || port != 0 {
+		t, err = memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{c.BindAddr}, BindPort: c.BindPort, Logger: c.Logger})
+		if err == nil || c.BindPort != 0 {
 			break
 		}
 	}
@@ -111,7 +110,7 @@ func seal(key []byte, label string, msg []byte) ([]byte, error) {
 	}
 	packet := append([]byte{hasLabel, byte(len(label))}, label...) //nolint:gosec // at most maxLabel
 	nonce := make([]byte, gcm.NonceSize())
-	rand.Read(nonce) //nolint:errcheck // never fails
+	rand.Read(nonce)
 	packet = append(append(packet, version), nonce...)
 	return gcm.Seal(packet, nonce, msg, []byte(label)), nil
 }

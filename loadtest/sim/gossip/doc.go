@@ -11,7 +11,7 @@
 // arrives and what they send waits meanwhile. Every node is starved, each for itself. That is harsher than what a share of a processor taken away does
 // in fact: a quota of 80 % is enforced in pieces of 20 ms out of each 100, and a whole second without the processor is not starvation but an outage,
 // which no protocol that has to find the dead within 1.5 s can tell from death. Their clocks run on: timers fire in a stretch and find that the answers,
-// which wait, have not come; a real process that wakes up finds both.
+// which wait, have not come; a real process that wakes up finds both. So nobody is asked what it believes until 10 ms after it has woken up.
 //
 // The matrix's first row and first column are site ids, its cells round trips in milliseconds, blank is unknown. Nodes are spread over the sites. Without
 // one, nodes of a LAN are 0.2 ms from each other, and those of a WAN are at random places of the globe.

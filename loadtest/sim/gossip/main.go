@@ -16,7 +16,7 @@ import (
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)
 	if err == nil {
-		inTest(func(t *testing.T) { os.Exit(exitCode(command(t, o, os.Stdout))) })
+		inTest(func(t *testing.T) { t.Helper(); os.Exit(exitCode(command(t, o, os.Stdout))) })
 	}
 	os.Exit(exitCode(err))
 }

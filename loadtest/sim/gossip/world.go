@@ -230,7 +230,7 @@ func (w *world) observe(n *node) {
 // kills kills nodes one after the other, never a seed, and starts each again once it has been found dead.
 func (w *world) kills() error {
 	for range w.o.kills {
-		<-time.After(time.Duration(10*time.Second) + time.Duration(w.chance.Float64()*float64(5*time.Second)))
+		<-time.After(10*time.Second + time.Duration(w.chance.Float64()*float64(5*time.Second)))
 		n := w.nodes[seedNodes+w.chance.IntN(len(w.nodes)-seedNodes)]
 		w.watch.kill(n)
 		select {

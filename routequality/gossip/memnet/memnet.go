@@ -140,8 +140,11 @@ func (n *Network) fate(l link, count uint64) (delay time.Duration, lost bool) {
 		return 0, false
 	}
 	delay += time.Duration(n.cfg.Jitter * n.dice(l, count, 'j') * float64(delay))
-	return delay, n.dice(l, count, 'l') < n.cfg.Loss
+	return delay, n.lost(l, count)
 }
+
+// lost reports whether the count-th thing on a link is lost.
+func (n *Network) lost(l link, count uint64) bool { return n.dice(l, count, 'l') < n.cfg.Loss }
 
 // dice returns a number from 0 to 1 that is always the same for the same question.
 func (n *Network) dice(l link, count uint64, what byte) float64 {

@@ -70,7 +70,7 @@ func TestPackets(t *testing.T) {
 		{"sender stands still", func(_ *memnet.Network, a, _ *memnet.Host) { a.Pause(time.Second) }, 1020 * time.Millisecond},
 		{"receiver stands still", func(_ *memnet.Network, _, b *memnet.Host) { b.Pause(time.Second) }, time.Second},
 		{"both", func(_ *memnet.Network, a, b *memnet.Host) { a.Pause(time.Second); b.Pause(time.Second) }, 1020 * time.Millisecond},
-		{"gone", func(_ *memnet.Network, _, b *memnet.Host) { b.Shutdown() }, 0}, //nolint:errcheck // never fails
+		{"gone", func(_ *memnet.Network, _, b *memnet.Host) { b.Shutdown() }, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -52,7 +52,7 @@ func (h *half) change(f func()) {
 // Read returns what has arrived, or waits for it.
 func (s *stream) Read(p []byte) (int, error) {
 	for {
-		n, err, wait, changed := s.in.poll(p)
+		n, wait, changed, err := s.in.poll(p)
 		if wait == 0 {
 			return n, err
 		}
@@ -66,15 +66,15 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // poll reads without waiting. A wait above zero says for how long nothing will change, unless changed is closed.
-func (h *half) poll(p []byte) (n int, err error, wait time.Duration, changed chan struct{}) { //nolint:revive,staticcheck // the error belongs to n
+func (h *half) poll(p []byte) (n int, wait time.Duration, changed chan struct{}, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	switch {
 	case h.gone:
-		return 0, net.ErrClosed, 0, nil
+		return 0, 0, nil, net.ErrClosed
 	case !h.deadline.IsZero() && !now.Before(h.deadline):
-		return 0, os.ErrDeadlineExceeded, 0, nil
+		return 0, 0, nil, os.ErrDeadlineExceeded
 	}
 	wait = time.Hour
 	if !h.deadline.IsZero() {
@@ -82,19 +82,19 @@ func (h *half) poll(p []byte) (n int, err error, wait time.Duration, changed cha
 	}
 	if len(h.chunks) == 0 {
 		if h.ended && !h.stalled {
-			return 0, io.EOF, 0, nil
+			return 0, 0, nil, io.EOF
 		}
-		return 0, nil, wait, h.changed
+		return 0, wait, h.changed, nil
 	}
 	first := &h.chunks[0]
 	if arrives := max(first.at.Sub(now), h.reader.Standstill()); arrives > 0 {
-		return 0, nil, min(wait, arrives), h.changed
+		return 0, min(wait, arrives), h.changed, nil
 	}
 	n = copy(p, first.data)
 	if first.data = first.data[n:]; len(first.data) == 0 {
 		h.chunks = h.chunks[1:]
 	}
-	return n, nil, 0, nil
+	return n, 0, nil, nil
 }
 
 // Write sends. It never waits; what chance takes arrives late, and what is sent into silence stops the stream.
@@ -111,7 +111,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	delay += s.host.Standstill()
 	for rto := retransmitTimeout; late && rto < time.Minute; rto *= 2 {
 		delay += rto
-		_, late = s.host.net.fate(l, s.host.count(l.to))
+		late = s.host.net.lost(l, s.host.count(l.to))
 	}
 	s.out.change(func() {
 		if s.out.stalled = s.out.stalled || !passes; s.out.stalled {
