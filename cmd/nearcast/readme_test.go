@@ -117,8 +117,9 @@ func TestTour(t *testing.T) {
 			continue // done below
 		}
 		command := toLab(s.command)
-		if strings.Contains(command, "pgrep") { // only this lab's process: others may run
-			command = "kill -9 " + fmt.Sprint(lab.Node(t, "fra-1").PID)
+		if _, node, ok := strings.Cut(command, "pgrep -f '[e]dge --node "); ok { // only this lab's process: others may run
+			node, _, _ = strings.Cut(node, " ")
+			command = "kill -9 " + fmt.Sprint(lab.Node(t, node).PID)
 		}
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
 		cmd.Dir = t.TempDir()

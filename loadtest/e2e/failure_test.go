@@ -69,8 +69,12 @@ func TestWhenMoreThanHalfLookDeadAllAreUsed(t *testing.T) {
 	lab.Kill(t, "fra-1")
 	labtest.Eventually(t, 3*time.Second, "fra-1 out of DNS", func() bool { return !contains(t, lab, nearFrankfurt, "fra-1") })
 	lab.Kill(t, "fra-2")
-	labtest.Eventually(t, 5*time.Second, "both back in DNS, since two of three look dead", func() bool {
-		return contains(t, lab, nearFrankfurt, "fra-1") && contains(t, lab, nearFrankfurt, "fra-2")
+	labtest.Eventually(t, 5*time.Second, "Frankfurt out of DNS, since Paris and London are there", func() bool {
+		return !contains(t, lab, nearFrankfurt, "fra-1") && !contains(t, lab, nearFrankfurt, "fra-2")
+	})
+	lab.Kill(t, "par-1")
+	labtest.Eventually(t, 10*time.Second, "all are used, since three of four look dead", func() bool {
+		return contains(t, lab, nearFrankfurt, "fra-1") || contains(t, lab, nearFrankfurt, "fra-2")
 	})
 }
 
