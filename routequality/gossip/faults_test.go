@@ -97,6 +97,22 @@ func TestMassRestart(t *testing.T) {
 	}
 }
 
+// A node that is killed and started again at once is back within two seconds, and so is one that was found dead.
+func TestRestartInTime(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"unnoticed": 100 * time.Millisecond, "found": 5 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 3, lossy, nil, func(f *fleet) {
+				f.all[2].host.Cut(true)
+				f.all[2].end()
+				<-time.After(pause)
+				f.start(f.all[2])
+				f.all[2].SetState(cdn.StateDraining)
+				f.awaitAll(2*time.Second, func(m *machine) bool { return m.State("n2") == cdn.StateDraining })
+			})
+		})
+	}
+}
+
 // Leaving and draining are known to all within a second.
 func TestLeaveAndDrain(t *testing.T) {
 	inBubble(t, 8, lossy, nil, func(f *fleet) {

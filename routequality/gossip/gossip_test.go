@@ -158,12 +158,12 @@ func TestLeave(t *testing.T) {
 	all := startPool(t, 3)
 	all[1].end()
 	for _, m := range []*member{all[0], all[2]} {
-		m.awaitState(t, time.Second, "n1", cdn.StateDown)
+		m.awaitState(t, 10*time.Second, "n1", cdn.StateDown)
 	}
 }
 
-// A killed node that is started again under its name and address is back by itself
-// within about a second, whether or not it was already found dead.
+// A killed node that is started again under its name and address is back by itself, whether or not it was already found dead. How long that takes
+// is measured in virtual time, by TestRestartInTime: on a busy machine it can be anything.
 func TestRestart(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -182,7 +182,7 @@ func TestRestart(t *testing.T) {
 			again := start(t, cfg)
 			again.SetState(cdn.StateDraining)
 			for _, m := range all[:2] {
-				m.awaitState(t, 2*time.Second, "n2", cdn.StateDraining)
+				m.awaitState(t, 20*time.Second, "n2", cdn.StateDraining)
 			}
 		})
 	}
@@ -192,7 +192,7 @@ func TestRestart(t *testing.T) {
 func TestMembers(t *testing.T) {
 	all := startPool(t, 2)
 	all[1].SetState(cdn.StateDraining)
-	all[0].awaitState(t, time.Second, "n1", cdn.StateDraining)
+	all[0].awaitState(t, 10*time.Second, "n1", cdn.StateDraining)
 	got := all[0].Members()
 	for i := range got {
 		if age := time.Since(got[i].Started); age < 0 || age > time.Minute {
@@ -329,7 +329,7 @@ func await(t *testing.T, within time.Duration, what string, holds func() bool) {
 func TestMetrics(t *testing.T) {
 	all := startPool(t, 3)
 	all[1].end()
-	all[0].awaitState(t, time.Second, "n1", cdn.StateDown)
+	all[0].awaitState(t, 10*time.Second, "n1", cdn.StateDown)
 	if problems, err := testutil.GatherAndLint(all[0].reg); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
