@@ -104,6 +104,11 @@ test-crash: test-deps build ## end an edge by kill -9, power cuts, failing syste
 	$(GO) run ./loadtest/crash $(CRASH_FLAGS)
 	$(GO) test -count=1 -timeout 2h ./edge/store/disk -run 'TestCuts|TestFlippedBits|TestMisdirected' -cuts 100000 -flips 30000 -misdirected 5000
 
+# How long visitors are sent to what has died: go doc ./loadtest/failover
+.PHONY: test-failover
+test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real processes, and see when the route table and every map know; half an hour
+	$(GO) test -count=1 -v -timeout 2h ./loadtest/failover -kills 50 -pop-kills 50
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each

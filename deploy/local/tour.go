@@ -61,6 +61,9 @@ Try, in another terminal:
   # add a site of your own, look at the nodes, throw a file out of every cache
   %s domain add www.shop.example --origin %s --dir %s
   %s nodes --dir %s
+  # which POP is best for a visitor, and why; then kill a node and watch the map
+  %s explain route %s --client 198.51.100.7 --dir %s
+  %s map --watch --dir %s
   %s purge url http://%s/LICENSE --dir %s
 
 Ctrl-C stops everything.
@@ -70,6 +73,8 @@ Ctrl-C stops everything.
 		bucketDomain, l.firstEdge(), port, bucketDomain, sampleObject,
 		webDomain, l.endpoints.Redirect,
 		l.cfg.Program, l.originURL(plan.PortWebOrigin), l.cfg.Dir,
+		l.cfg.Program, l.cfg.Dir,
+		l.cfg.Program, webDomain, l.cfg.Dir,
 		l.cfg.Program, l.cfg.Dir,
 		l.cfg.Program, webDomain, l.cfg.Dir)
 }
