@@ -119,6 +119,8 @@ func (b *Book) wanted(now time.Time) []*group {
 		}
 		if n.own.wanted(now) {
 			all = append(all, n.own)
+		} else {
+			b.forgetPlaced(n.own) // others need the room; networks themselves stay for as long as there is some
 		}
 	}
 	gone := make(map[*group]bool)

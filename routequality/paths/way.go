@@ -77,9 +77,19 @@ type flow struct {
 // maxSpread bounds the slots over which a report is spread.
 const maxSpread = 12
 
+const (
+	// late is how old what was asked for may be: an aggregator that nobody heard for a while tells all of it at once then.
+	late = 12 * time.Second
+	// over is the interval of what is older: it is no demand any more.
+	over = time.Duration(-1)
+)
+
 // add takes what was asked for during an interval. It is spread over as many slots, or the demand of whoever reports each ten seconds would
 // go up and down.
 func (f *flow) add(octets, requests float32, interval time.Duration) {
+	if interval == over {
+		return
+	}
 	f.octets += octets
 	f.requests += requests
 	slots := (interval + cdn.SlotTime - 1) / cdn.SlotTime
