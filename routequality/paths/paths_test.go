@@ -629,3 +629,24 @@ func TestPlacedRoom(t *testing.T) {
 		t.Errorf("%d groups have coordinates, want the 100 with visitors", got)
 	}
 }
+
+// TestDemandMoves: visitors who come to one POP because another one has died do not count twice.
+func TestDemandMoves(t *testing.T) {
+	for _, network := range []string{"10.0.1.0/24", "192.0.2.0/24"} {
+		w := newWorld(t, paths.Config{})
+		for range 20 {
+			w.visit("a", network, 8, 1_000_000)
+			w.slot()
+		}
+		w.down["a"] = true
+		for i := range 20 {
+			w.visit("b", network, 20, 1_000_000)
+			w.slot()
+			for name, g := range w.groups {
+				if g.Octets < 0.85e6 || g.Octets > 1.15e6 {
+					t.Errorf("slot %d: %s asks for %v octets a second, want about 1,000,000", i, name, g.Octets)
+				}
+			}
+		}
+	}
+}
