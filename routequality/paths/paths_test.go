@@ -650,3 +650,14 @@ func TestDemandMoves(t *testing.T) {
 		}
 	}
 }
+
+// TestLongInterval: a batch of ten minutes is not what is asked for in one.
+func TestLongInterval(t *testing.T) {
+	w := newWorld(t, paths.Config{})
+	sample := cdn.VisitorSample{Network: netip.MustParsePrefix("10.0.1.0/24"), RTTs: []float32{8}, Octets: 600_000}
+	w.b.Visitors(w.now, "a", w.now, &cdn.VisitorBatch{At: w.now, Interval: 10 * time.Minute, Samples: []cdn.VisitorSample{sample}})
+	w.slot()
+	if got := w.groups[placeA]; got == nil || math.Abs(got.Octets-1000) > 10 {
+		t.Errorf("they ask for %+v, want 1000 octets a second", got)
+	}
+}

@@ -90,6 +90,10 @@ func (f *flow) add(octets, requests float32, interval time.Duration) {
 	if interval == over {
 		return
 	}
+	if interval > maxSpread*cdn.SlotTime { // only so much of it is told of as if it were now
+		part := float32(maxSpread*cdn.SlotTime) / float32(interval)
+		octets, requests = octets*part, requests*part
+	}
 	f.octets += octets
 	f.requests += requests
 	slots := (interval + cdn.SlotTime - 1) / cdn.SlotTime
