@@ -609,3 +609,25 @@ func TestAbsent(t *testing.T) {
 		t.Errorf("another is %q", a.State)
 	}
 }
+
+// TestClockSetBack: a reporter that starts again with a clock that was set back is heard again as soon as its reports are taken again.
+func TestClockSetBack(t *testing.T) {
+	tr := liveness.New("rq", nil)
+	tr.SetFleet(fleet(1, 2))
+	say := func(ms int, incarnation int64, seq uint64, state cdn.NodeState) cdn.NodeState {
+		t.Helper()
+		if _, err := tr.Report(at(ms), &liveness.Report{
+			From: "a1", POP: "a", Version: liveness.Version{Incarnation: incarnation, Seq: seq}, Members: []liveness.Row{{Node: "a2", State: state}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		tr.Step(at(ms), silence)
+		return tr.View(at(ms)).Nodes[1].State
+	}
+	say(0, 7, 1, cdn.StateReady)
+	say(30_000, 7, 2, cdn.StateDown)
+	tr.Step(at(125_000), silence) // it has just looked for what to forget
+	if got := say(151_000, 3, 1, cdn.StateReady); got != cdn.StateReady {
+		t.Errorf("two minutes later it is %q, want ready", got)
+	}
+}
