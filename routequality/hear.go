@@ -49,6 +49,11 @@ func (s *Server) hear(w http.ResponseWriter, r *http.Request) (*report.Answer, e
 	}
 	s.metrics.parts.WithLabelValues("repeated").Add(float64(repeated))
 	s.metrics.parts.WithLabelValues("absurd").Add(float64(absurd))
+	if absurd > 0 {
+		if others, ok := s.refusals.Allow(now); ok {
+			s.log.WarnContext(r.Context(), "nodes say what cannot be of their load or their visitors", "pop", said.POP, "from", said.From, "parts", absurd, "others", others)
+		}
+	}
 	if news {
 		s.wake()
 	}

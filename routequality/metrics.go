@@ -99,6 +99,7 @@ func newBookCollector(s *Server) *bookCollector {
 		row(g, "groups", "Groups of visitors in the published table.", func(s *paths.Stats) float64 { return float64(s.Groups) }),
 		row(g, "groups_withheld", "Groups that are not in the table because there are too many.", func(s *paths.Stats) float64 { return float64(s.Withheld) }),
 		row(g, "groups_waiting", "Groups that have no candidates yet.", func(s *paths.Stats) float64 { return float64(s.Waiting) }),
+		row(g, "groups_placed", "Groups that have coordinates.", func(s *paths.Stats) float64 { return float64(s.Placed) }),
 		row(g, "networks", "Networks of visitors that are remembered.", func(s *paths.Stats) float64 { return float64(s.Networks) }),
 		row(g, "networks_apart", "Networks that are groups of their own.", func(s *paths.Stats) float64 { return float64(s.Own) }),
 		row(g, "paths", "Paths between networks and POPs that are remembered.", func(s *paths.Stats) float64 { return float64(s.Paths) }),
@@ -107,6 +108,7 @@ func newBookCollector(s *Server) *bookCollector {
 		row(c, "networks_dropped_total", "Networks that were forgotten because there were too many paths.", func(s *paths.Stats) float64 { return float64(s.Evicted) }),
 		row(c, "samples_refused_total", "Samples that cannot be true.", func(s *paths.Stats) float64 { return float64(s.Refused) }),
 		row(c, "samples_strange_total", "Samples of networks, POPs or origins that are none.", func(s *paths.Stats) float64 { return float64(s.Strange) }),
+		row(c, "samples_late_total", "Samples that were held up for so long that they are no demand any more.", func(s *paths.Stats) float64 { return float64(s.Late) }),
 		row(c, "samples_crowded_total", "Samples for which there was no room.", func(s *paths.Stats) float64 { return float64(s.Crowded) }),
 	}, prometheus.NewDesc("nearcast_routequality_probes_dropped_total", "Probes of POPs that were not made, or whose results were not heard.", nil, nil)}
 }

@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	maxWait    = 25 * time.Second // how long a poll waits; shorter than what middleboxes allow
-	maxWaiters = 1024             // polls that may wait at the same time
+	maxWait    = 8 * time.Second        // how long a poll waits; there is a table each 5 s, and who hears nothing for 12 s takes the server for dead
+	firstWait  = patience + time.Second // likewise, while there is no table at all
+	maxWaiters = 1024                   // polls that may wait at the same time
 )
 
-// serveTable answers with what makes the newest table of the caller's at once if the caller does not have it, and else when there is a newer one. After 25 s
-// without one the answer is 204: what the caller has is still right.
+// serveTable answers with what makes the newest table of the caller's at once if the caller does not have it, and else when there is a newer one. After 8 s
+// without one the answer is 204: what the caller has is still right. While there is no table at all it is 503 after 4 s: the caller should ask another server.
 func (s *Server) serveTable(w http.ResponseWriter, r *http.Request) {
 	epoch := r.FormValue("epoch")
 	version, err := parseVersion(r.FormValue("version"))
@@ -39,11 +40,14 @@ func (s *Server) serveTable(w http.ResponseWriter, r *http.Request) {
 			pieces, _ = s.feed.After(epoch, version)
 		}
 	}
-	if len(pieces) == 0 {
+	switch {
+	case len(pieces) > 0:
+		answer(w, r, pieces)
+	case s.feed.Latest() == nil:
+		httpjson.WriteError(w, cdn.Errorf(cdn.Unavailable, "", "there is no route table yet"))
+	default:
 		w.WriteHeader(http.StatusNoContent)
-		return
 	}
-	answer(w, r, pieces)
 }
 
 // answer sends tables, compressed if the caller takes that and it is worth it.
@@ -81,7 +85,11 @@ func acceptsGzip(header string) bool {
 
 // await reports whether there was a newer version in time.
 func (s *Server) await(r *http.Request, changed <-chan struct{}) bool {
-	timeout := time.NewTimer(maxWait)
+	wait := maxWait
+	if s.feed.Latest() == nil {
+		wait = firstWait
+	}
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	select {
 	case <-changed:

@@ -292,3 +292,37 @@ func FuzzReport(f *testing.F) {
 		}
 	})
 }
+
+// TestTooMuch: a node that says it sends many times what it can is not believed: neither its load nor what its visitors ask for.
+func TestTooMuch(t *testing.T) {
+	s, url, _ := server(t, pool(), reachable)
+	r := &reporter{t: t, url: url}
+	if err := s.Apply(edges(1)); err != nil {
+		t.Fatal(err)
+	}
+	sample := func(network string, octets uint64) *cdn.VisitorBatch {
+		return &cdn.VisitorBatch{At: time.Now(), Interval: time.Second, Samples: []cdn.VisitorSample{
+			{Network: netip.MustParsePrefix(network), RTTs: []float32{20}, Packets: 100, Requests: 10, Octets: octets},
+		}}
+	}
+	say := func() {
+		if status := r.report(0, func(p *report.POP) {
+			p.Nodes = []report.Node{ // each can send 10 MB/s
+				{Node: "p0-1", Incarnation: 1, Seq: 3 * r.seq, At: p.At, Load: &cdn.NodeLoad{CPU: 0.5, Octets: 1e6, Requests: 10}},
+				{Node: "p0-1", Incarnation: 1, Seq: 3*r.seq + 1, At: p.At, Visitors: sample("198.51.100.0/24", 1e6)},
+				{Node: "p0-2", Incarnation: 1, Seq: 3 * r.seq, At: p.At, Load: &cdn.NodeLoad{CPU: 0.5, Octets: 1e12, Requests: 10}},
+				{Node: "p0-2", Incarnation: 1, Seq: 3*r.seq + 1, At: p.At, Visitors: sample("203.0.113.0/24", 1e12)},
+			}
+		}); status != http.StatusOK {
+			t.Errorf("a report is answered %d, want 200", status)
+		}
+	}
+	say()
+	got := until(t, follow(t, url), say, func(t *cdn.RouteTable) bool { return len(t.Groups) > 0 })
+	if len(got.Groups) != 1 || got.Groups[0].Name != "net 198.51.100.0/24" {
+		t.Errorf("groups %+v, want only that of which sane things are told", got.Groups)
+	}
+	if got.POPs[0].Octets != 1e6 {
+		t.Errorf("the POP sends %v octets a second, want 1e6", got.POPs[0].Octets)
+	}
+}

@@ -120,8 +120,8 @@ func New(cfg Config) (*Server, error) {
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       maxWait + 10*time.Second, // its end cancels a request that waits
-		WriteTimeout:      maxWait + 35*time.Second, // a whole table is long
-		IdleTimeout:       2 * maxWait,
+		WriteTimeout:      maxWait + 52*time.Second, // a whole table is long
+		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
 	}

@@ -272,3 +272,11 @@ func TestTaken(t *testing.T) {
 		t.Error("two servers on one port")
 	}
 }
+
+// TestNothingToTell: a server that has no table does not say that the caller's is still right.
+func TestNothingToTell(t *testing.T) {
+	_, url, _ := server(t, pool())
+	if status, _ := get(t, url+"/v1/table?epoch=before&version=7", "tok"); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", status)
+	}
+}

@@ -33,6 +33,7 @@ type world struct {
 
 	mu       sync.Mutex // guards the following
 	fleet    *cdn.Fleet // nil before the first apply
+	nodes    map[cdn.NodeName]*cdn.Node
 	tracker  *liveness.Tracker
 	loads    capacity.Loads
 	behind   map[cdn.POPName]float64
@@ -58,13 +59,17 @@ func (w *world) apply(fleet *cdn.Fleet) {
 	for _, pop := range pops {
 		voters[pop] = report.Voters(pop, pops)
 	}
+	nodes := make(map[cdn.NodeName]*cdn.Node, len(fleet.Nodes))
+	for i := range fleet.Nodes {
+		nodes[fleet.Nodes[i].Name] = &fleet.Nodes[i]
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fleet, w.voters = fleet, voters
+	w.fleet, w.nodes, w.voters = fleet, nodes, voters
 	w.tracker.SetFleet(fleet)
 	w.loads.Keep(fleet)
 	for name := range w.clocks {
-		if fleet.Node(name) == nil {
+		if nodes[name] == nil {
 			delete(w.clocks, name)
 		}
 	}
@@ -153,6 +158,7 @@ func (w *world) hear(now time.Time, r *report.POP) (news bool, repeated, absurd 
 			continue
 		}
 		clock := w.clockLocked(now, n.Node, n.At)
+		absurd += w.refuseLocked(&n)
 		if n.Visitors != nil {
 			n.Visitors.At = clock.Right(n.Visitors.At)
 		}
@@ -163,6 +169,35 @@ func (w *world) hear(now time.Time, r *report.POP) (news bool, repeated, absurd 
 	}
 	r.Nodes = kept
 	return news, repeated, absurd, nil
+}
+
+// mostTimes is how many times what a node can send it may say that it sends.
+const mostTimes = 16
+
+// refuseLocked takes out what a node cannot have sent, and returns how many parts of its report that were.
+func (w *world) refuseLocked(n *report.Node) (refused int) {
+	most := mostTimes * float64(w.nodes[n.Node].Capacity.EgressMbps) * 1e6 / 8
+	if most == 0 { // nobody has said what it can
+		return 0
+	}
+	if n.Load != nil && n.Load.Octets > most {
+		n.Load = nil
+		refused++
+	}
+	if v := n.Visitors; v != nil {
+		var samples, sites float64
+		for i := range v.Samples {
+			samples += float64(v.Samples[i].Octets)
+		}
+		for i := range v.Sites {
+			sites += float64(v.Sites[i].Octets)
+		}
+		if max(samples, sites) > most*max(1, v.Interval.Seconds()) {
+			n.Visitors = nil
+			refused++
+		}
+	}
+	return refused
 }
 
 func (w *world) clockLocked(now time.Time, node cdn.NodeName, bears time.Time) *estimate.Clock {
@@ -187,7 +222,7 @@ func (w *world) view(now time.Time) table.News {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	v := w.tracker.View(now)
-	w.unusable = unusableOf(w.fleet, v.Nodes)
+	w.unusable = unusableOf(w.nodes, v.Nodes)
 	w.loads.Fill(now, w.fleet, v.Nodes, v.POPs, w.behind)
 	return table.News{Nodes: v.Nodes, POPs: v.POPs, Alarms: append(v.Alarms, w.wrongClocksLocked()...)}
 }
@@ -206,10 +241,10 @@ func (w *world) helpless(pop cdn.POPName) (nodes []cdn.NodeName) {
 }
 
 // unusableOf sorts the nodes that are not to be asked by their POPs.
-func unusableOf(f *cdn.Fleet, rows []cdn.NodeHealth) map[cdn.POPName][]cdn.NodeName {
+func unusableOf(nodes map[cdn.NodeName]*cdn.Node, rows []cdn.NodeHealth) map[cdn.POPName][]cdn.NodeName {
 	out := make(map[cdn.POPName][]cdn.NodeName)
 	for i := range rows {
-		if n := f.Node(rows[i].Node); !rows[i].State.Usable() && n != nil {
+		if n := nodes[rows[i].Node]; !rows[i].State.Usable() && n != nil {
 			out[n.POP] = append(out[n.POP], n.Name)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,10 +13,11 @@ import (
 )
 
 const (
-	reliefTick  = time.Second
-	reliefEvery = 5 * time.Second // while the node is busy
-	reliefAge   = time.Minute     // what is older helps nobody
-	reliefFrom  = 0.75            // utilisation from which on it is worth knowing who would help
+	reliefTick    = time.Second
+	reliefEvery   = 5 * time.Second // while the node is busy
+	reliefAge     = time.Minute     // what is older helps nobody
+	reliefTimeout = 2 * time.Second // of one scheduler
+	reliefFrom    = 0.75            // utilisation from which on it is worth knowing who would help
 )
 
 // relief keeps known who helps a busy node: it asks the schedulers, but only while the node is about to need it.
@@ -28,42 +30,60 @@ type relief struct {
 
 	current atomic.Pointer[shed.Relief]
 	asked   time.Time // last answer
+	at      int       // which scheduler is asked first; of ask, which runs once at a time
 }
 
 // Now returns who helps, or nil while nobody is known.
 func (k *relief) Now() *shed.Relief { return k.current.Load() }
 
-// Run asks until ctx ends.
+// Run asks until ctx ends. Meanwhile the loads of the POP's own nodes go on being told.
 func (k *relief) Run(ctx context.Context) error {
 	tick := time.NewTicker(reliefTick)
 	defer tick.Stop()
 	var answer *cdn.Relief
+	answers, asking := make(chan *cdn.Relief, 1), false
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case a := <-answers:
+			asking = false
+			if a != nil {
+				answer, k.asked = a, time.Now()
+			}
 		case now := <-tick.C:
 			load := k.load()
-			if load.Utilisation() >= reliefFrom && now.Sub(k.asked) >= reliefEvery {
-				if a := k.ask(ctx); a != nil {
-					answer, k.asked = a, now
-				}
+			if load.Utilisation() >= reliefFrom && now.Sub(k.asked) >= reliefEvery && !asking {
+				asking = true
+				wg.Go(func() { answers <- k.ask(ctx) })
 			}
-			k.current.Store(k.join(answer, now))
 		}
+		k.current.Store(k.join(answer, time.Now()))
 	}
 }
 
-// ask asks the schedulers one after the other until one answers.
+// ask asks the schedulers one after the other until one answers, first the one that did so last.
 func (k *relief) ask(ctx context.Context) *cdn.Relief {
-	for _, s := range k.schedulers {
-		a, err := s.Relief(ctx, k.pop)
-		if err == nil {
+	for range k.schedulers {
+		if a := k.askOne(ctx, k.schedulers[k.at]); a != nil {
 			return a
 		}
-		k.log.DebugContext(ctx, "asking a scheduler who would help this POP", "url", s.URL(), "error", err)
+		k.at = (k.at + 1) % len(k.schedulers)
 	}
 	return nil
+}
+
+func (k *relief) askOne(ctx context.Context, s *apiclient.Client) *cdn.Relief {
+	ctx, cancel := context.WithTimeout(ctx, reliefTimeout)
+	defer cancel()
+	a, err := s.Relief(ctx, k.pop)
+	if err != nil {
+		k.log.DebugContext(ctx, "asking a scheduler who would help this POP", "url", s.URL(), "error", err)
+		return nil
+	}
+	return a
 }
 
 // join puts together what is known; without any answer of late the POP's own nodes can still help each other.

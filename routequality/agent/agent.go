@@ -82,7 +82,8 @@ type Agent struct {
 	prober      *probe.Prober
 	servers     []*server
 	metrics     *metrics
-	wan         level // this node is to be in the pool of all POPs
+	newsDue     chan struct{} // capacity 1: the POP is to be told news
+	wan         level         // this node is to be in the pool of all POPs
 
 	targetsMu sync.Mutex // held while the prober is given targets, so that they are set in the order of events; before mu
 
@@ -112,6 +113,7 @@ func New(cfg Config) (*Agent, error) {
 		cfg:         cfg,
 		incarnation: cfg.Now().UnixMicro(),
 		guard:       report.NewGuard(maxSenders, forgetSender),
+		newsDue:     make(chan struct{}, 1),
 		metrics:     newMetrics(cfg.Registry),
 		votes:       make(map[cdn.POPName]*probe.Verdict),
 	}
@@ -148,6 +150,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.watch(ctx) })
 	wg.Go(func() { a.tellLoad(ctx) })
+	wg.Go(func() { a.spreadNews(ctx) })
 	if a.cfg.Visitors != nil {
 		wg.Go(func() { a.tellVisitors(ctx) })
 	}
@@ -184,15 +187,23 @@ func (a *Agent) tellLoad(ctx context.Context) {
 		n := a.report()
 		n.Load = &load
 		a.tell(ctx, kindLoad, n, a.cfg.Pool.Send)
-		a.tellNews(ctx)
+		kick(a.newsDue)
 		for _, s := range a.servers {
-			s.kick(s.due)
+			kick(s.due)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-again.C:
 		}
+	}
+}
+
+// kick gives a word to whoever waits for it.
+func kick(word chan struct{}) {
+	select {
+	case word <- struct{}{}:
+	default: // it has not heard the last one yet
 	}
 }
 

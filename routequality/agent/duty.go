@@ -31,8 +31,8 @@ type duty struct {
 
 // look takes what the pool knows: who the aggregators are, and whether there is news of members.
 func (a *Agent) look() {
-	all, now := a.cfg.Pool.Members(), a.cfg.Now()
 	a.mu.Lock()
+	all, now := a.cfg.Pool.Members(), a.cfg.Now() // under the lock, so that no older look comes after a newer one
 	was := a.duty.on
 	a.elect(all, now)
 	is := a.duty.on

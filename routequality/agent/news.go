@@ -16,11 +16,18 @@ const newsAge = 10 * time.Second
 
 // heard is what this node has been told of others. It is guarded by Agent.mu.
 type heard struct {
-	unusable map[cdn.NodeName]bool // of other POPs
-	loads    map[cdn.NodeName]float64
-	at       time.Time // when it was told
-	servers  map[string]answered
-	own      map[cdn.NodeName]float32 // utilisations of the POP's nodes, as they reported them; kept by aggregators
+	unusable   map[cdn.NodeName]bool // of other POPs
+	unusableAt time.Time             // when it was told
+	loads      map[cdn.NodeName]float64
+	loadsAt    time.Time // likewise
+	servers    map[string]answered
+	own        map[cdn.NodeName]busy // the POP's nodes, as they reported; kept by aggregators
+}
+
+// busy is a node's utilisation.
+type busy struct {
+	load float32
+	at   time.Time // when it was reported
 }
 
 // answered is what a route-quality server answered last.
@@ -33,14 +40,14 @@ type answered struct {
 func (a *Agent) Usable(node cdn.NodeName) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !a.heard.unusable[node] || a.cfg.Now().Sub(a.heard.at) > newsAge
+	return !a.heard.unusable[node] || a.cfg.Now().Sub(a.heard.unusableAt) > newsAge
 }
 
 // Loads are the utilisations of the POP's nodes, as far as they are known and not older than ten seconds. It must not be changed.
 func (a *Agent) Loads() map[cdn.NodeName]float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.cfg.Now().Sub(a.heard.at) > newsAge {
+	if a.cfg.Now().Sub(a.heard.loadsAt) > newsAge {
 		return nil
 	}
 	return a.heard.loads
@@ -54,15 +61,15 @@ func (a *Agent) noteLoad(n *report.Node) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.heard.own == nil {
-		a.heard.own = make(map[cdn.NodeName]float32)
+		a.heard.own = make(map[cdn.NodeName]busy)
 	}
 	if _, known := a.heard.own[n.Node]; known || len(a.heard.own) < report.MaxMembers {
-		a.heard.own[n.Node] = float32(n.Load.Utilisation())
+		a.heard.own[n.Node] = busy{float32(n.Load.Utilisation()), a.cfg.Now()}
 	}
 }
 
 // learn takes what a route-quality server answers, and tells the POP at once if it is new.
-func (a *Agent) learn(ctx context.Context, server string, said *report.Answer) {
+func (a *Agent) learn(server string, said *report.Answer) {
 	a.mu.Lock()
 	if a.heard.servers == nil {
 		a.heard.servers = make(map[string]answered)
@@ -71,7 +78,19 @@ func (a *Agent) learn(ctx context.Context, server string, said *report.Answer) {
 	a.heard.servers[server] = answered{said.Unusable, a.cfg.Now()}
 	a.mu.Unlock()
 	if !slices.Equal(before, said.Unusable) {
-		a.tellNews(ctx)
+		kick(a.newsDue)
+	}
+}
+
+// spreadNews tells the POP's nodes news when they are due. Whoever knows of some does not wait for a node that does not read them.
+func (a *Agent) spreadNews(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.newsDue:
+			a.tellNews(ctx)
+		}
 	}
 }
 
@@ -117,7 +136,7 @@ func (a *Agent) gatherNews() *report.News {
 	now := a.cfg.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := new(report.News)
+	n := &report.News{Loads: make(map[cdn.NodeName]float32, len(a.heard.own))}
 	said, fresh := make(map[cdn.NodeName]int), 0
 	for _, s := range a.heard.servers {
 		if now.Sub(s.at) > newsAge {
@@ -128,13 +147,16 @@ func (a *Agent) gatherNews() *report.News {
 			said[node]++
 		}
 	}
+	n.Blind = fresh == 0
 	for _, node := range slices.Sorted(maps.Keys(said)) {
 		if said[node] == fresh && len(n.Unusable) < report.MaxUnusable {
 			n.Unusable = append(n.Unusable, node)
 		}
 	}
-	maps.DeleteFunc(a.heard.own, func(node cdn.NodeName, _ float32) bool { return !living[node] })
-	n.Loads = maps.Clone(a.heard.own)
+	maps.DeleteFunc(a.heard.own, func(node cdn.NodeName, b busy) bool { return !living[node] || now.Sub(b.at) > newsAge })
+	for node, b := range a.heard.own {
+		n.Loads[node] = b.load
+	}
 	return n
 }
 
@@ -150,7 +172,11 @@ func (a *Agent) takeNews(n *report.News) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.heard.unusable, a.heard.loads, a.heard.at = unusable, loads, a.cfg.Now()
+	now := a.cfg.Now()
+	a.heard.loads, a.heard.loadsAt = loads, now
+	if !n.Blind { // else the other aggregator may know more
+		a.heard.unusable, a.heard.unusableAt = unusable, now
+	}
 }
 
 // newsFrom takes a message of an aggregator.
@@ -160,7 +186,7 @@ func (a *Agent) newsFrom(from cdn.NodeName, msg []byte) {
 	switch {
 	case err != nil:
 		outcome = "malformed"
-		a.cfg.Log.Debug("news of the POP are malformed", "from", from, "error", err) //nolint:sloglint // there is no context
+		a.cfg.Log.Debug("news of the POP are malformed", "from", from, "error", err)
 	case !a.isMember(from):
 		outcome = "stranger"
 	default:

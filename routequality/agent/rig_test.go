@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -108,7 +109,15 @@ func (s seat) SendReliably(to cdn.NodeName, msg []byte) error {
 type servers struct {
 	mu     sync.Mutex
 	status map[string]int // by host: what it answers instead of 200; -1: nothing, ever
+	answer *report.Answer // nil: none
 	got    []received
+}
+
+// say makes them answer so from now on.
+func (s *servers) say(a *report.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = a
 }
 
 type received struct {
@@ -142,8 +151,13 @@ func (s *servers) RoundTrip(req *http.Request) (*http.Response, error) {
 		} else {
 			s.mu.Lock()
 			s.got = append(s.got, received{req.URL.Host, time.Now(), p})
+			said := s.answer
 			s.mu.Unlock()
 			status = http.StatusNoContent
+			if said != nil {
+				text, err := json.Marshal(said)
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(text)), Request: req}, err
+			}
 		}
 	}
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: http.NoBody, Request: req}, nil

@@ -64,18 +64,10 @@ func newServer(a *Agent, base *url.URL) *server {
 	return s
 }
 
-// kick gives a word to run.
-func (s *server) kick(word chan struct{}) {
-	select {
-	case word <- struct{}{}:
-	default: // it has not heard the last one yet
-	}
-}
-
 // urgent tells all servers at once.
 func (a *Agent) urgent() {
 	for _, s := range a.servers {
-		s.kick(s.news)
+		kick(s.news)
 	}
 }
 
@@ -265,7 +257,7 @@ func (s *server) send(ctx context.Context, body []byte) (status int, err error) 
 	case err != nil: // the report was taken all the same
 		s.agent.cfg.Log.DebugContext(ctx, "the answer to a report cannot be used", "server", s.name, "error", err)
 	case said != nil:
-		s.agent.learn(ctx, s.name, said)
+		s.agent.learn(s.name, said)
 	}
 	return resp.StatusCode, nil
 }

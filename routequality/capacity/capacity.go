@@ -110,10 +110,7 @@ func (l *Loads) Fill(now time.Time, fleet *cdn.Fleet, nodes []cdn.NodeHealth, po
 		if s == nil || row == nil || !n.Has(cdn.RoleEdge) {
 			continue
 		}
-		if row.State.Usable() {
-			s.capacity += float64(n.Capacity.EgressMbps) * 1e6 / 8
-		}
-		s.add(row)
+		s.add(row, float64(n.Capacity.EgressMbps)*1e6/8)
 	}
 	for i := range pops {
 		sums[pops[i].POP].fill(&pops[i])
@@ -126,17 +123,24 @@ type sum struct {
 	capacity                              float64
 	cpu, connections, egress, disk, fills float64 // of the usable ones
 	usable                                float64
+	sent, canSend                         float64 // of those of them whose capacity is known
+	sized                                 float64 // how many these are
 	requests, octets, hits                float64 // of all
 }
 
-func (s *sum) add(n *cdn.NodeHealth) {
+// add adds a node that can send so many octets a second; zero if that is not known.
+func (s *sum) add(n *cdn.NodeHealth, capacity float64) {
+	usable := n.State.Usable()
+	if usable {
+		s.capacity += capacity
+	}
 	if n.Load == nil {
 		return
 	}
 	s.requests += n.Load.Requests
 	s.octets += n.Load.Octets
 	s.hits += n.Load.Requests * n.Load.HitRatio
-	if !n.State.Usable() {
+	if !usable {
 		return
 	}
 	s.usable++
@@ -145,6 +149,11 @@ func (s *sum) add(n *cdn.NodeHealth) {
 	s.egress += n.Load.Egress
 	s.disk += n.Load.Disk
 	s.fills += n.Load.Fills
+	if capacity > 0 {
+		s.sized++
+		s.canSend += capacity
+		s.sent += n.Load.Egress * capacity
+	}
 }
 
 func (s *sum) fill(p *cdn.POPHealth) {
@@ -154,7 +163,11 @@ func (s *sum) fill(p *cdn.POPHealth) {
 		p.HitRatio = round(s.hits/s.requests, 1e4)
 	}
 	if s.usable > 0 {
-		p.Load = round(max(s.cpu, s.connections, s.egress, s.disk, s.fills)/s.usable, 1e4)
+		egress := s.egress / s.usable
+		if s.sized == s.usable { // a large node's share is worth more than a small one's
+			egress = s.sent / s.canSend
+		}
+		p.Load = round(max(max(s.cpu, s.connections, s.disk, s.fills)/s.usable, egress), 1e4)
 	}
 }
 

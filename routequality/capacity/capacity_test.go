@@ -91,3 +91,34 @@ func TestPut(t *testing.T) {
 		t.Error("a node that has left still has a load")
 	}
 }
+
+// TestUnequal: of machines that are not alike a small one that is full does not make the POP half full.
+func TestUnequal(t *testing.T) {
+	node := func(name cdn.NodeName, mbps int) cdn.Node {
+		return cdn.Node{Name: name, POP: "a", Roles: []cdn.Role{cdn.RoleEdge}, Capacity: cdn.Capacity{EgressMbps: mbps}}
+	}
+	for _, test := range []struct {
+		name       string
+		small, big int
+		want       float64
+	}{
+		{"known", 1000, 9000, 0.19},
+		{"alike", 1000, 1000, 0.55},
+		{"one is not known", 0, 9000, 0.55},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			fleet := &cdn.Fleet{POPs: []cdn.POP{{Name: "a"}}, Nodes: []cdn.Node{node("small", test.small), node("big", test.big)}}
+			var l capacity.Loads
+			for name, egress := range map[cdn.NodeName]float64{"small": 1, "big": 0.1} {
+				if err := l.Put(at(0), name, version(1), &cdn.NodeLoad{Egress: egress}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			nodes, pops := []cdn.NodeHealth{{Node: "small"}, {Node: "big"}}, []cdn.POPHealth{{POP: "a"}}
+			l.Fill(at(1), fleet, nodes, pops, nil)
+			if got := pops[0].Load; got != test.want {
+				t.Errorf("the load is %v, want %v", got, test.want)
+			}
+		})
+	}
+}

@@ -57,7 +57,7 @@ func (h heard[V]) put(now time.Time, from cdn.NodeName, version Version, value V
 		h[from] = &word[V]{version, now, value}
 		return before, false, true
 	}
-	if !version.Newer(w.version) {
+	if !version.Newer(w.version) && now.Sub(w.at) <= tombstone { // a clock may have been set back since
 		return w.value, false, false
 	}
 	before, fresh = w.value, w.fresh(now)

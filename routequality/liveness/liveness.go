@@ -137,36 +137,81 @@ func (t *Tracker) Step(now time.Time, wan func(cdn.NodeName) cdn.NodeState) (new
 		t.began = now
 	}
 	news, t.changed = t.changed, false
-	var falling []*pop
-	all := 0
+	falling, all := t.judgePOPs(now, wan)
+	news = t.freeze.decide(now, falling, t.popList, all) || news
 	for _, p := range t.popList {
+		news = p.settle(now) || news
+	}
+	for _, p := range t.popList {
+		p.island = p.isIsland(now)
+	}
+	for _, n := range t.byName {
+		news = n.set(now, t.judgeNode(now, n, wan)) || news
+	}
+	t.prune(now)
+	return news
+}
+
+// judgePOPs returns the POPs that would fall, and how many there are that have cache nodes.
+func (t *Tracker) judgePOPs(now time.Time, wan func(cdn.NodeName) cdn.NodeState) (falling []*pop, all int) {
+	reporting, answering := 0, 0
+	for _, p := range t.popList {
+		p.said, p.absent = silence, false
 		if len(p.nodes) == 0 {
 			continue
 		}
 		all++
-		switch p.judge(now, wan) {
+		if p.began.IsZero() {
+			p.began = now
+		}
+		if p.reports(now) {
+			reporting++
+		}
+		if p.said = p.judge(now, wan); p.said == answers {
+			answering++
+		}
+	}
+	for _, p := range t.popList {
+		if p.said == answers && 2*reporting >= all && p.hangs(now, wan) {
+			p.said = dead
+		}
+		p.absent = p.said == dead && !p.seenUp && 2*answering > all
+		switch p.said {
 		case answers:
 			p.answered(now)
 		case dead:
-			if !p.down(now) && (p.seenUp || now.Sub(t.began) >= grace) {
+			if t.falls(now, p) {
 				falling = append(falling, p)
 			}
 		case silence:
 		}
 	}
-	news = t.freeze.decide(now, falling, t.popList, all) || news
-	for _, p := range t.popList {
-		news = p.settle(now) || news
+	return falling, all
+}
+
+// falls reports whether a POP that is dead goes down by that. One that was never there does not: it is no sign of bad probers.
+func (t *Tracker) falls(now time.Time, p *pop) bool {
+	switch {
+	case p.down(now):
+		return false
+	case !p.absent:
+		return p.seenUp || now.Sub(t.began) >= grace
+	case now.Sub(p.began) >= grace:
+		p.fall(now, true)
 	}
-	for _, n := range t.byName {
-		judge := n.judge
-		if !n.cache {
-			judge = func(time.Time) cdn.NodeState { return wan(n.name) } // no reporter speaks of it
-		}
-		news = n.set(now, judge(now)) || news
+	return false
+}
+
+// judgeNode returns what is to be believed of a node.
+func (t *Tracker) judgeNode(now time.Time, n *node, wan func(cdn.NodeName) cdn.NodeState) cdn.NodeState {
+	if !n.cache { // no reporter speaks of it
+		return wan(n.name)
 	}
-	t.prune(now)
-	return news
+	state := n.judge(now)
+	if own := n.heard[n.name]; state == cdn.StateDown && own != nil && own.fresh(now) && n.pop != nil && n.pop.island {
+		return own.value.State
+	}
+	return state
 }
 
 func (t *Tracker) prune(now time.Time) {

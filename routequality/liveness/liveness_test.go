@@ -517,3 +517,117 @@ func TestSuspicionHolds(t *testing.T) {
 		}
 	})
 }
+
+// TestIsland: nodes of a POP that cannot hear each other are not all dead: it answers, and they say so themselves.
+func TestIsland(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		say    map[string][]string
+		a1, a2 cdn.NodeState
+	}{
+		{"each finds itself alone", map[string][]string{"a1": {"a1 ready", "a2 down"}, "a2": {"a1 down", "a2 ready"}}, cdn.StateReady, cdn.StateReady},
+		{"one of them is starting", map[string][]string{"a1": {"a1 ready", "a2 down"}, "a2": {"a1 down", "a2 starting"}}, cdn.StateReady, cdn.StateStarting},
+		{"one is vouched for", map[string][]string{"a1": {"a1 ready", "a2 down"}, "a2": {"a1 ready", "a2 ready"}}, cdn.StateReady, cdn.StateDown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(fleet(1, 2))
+			w.self["a"] = true
+			w.say = test.say
+			w.until(5000)
+			if a1, a2 := w.node("a1"), w.node("a2"); a1 != test.a1 || a2 != test.a2 {
+				t.Errorf("they are %q and %q, want %q and %q", a1, a2, test.a1, test.a2)
+			}
+			delete(w.say, "a2")
+			w.say["a1"] = []string{"a1 ready", "a2 down"}
+			w.until(8000)
+			if a1, a2 := w.node("a1"), w.node("a2"); a1 != cdn.StateReady || a2 != cdn.StateDown {
+				t.Errorf("when one is dead they are %q and %q, want ready and down", a1, a2)
+			}
+		})
+	}
+}
+
+// TestHangs: the kernel of a POP whose processes hang opens connections for them: that it answers is no proof then.
+func TestHangs(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		mute []string // whose reports end
+		wan  cdn.NodeState
+		want cdn.POPState
+	}{
+		{"its processes hang", []string{"a1"}, cdn.StateDown, cdn.POPDown},
+		{"only its reports do not come", []string{"a1"}, cdn.StateReady, cdn.POPUp},
+		{"it has no gateways", []string{"a1"}, cdn.StateUnknown, cdn.POPUp},
+		{"we hear nobody", []string{"a1", "b1", "c1", "d1"}, cdn.StateDown, cdn.POPUp},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := votes(4)
+			for _, by := range test.mute {
+				delete(w.say, by)
+			}
+			w.wan = func(cdn.NodeName) cdn.NodeState { return test.wan }
+			w.until(20_000)
+			if got := w.pop("a"); got.State != test.want {
+				t.Errorf("it is %q, want %q; votes %v", got.State, test.want, got.Votes)
+			}
+			w.say["a1"] = []string{"a1 ready"}
+			w.until(30_000)
+			if got := w.pop("a"); got.State != cdn.POPUp {
+				t.Errorf("when it reports again it is %q, want up", got.State)
+			}
+		})
+	}
+}
+
+// TestAbsent: a POP that was never seen up while most others are is not about to start with us, and raises no suspicion: it is not there.
+func TestAbsent(t *testing.T) {
+	w := newWorld(fleet(5, 1))
+	w.self = map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": false}
+	w.until(1500)
+	if got := w.pop("e"); got.State != cdn.POPDown {
+		t.Errorf("after our restart a dead POP is %q, want down", got.State)
+	}
+	w.self["e"] = true
+	w.until(3000)
+	if got := w.pop("e"); got.State != cdn.POPUp || got.Share != 1 {
+		t.Errorf("one that starts a little later is %q with %v, want up with 1", got.State, got.Share)
+	}
+	w.until(60_000)
+	w.t.SetFleet(fleet(8, 1))
+	w.self["f"], w.self["g"], w.self["h"] = false, false, false
+	w.until(90_000)
+	if f, alarms := w.pop("f"), w.t.View(at(w.now)).Alarms; f.State != cdn.POPDown || len(alarms) > 0 {
+		t.Errorf("one of three that are built is %q with alarms %q, want down and none", f.State, alarms)
+	}
+	w.self["f"] = true
+	w.until(95_000)
+	if f := w.pop("f"); f.State != cdn.POPUp || f.Share > 0.5 {
+		t.Errorf("when it opens it is %q with %v, want up with little", f.State, f.Share)
+	}
+	w.until(100_000)
+	if a := w.pop("a"); a.State != cdn.POPUp {
+		t.Errorf("another is %q", a.State)
+	}
+}
+
+// TestClockSetBack: a reporter that starts again with a clock that was set back is heard again as soon as its reports are taken again.
+func TestClockSetBack(t *testing.T) {
+	tr := liveness.New("rq", nil)
+	tr.SetFleet(fleet(1, 2))
+	say := func(ms int, incarnation int64, seq uint64, state cdn.NodeState) cdn.NodeState {
+		t.Helper()
+		if _, err := tr.Report(at(ms), &liveness.Report{
+			From: "a1", POP: "a", Version: liveness.Version{Incarnation: incarnation, Seq: seq}, Members: []liveness.Row{{Node: "a2", State: state}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		tr.Step(at(ms), silence)
+		return tr.View(at(ms)).Nodes[1].State
+	}
+	say(0, 7, 1, cdn.StateReady)
+	say(30_000, 7, 2, cdn.StateDown)
+	tr.Step(at(125_000), silence) // it has just looked for what to forget
+	if got := say(151_000, 3, 1, cdn.StateReady); got != cdn.StateReady {
+		t.Errorf("two minutes later it is %q, want ready", got)
+	}
+}

@@ -22,6 +22,10 @@ type pop struct {
 	fell     time.Time       // when it fell last; zero: never
 	trusted  bool            // that fall was believed after a freeze, so it raises no suspicion
 	seenUp   bool            // somebody has reached it, or it has reported
+	began    time.Time       // when it was judged first
+	said     verdict         // of the last step
+	absent   bool            // it was never there, though most others are
+	island   bool            // its nodes are up though they take each other for dead
 	state    cdn.POPState
 	share    float64
 	since    time.Time
@@ -78,9 +82,22 @@ func (p *pop) judge(now time.Time, wan func(cdn.NodeName) cdn.NodeState) verdict
 	if said != silence {
 		return said
 	}
-	if !p.reported.IsZero() && now.Sub(p.reported) <= Fresh {
+	switch {
+	case p.reports(now):
 		return answers
+	case p.gone(wan) && (p.reported.IsZero() || now.Sub(p.reported) > Ageing):
+		return dead
 	}
+	return silence
+}
+
+// reports reports whether one of its nodes has reported of late.
+func (p *pop) reports(now time.Time) bool {
+	return !p.reported.IsZero() && now.Sub(p.reported) <= Fresh
+}
+
+// gone reports whether all of its nodes that the WAN pool knows are dead there.
+func (p *pop) gone(wan func(cdn.NodeName) cdn.NodeState) bool {
 	known := 0
 	for _, n := range p.nodes {
 		switch wan(n.name) {
@@ -88,13 +105,33 @@ func (p *pop) judge(now time.Time, wan func(cdn.NodeName) cdn.NodeState) verdict
 		case cdn.StateDown:
 			known++
 		default:
-			return silence
+			return false
 		}
 	}
-	if known > 0 && (p.reported.IsZero() || now.Sub(p.reported) > Ageing) {
-		return dead
+	return known > 0
+}
+
+// hangs reports whether its processes stand still, though connections open: the kernel does that, for as long as its queue has room. They
+// did report and have ceased to, and are dead for the WAN pool.
+func (p *pop) hangs(now time.Time, wan func(cdn.NodeName) cdn.NodeState) bool {
+	return !p.reported.IsZero() && now.Sub(p.reported) > Ageing && p.gone(wan)
+}
+
+// isIsland reports whether all of its nodes would be down by what they say of each other, although some say of themselves that they are not, and it
+// is not down. Then it is the network between them that is.
+func (p *pop) isIsland(now time.Time) bool {
+	if p.state == cdn.POPDown {
+		return false
 	}
-	return silence
+	speaks := false
+	for _, n := range p.nodes {
+		if n.judge(now) != cdn.StateDown {
+			return false
+		}
+		own := n.heard[n.name]
+		speaks = speaks || own != nil && own.fresh(now) && own.value.State != cdn.StateDown
+	}
+	return speaks
 }
 
 // answered tells health that the POP answers, as often as it is probed.
@@ -133,6 +170,9 @@ func (p *pop) settle(now time.Time) bool {
 		if p.heardOf(now) {
 			state = cdn.POPUp
 		}
+	}
+	if p.absent {
+		state, share = cdn.POPDown, 0
 	}
 	p.share = share
 	if p.state == state && !p.since.IsZero() {

@@ -78,10 +78,12 @@ type Stats struct {
 	Evicted  uint64 // networks that were forgotten for want of room
 	Strange  uint64 // samples of networks, POPs or origins that are none
 	Crowded  uint64 // samples of places or links for which there was no room
+	Late     uint64 // samples that came too late to be demand; what they say of the path counts
 	Networks int
 	Paths    int // of networks
 	Places   int
 	Links    int
+	Placed   int // groups with coordinates
 	Groups   int // published
 	Own      int // networks that are groups
 	Withheld int // groups that are not published, since there are too many
@@ -112,7 +114,7 @@ func New(cfg Config) *Book {
 func (b *Book) Stats() Stats {
 	s := b.stats
 	s.Refused = b.refused.Total()
-	s.Networks, s.Paths, s.Places, s.Links = len(b.networks.byPrefix), b.networks.paths, len(b.places), len(b.links)
+	s.Networks, s.Paths, s.Places, s.Links, s.Placed = len(b.networks.byPrefix), b.networks.paths, len(b.places), len(b.links), b.placed
 	return s
 }
 
@@ -225,17 +227,22 @@ func (b *Book) Visitors(now time.Time, pop cdn.POPName, at time.Time, batch *cdn
 		return
 	}
 	b.pops[number].heard = now
+	interval := batch.Interval
+	if now.Sub(at) > late {
+		interval = over
+		b.stats.Late += uint64(len(batch.Samples))
+	}
 	for i := range batch.Samples {
 		s := &batch.Samples[i]
 		if network, ok := locate.Network(s.Network.Addr()); !ok || network != s.Network {
 			b.stats.Strange++
 			continue
 		}
-		b.sample(now, number, at, s, batch.Interval)
+		b.sample(now, number, at, s, interval)
 	}
 	for _, s := range batch.Sites {
 		if f := b.sites[s.Site]; f != nil {
-			f.add(float32(s.Octets), float32(s.Requests), batch.Interval)
+			f.add(float32(s.Octets), float32(s.Requests), interval)
 		}
 	}
 }

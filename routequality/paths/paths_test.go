@@ -578,3 +578,86 @@ func TestSites(t *testing.T) {
 		t.Errorf("shares (-want +got):\n%s", diff)
 	}
 }
+
+// TestHeldUp: what an aggregator could not tell for a while is not asked for all at once when it can.
+func TestHeldUp(t *testing.T) {
+	w := newWorld(t, paths.Config{})
+	for i := range 60 {
+		at := w.now.Add(-time.Duration(60-i) * 10 * time.Second)
+		s := cdn.VisitorSample{Network: netip.MustParsePrefix("10.0.1.0/24"), RTTs: []float32{8}, Packets: 1000, Requests: 50, Octets: 10_000}
+		w.b.Visitors(w.now, "a", at, &cdn.VisitorBatch{
+			At: at, Interval: 10 * time.Second, Samples: []cdn.VisitorSample{s}, Sites: []cdn.SiteRate{{Site: "shop", Octets: 10_000}},
+		})
+	}
+	for range 2 {
+		w.slot()
+		if got := w.groups[placeA]; got != nil && got.Octets > 2500 {
+			t.Errorf("they ask for %v octets a second, want about 1000", got.Octets)
+		}
+	}
+	if got := w.groups[placeA]; got == nil || got.Octets < 500 {
+		t.Errorf("their row is %+v, want about 1000 octets a second", got)
+	}
+	if got := w.path(placeA, "a"); got.N < 10 {
+		t.Errorf("the path is known by %v samples, want those that are held up to count", got.N)
+	}
+}
+
+// TestPlacedRoom: networks that nobody visits any more do not keep the room that others need for their coordinates.
+func TestPlacedRoom(t *testing.T) {
+	w := newWorld(t, paths.Config{})
+	for range 8 {
+		w.b.Probed(w.now, "a", []paths.Probe{{To: "b", RTT: 10, At: w.now}})
+	}
+	visit := func(from, to int) {
+		for i := from; i < to; i++ {
+			w.visit("a", netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(192 + i>>16), byte(i >> 8), byte(i), 0}), 24).String(), 8, 1)
+		}
+		w.slot()
+	}
+	visit(0, 60_000)
+	if got := w.b.Stats().Placed; got != 50_000 {
+		t.Fatalf("%d groups have coordinates, want as many as there is room for", got)
+	}
+	for range 6 {
+		w.now = w.now.Add(10 * time.Minute)
+		w.b.Heard(w.now, "a")
+		w.slot()
+	}
+	visit(60_000, 60_100)
+	if got := w.b.Stats().Placed; got != 100 {
+		t.Errorf("%d groups have coordinates, want the 100 with visitors", got)
+	}
+}
+
+// TestDemandMoves: visitors who come to one POP because another one has died do not count twice.
+func TestDemandMoves(t *testing.T) {
+	for _, network := range []string{"10.0.1.0/24", "192.0.2.0/24"} {
+		w := newWorld(t, paths.Config{})
+		for range 20 {
+			w.visit("a", network, 8, 1_000_000)
+			w.slot()
+		}
+		w.down["a"] = true
+		for i := range 20 {
+			w.visit("b", network, 20, 1_000_000)
+			w.slot()
+			for name, g := range w.groups {
+				if g.Octets < 0.85e6 || g.Octets > 1.15e6 {
+					t.Errorf("slot %d: %s asks for %v octets a second, want about 1,000,000", i, name, g.Octets)
+				}
+			}
+		}
+	}
+}
+
+// TestLongInterval: a batch of ten minutes is not what is asked for in one.
+func TestLongInterval(t *testing.T) {
+	w := newWorld(t, paths.Config{})
+	sample := cdn.VisitorSample{Network: netip.MustParsePrefix("10.0.1.0/24"), RTTs: []float32{8}, Octets: 600_000}
+	w.b.Visitors(w.now, "a", w.now, &cdn.VisitorBatch{At: w.now, Interval: 10 * time.Minute, Samples: []cdn.VisitorSample{sample}})
+	w.slot()
+	if got := w.groups[placeA]; got == nil || math.Abs(got.Octets-1000) > 10 {
+		t.Errorf("they ask for %+v, want 1000 octets a second", got)
+	}
+}

@@ -75,9 +75,10 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 	b.began = now
 	for _, g := range b.places {
 		g.demand, g.apart = Demand{}, Demand{}
+		slots := g.ways.slots()
 		for i := range g.ways {
 			if w := &g.ways[i]; !silent[w.pop] {
-				w.flow.fold(seconds, gain)
+				w.flow.fold(seconds, gain, slots)
 			}
 			g.demand.add(g.ways[i].flow.rate)
 		}
@@ -85,9 +86,10 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 	b.total = Demand{}
 	for n := b.networks.oldest(); n != nil; n = b.networks.newer(n) {
 		n.demand = Demand{}
+		slots := n.ways.slots()
 		for i := range n.ways {
 			if w := &n.ways[i]; !silent[w.pop] {
-				w.flow.fold(seconds, gain)
+				w.flow.fold(seconds, gain, slots)
 			}
 			n.demand.add(n.ways[i].flow.rate)
 		}
@@ -95,7 +97,7 @@ func (b *Book) fold(now time.Time, down func(cdn.POPName) bool) {
 	}
 	if anybody {
 		for _, f := range b.sites {
-			f.fold(seconds, gain)
+			f.fold(seconds, gain, 0)
 		}
 	}
 }
@@ -119,6 +121,8 @@ func (b *Book) wanted(now time.Time) []*group {
 		}
 		if n.own.wanted(now) {
 			all = append(all, n.own)
+		} else {
+			b.forgetPlaced(n.own) // others need the room; networks themselves stay for as long as there is some
 		}
 	}
 	gone := make(map[*group]bool)

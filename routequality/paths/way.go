@@ -77,9 +77,23 @@ type flow struct {
 // maxSpread bounds the slots over which a report is spread.
 const maxSpread = 12
 
+const (
+	// late is how old what was asked for may be: an aggregator that nobody heard for a while tells all of it at once then.
+	late = 12 * time.Second
+	// over is the interval of what is older: it is no demand any more.
+	over = time.Duration(-1)
+)
+
 // add takes what was asked for during an interval. It is spread over as many slots, or the demand of whoever reports each ten seconds would
 // go up and down.
 func (f *flow) add(octets, requests float32, interval time.Duration) {
+	if interval == over {
+		return
+	}
+	if interval > maxSpread*cdn.SlotTime { // only so much of it is told of as if it were now
+		part := float32(maxSpread*cdn.SlotTime) / float32(interval)
+		octets, requests = octets*part, requests*part
+	}
 	f.octets += octets
 	f.requests += requests
 	slots := (interval + cdn.SlotTime - 1) / cdn.SlotTime
@@ -100,10 +114,26 @@ const (
 // gainOf returns what so many seconds count in the average.
 func gainOf(seconds float64) float64 { return 1 - math.Pow(1-perSlot, seconds/cdn.SlotTime.Seconds()) }
 
-// fold takes the end of a slot of so many seconds, which count as much as gain says, into the average. The first slots are averaged plainly.
-func (f *flow) fold(seconds, gain float64) {
+// plain is for how many slots a flow is averaged plainly.
+const plain = 1 / perSlot
+
+// slots returns for how long anything has been asked for over any of the ways.
+func (w ways) slots() (most uint8) {
+	for i := range w {
+		most = max(most, w[i].flow.slots)
+	}
+	return most
+}
+
+// fold takes the end of a slot of so many seconds, which count as much as gain says, into the average. The first slots are averaged plainly,
+// unless over other ways the same visitors have been asking for longer, namely so many slots: they come to one POP as they leave another, and what is
+// believed of the one must not rise faster than what is believed of the other falls, or they count twice meanwhile.
+func (f *flow) fold(seconds, gain float64, others uint8) {
 	if f.octets == 0 && f.requests == 0 && f.slots == 0 {
 		return
+	}
+	if f.slots == 0 && others >= plain {
+		f.slots = others
 	}
 	if f.slots < math.MaxUint8 {
 		f.slots++

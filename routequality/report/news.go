@@ -47,6 +47,8 @@ func (a *Answer) check() error {
 // News is what the aggregators of a POP tell its nodes.
 type News struct {
 	Answer
+	// Blind is whether the aggregator hears no route-quality server, so that nothing is said of what is unusable.
+	Blind bool `json:"blind,omitempty"`
 	// Loads are the utilisations of the POP's own nodes: 1 is all of the scarcest resource.
 	Loads map[cdn.NodeName]float32 `json:"loads,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -24,9 +25,11 @@ const (
 )
 
 const (
-	headerTimeout = 35 * time.Second // of one poll: the server waits 25 s
-	pollTimeout   = 2 * time.Minute  // with the table, which may be long
-	maxOctets     = 256 << 20        // of one answer
+	// silence is for how long a server may say nothing before it is taken for one that hangs: it answers after 8 s at the latest, and mostly each slot.
+	silence     = 12 * time.Second
+	idleTimeout = 35 * time.Second
+	pollTimeout = 2 * time.Minute // with the table, which may be long
+	maxOctets   = 256 << 20       // of one answer
 	// failsFor is how long a server fails before the next is asked.
 	failsFor = 2 * time.Second
 	// MaxAhead is how far in the future, by our clock, a table may have been made.
@@ -65,7 +68,7 @@ func New(cfg Config) *Client {
 		cfg.Now = time.Now
 	}
 	return &Client{cfg: cfg, http: &http.Client{
-		Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: headerTimeout, ResponseHeaderTimeout: headerTimeout},
+		Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: idleTimeout},
 		Timeout:   pollTimeout,
 	}}
 }
@@ -84,7 +87,7 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.http.CloseIdleConnections()
 	t := trouble{pause: pauseFirst}
 	for ctx.Err() == nil {
-		base := c.cfg.URLs[t.server]
+		base, began := c.cfg.URLs[t.server], c.cfg.Now()
 		news, err := c.poll(ctx, base)
 		switch {
 		case ctx.Err() != nil:
@@ -100,6 +103,9 @@ func (c *Client) Run(ctx context.Context) error {
 			if !t.failing {
 				c.cfg.Log.WarnContext(ctx, "cannot follow the route table; trying again", "url", base, "error", err)
 			}
+			if errors.Is(err, errHangs) {
+				t.hang(began)
+			}
 			sleep(ctx, t.fail(c.cfg.Now(), len(c.cfg.URLs)))
 		}
 	}
@@ -112,6 +118,13 @@ type trouble struct {
 	failing bool
 	since   time.Time // it fails, or the one before it did
 	pause   time.Duration
+}
+
+// hang notes that it has been failing since the poll began.
+func (t *trouble) hang(began time.Time) {
+	if !t.failing {
+		t.failing, t.since = true, began
+	}
 }
 
 // fail notes a failure and returns the pause before the next attempt, which may go to another server.
@@ -130,10 +143,18 @@ func (t *trouble) fail(now time.Time, servers int) time.Duration {
 
 // poll asks once, hands on what it gets, and reports whether that was new.
 func (c *Client) poll(ctx context.Context, base string) (news bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	dog := time.AfterFunc(silence, func() { cancel(errHangs) })
+	defer dog.Stop()
 	resp, err := c.ask(ctx, base)
 	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, errHangs) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
 		return false, err
 	}
+	dog.Stop()
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	switch resp.StatusCode {
 	case http.StatusNoContent:
@@ -145,12 +166,15 @@ func (c *Client) poll(ctx context.Context, base string) (news bool, err error) {
 	default:
 		return false, fmt.Errorf("asking for the route table: the server answers %s: %w", resp.Status, httpjson.ReadError(resp))
 	}
-	err = table.Read(resp.Body, maxOctets, func(t *cdn.RouteTable) error {
+	err = table.Read(&watched{resp.Body, dog}, maxOctets, func(t *cdn.RouteTable) error {
 		fresh, takeErr := c.take(t)
 		news = news || fresh
 		return takeErr
 	})
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case errors.Is(context.Cause(ctx), errHangs):
+		return news, context.Cause(ctx)
+	case err != nil && ctx.Err() == nil:
 		c.whole = true
 		c.refused.Add(1)
 		if c.cfg.OnRefused != nil {
@@ -159,6 +183,22 @@ func (c *Client) poll(ctx context.Context, base string) (news bool, err error) {
 		return news, err
 	}
 	return news, nil
+}
+
+// errHangs is why a poll is given up.
+var errHangs = fmt.Errorf("the server has said nothing for %v: it hangs, or the way there is cut", silence)
+
+// watched is an answer of which the next octets must not take too long; what is done between them may.
+type watched struct {
+	io.Reader
+
+	dog *time.Timer
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.dog.Reset(silence)
+	defer w.dog.Stop()
+	return w.Reader.Read(p) //nolint:wrapcheck // it is a reader
 }
 
 func (c *Client) ask(ctx context.Context, base string) (*http.Response, error) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -231,4 +232,33 @@ func run(t *testing.T, c *tableclient.Client) {
 			t.Errorf("Run: %v", err)
 		}
 	})
+}
+
+// TestHangs: a server whose process hangs, so that its kernel opens connections but nobody answers, is left for the next after some seconds.
+func TestHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := make(chan time.Duration, 10)
+		begin := time.Now()
+		c := tableclient.New(tableclient.Config{
+			URLs: []string{"http://hangs", "http://well"}, OnTable: func(*cdn.RouteTable) { got <- time.Since(begin) }, Log: slog.New(slog.DiscardHandler),
+		})
+		c.SetTransport(half{})
+		run(t, c)
+		if took := <-got; took > 15*time.Second {
+			t.Errorf("the table came after %v, want at most 15 s", took)
+		}
+	})
+}
+
+// half are servers of which one hangs.
+type half struct{}
+
+func (half) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Host == "hangs" || req.URL.Query().Get("version") != "" {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
+	w := httptest.NewRecorder()
+	send(table("e", 1))(w, req)
+	return w.Result(), nil
 }
