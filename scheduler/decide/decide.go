@@ -144,7 +144,7 @@ func byPolicy(v *view.View, q *Query, a *asker) (pop int, reason string) {
 			continue
 		}
 		several++
-		if s := claim(key^v.POPs[w.POP].Hash, float64(w.Weight)); best < 0 || s < score {
+		if s, ok := below(score, key^v.POPs[w.POP].Hash, float64(w.Weight)); best < 0 || ok {
 			best, score = w.POP, s
 		}
 	}
@@ -227,7 +227,7 @@ func first(v *view.View, a *asker, order []int, room bool) int {
 // hasRoom reports whether a POP takes visitors whom the map does not send. A load that is not known is none.
 func hasRoom(v *view.View, pop int) bool { return !(v.Load[pop] >= full) && !v.Usable[pop].Draining }
 
-// explored are the networks that are sent elsewhere, in a minute: one in so many.
+// exploredOne is of how many networks one is sent elsewhere, in a minute.
 const exploredOne = 100
 
 // Bounds of what is worth exploring.
@@ -235,12 +235,13 @@ const (
 	exploreWithin = 30  // milliseconds behind the best
 	exploreBelow  = 8   // samples: there are fewer
 	exploreRoom   = 0.8 // utilisation that the map plans: there is less
+	exploreAsks   = 1   // requests a second of the group: of one with less too few answers come back to learn from
 )
 
 // explore is a POP whose way to the visitor is little known and could be as good, or -1. It is for one network in a hundred, others every minute. An
-// answer that is shared is left alone if it is for more than one network.
+// answer that is shared is left alone if it is for more than one network; and so is everybody while nobody learns from it, or knows who is full.
 func explore(v *view.View, q *Query, a *asker) int {
-	if q.Now.IsZero() || !a.network.IsValid() || q.Shared && a.scope < a.network.Bits() {
+	if q.Now.IsZero() || !v.Loads || v.HealthIgnored || !a.network.IsValid() || q.Shared && a.scope < a.network.Bits() {
 		return -1
 	}
 	turn := mix(a.hash ^ uint64(q.Now.Unix()/60)) //nolint:gosec // the bits
@@ -265,7 +266,7 @@ func takeTurns(v *view.View, q *Query, a *asker) int {
 			if !a.ok(v, i) || room && !hasRoom(v, i) {
 				continue
 			}
-			if s := claim(key^v.Usable[i].Hash, v.Usable[i].Capacity); best < 0 || s < score {
+			if s, ok := below(score, key^v.Usable[i].Hash, v.Usable[i].Capacity); best < 0 || ok {
 				best, score = i, s
 			}
 		}

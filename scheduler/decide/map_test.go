@@ -34,7 +34,7 @@ func mapped() (*cdn.Snapshot, *cdn.RouteTable) {
 		t.POPs = append(t.POPs, cdn.POPHealth{POP: p, State: cdn.POPUp, Share: 1, Capacity: 1e9, Load: 0.1})
 	}
 	add := func(name cdn.GroupName, octets float64, ms ...float32) {
-		g := &cdn.VisitorGroup{Name: name, Octets: octets}
+		g := &cdn.VisitorGroup{Name: name, Octets: octets, Requests: 20}
 		for i, pop := range []cdn.POPName{"berlin", "paris", "tokyo"} {
 			g.Paths = append(g.Paths, cdn.Path{POP: pop, Quality: cdn.Quality{R50: ms[i], R90: ms[i], N: 50, Measured: noon.Unix() - 9}})
 		}
@@ -300,8 +300,18 @@ func TestExplore(t *testing.T) {
 		{"forbidden", func() { x.policy(cdn.Policy{Deny: []cdn.POPName{"paris"}}) }, 0},
 		{"down", func() { x.s.Fleet.Policies, x.t.POPs[1].State = nil, cdn.POPDown }, 0},
 		{"full", func() { x.t.POPs[1].State, x.t.POPs[1].Capacity = cdn.POPUp, 3e6 }, 0},
-		{"far", func() {
+		{"hardly any traffic", func() {
 			x.t.POPs[1].Capacity = 1e9
+			for _, g := range x.t.Groups {
+				g.Requests = 0.9
+			}
+		}, 0},
+		{"some", func() {
+			for _, g := range x.t.Groups {
+				g.Requests = 1
+			}
+		}, 200},
+		{"far", func() {
 			for _, g := range x.t.Groups {
 				g.Paths[1].R50 += 60
 			}

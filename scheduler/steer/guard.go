@@ -43,10 +43,12 @@ func (m *Mapper) refuse(now time.Time, t *cdn.RouteTable) string {
 	case ahead > maxAhead:
 		return fmt.Sprintf("%s is from the future, by %v: set the clocks", name, ahead.Round(time.Second))
 	}
-	if reason := disorder(t); reason != "" {
-		return name + " " + reason
-	}
 	was := m.table
+	if was == nil || !sameGroups(was.Groups, t.Groups) { // what is new between slots is of POPs
+		if reason := disorder(t); reason != "" {
+			return name + " " + reason
+		}
+	}
 	if was == nil {
 		return ""
 	}
@@ -62,6 +64,11 @@ func (m *Mapper) refuse(now time.Time, t *cdn.RouteTable) string {
 		return fmt.Sprintf("%s has %d of the fleet's POPs where there were %d: more than half are missing", name, has, had)
 	}
 	return ""
+}
+
+// sameGroups reports whether two lists are one.
+func sameGroups(a, b []*cdn.VisitorGroup) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // disorder says what is out of order in a table.
