@@ -8,7 +8,7 @@ type MapVersion struct {
 	Version uint64    `json:"version"` // likewise
 	Slot    uint64    `json:"slot"`
 	Digest  string    `json:"digest"` // SHA-256 of its content in hex
-	Steps   uint64    `json:"steps"`  // how many steps its maker has seen, the makers before it included
+	Steps   uint64    `json:"steps"`  // how many steps its maker has seen, the makers before it included; one that somebody has accepted counts twice
 	At      time.Time `json:"at"`     // when it was made, by the scheduler's clock
 }
 
@@ -29,6 +29,13 @@ type MapStatus struct {
 	Frozen string   `json:"frozen,omitempty"`
 	Alarms []string `json:"alarms,omitempty"`
 	POPs   []MapPOP `json:"pops"`
+}
+
+// MapAcceptance is a scheduler's answer to somebody who has looked and says that what it does not believe is true.
+type MapAcceptance struct {
+	Scheduler NodeName `json:"scheduler,omitempty"`
+	// Accepted is what it did not believe; it makes the map from the next step on, within [SlotTime] as long as there are route tables.
+	Accepted string `json:"accepted,omitempty"`
 }
 
 // MapPOP is a POP in a [MapStatus].

@@ -30,6 +30,8 @@ type Source interface {
 	Versions() []cdn.MapVersion
 	// State is what another scheduler can go on from.
 	State() ([]byte, error)
+	// Accept says that somebody has looked, and what was not believed is true.
+	Accept() (*cdn.MapAcceptance, error)
 	// Relief says where the visitors of a POP would be sent instead.
 	Relief(pop cdn.POPName) (*cdn.Relief, error)
 }
@@ -72,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 	handle(s, mux, "GET /v1/route", s.route)
 	handle(s, mux, "GET /v1/map", func(*http.Request) (*cdn.MapStatus, error) { return s.source.Status() })
 	handle(s, mux, "GET /v1/map/versions", func(*http.Request) ([]cdn.MapVersion, error) { return s.source.Versions(), nil })
+	handle(s, mux, "POST /v1/map/accept", func(*http.Request) (*cdn.MapAcceptance, error) { return s.source.Accept() })
 	handle(s, mux, "GET /v1/relief", s.relief)
 	mux.HandleFunc("GET /v1/map/state", s.state)
 	s.http = &http.Server{

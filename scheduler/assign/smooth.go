@@ -190,7 +190,9 @@ func (c *Controller) keepTime(now time.Time, t *table, pops []popState) {
 		case is == Draining:
 			s.since, s.warming = now, false
 		case is == Down:
-			s.downed, s.warming = now, false
+			if s.warming = false; was == Up { // else it is no loss
+				s.downed = now
+			}
 		case was == Down:
 			s.since, s.warming = now, true
 		}

@@ -33,6 +33,7 @@ type Mapper struct {
 	near    nearby
 	weight  float64  // that measurements had in the last step
 	refused string   // why the last table was refused; empty if it was not
+	doubted string   // likewise, if somebody may say that it is true nevertheless
 	failed  string   // why there was no step although there should have been one; empty if there was
 	absurd  []string // what was corrected in the last step
 }
@@ -56,8 +57,21 @@ func (m *Mapper) Configure(p *view.Plan, now time.Time) {
 	m.bind()
 }
 
-// Accept says that somebody has looked and what the next table says is true, however much is lost by it: the guards do not freeze the map then.
-func (m *Mapper) Accept() { m.accept = true }
+// Accept says that somebody has looked and what the next table says is true, however much is lost by it: the guards do not freeze the map then. It
+// returns what it is that counts from the next step on, and fails if there is nothing that has been frozen or refused.
+func (m *Mapper) Accept() (held string, err error) {
+	switch {
+	case m.doubted != "":
+		held = m.doubted
+	case m.chart != nil:
+		held = m.chart.Frozen
+	}
+	if held == "" {
+		return "", cdn.Errorf(cdn.Conflict, "scheduler/steer", "no table is doubted and the map is not frozen: there is nothing to accept")
+	}
+	m.accept = true
+	return held, nil
+}
 
 // Table takes a route table, in the order in which they were published. One of another slot is a step of the map, one of the same slot only
 // changes what has changed of POPs, and the same one again confirms it. A table that cannot be right is refused: the map stays, and an
@@ -73,10 +87,17 @@ func (m *Mapper) Table(now time.Time, t *cdn.RouteTable) bool {
 		if !late || m.aged.IsZero() {
 			return late
 		}
-	} else if reason := m.refuse(now, t); reason != "" {
-		changed := m.refused != reason
-		m.refused = reason
-		return changed
+	} else {
+		reason := m.refuse(now, t)
+		if reason == "" {
+			m.doubted = m.doubt(t)
+			reason = m.doubted
+		}
+		if reason != "" {
+			changed := m.refused != reason
+			m.refused = reason
+			return changed
+		}
 	}
 	slot := m.table == nil || m.table.Epoch != t.Epoch || m.table.Slot != t.Slot || !m.aged.IsZero() || m.chart == nil
 	t = m.tooFew(t)
@@ -130,6 +151,9 @@ func (m *Mapper) step(now, at time.Time, states bool) {
 	}
 	m.failed = ""
 	if result.Frozen == "" {
+		if m.accept {
+			m.steps++ // those go on from this map who have not heard that it is true
+		}
 		m.accept, m.dirty, m.classes = false, false, m.classNames()
 	}
 	m.steps++

@@ -239,18 +239,23 @@ func states(table *cdn.RouteTable) map[cdn.NodeName]cdn.NodeState {
 	return m
 }
 
-// UsableNodes are how many nodes of each of POPs may be sent visitors by a table, however many that are.
-func (p *Plan) UsableNodes(table *cdn.RouteTable) []int {
+// UsableNodes are how many nodes of each of POPs may be sent visitors by a table, however many that are; and which POPs have some that could be, but
+// operators drain them all.
+func (p *Plan) UsableNodes(table *cdn.RouteTable) (usable []int, drained []bool) {
 	state := states(table)
-	out := make([]int, len(p.POPs))
+	usable, drained = make([]int, len(p.POPs)), make([]bool, len(p.POPs))
 	for i := range p.POPs {
 		for _, name := range p.POPs[i].Names {
-			if p.state(name, state).Usable() {
-				out[i]++
+			switch {
+			case p.state(name, state).Usable():
+				usable[i]++
+			case state[name].Usable():
+				drained[i] = true
 			}
 		}
+		drained[i] = drained[i] && usable[i] == 0
 	}
-	return out
+	return usable, drained
 }
 
 // only returns the POP with those of its nodes that the function accepts.
