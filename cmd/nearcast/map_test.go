@@ -127,7 +127,7 @@ func newTable(t *testing.T) string {
 			<-r.Context().Done() // nothing new
 			return
 		}
-		httpjson.Write(w, http.StatusOK, table)
+		httpjson.Write(w, http.StatusOK, map[string]any{"tables": []cdn.RouteTable{table}})
 	})))
 	t.Cleanup(server.Close)
 	return server.URL

@@ -128,19 +128,19 @@ func (a *asker) ok(v *view.View, pop int) bool {
 	return pop >= 0 && len(v.Usable[pop].Nodes) > 0 && a.verdict.Allows(pop)
 }
 
-// byPolicy is the POP that a policy decides, or -1.
+// byPolicy is the POP that a policy decides, or -1. A drain goes before it.
 func byPolicy(v *view.View, q *Query, a *asker) (pop int, reason string) {
 	if a.verdict == nil {
 		return -1, ""
 	}
-	if a.verdict.Pin >= 0 && a.ok(v, a.verdict.Pin) {
+	if a.verdict.Pin >= 0 && a.ok(v, a.verdict.Pin) && !v.Usable[a.verdict.Pin].Draining {
 		return a.verdict.Pin, Pinned
 	}
 	best, score := -1, 0.0
 	several := 0
 	key := mix(a.hash ^ hashName(q.Domain))
 	for _, w := range a.verdict.Weights {
-		if !a.ok(v, w.POP) {
+		if !a.ok(v, w.POP) || v.Usable[w.POP].Draining {
 			continue
 		}
 		several++

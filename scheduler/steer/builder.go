@@ -19,7 +19,7 @@ const Rest = "-"
 const (
 	mostCapacity = 1e15 // octets a second of a POP
 	mostOctets   = 1e15 // and of a group
-	longestName  = 200  // octets of a group's name: policies add to it
+	longestName  = 140  // octets of a group's name: policies add up to 105 to it, and the solver takes 255
 	fails        = 0.1  // share of failures from which on a path is not used,
 	failsN       = 20   // if there are so many samples
 )
@@ -149,8 +149,8 @@ func (b *builder) input() assign.Input {
 	}
 	in.Groups = append(in.Groups, rest)
 	for g, group := range b.table.Groups {
-		if group.Name == "" || len(group.Name) > longestName {
-			b.counts["have names that are empty or too long, and are left out"]++
+		if group.Name == "" || group.Name == Rest || len(group.Name) > longestName {
+			b.counts["have names that are empty, too long or taken, and are left out"]++
 			continue
 		}
 		demand := group.Octets
