@@ -4,12 +4,14 @@ import "time"
 
 // MapVersion names a map of a scheduler. Schedulers whose maps have equal Epoch, Version and Digest answer alike.
 type MapVersion struct {
-	Epoch   string    `json:"epoch"`   // of the route table that it was made of
-	Version uint64    `json:"version"` // likewise
-	Slot    uint64    `json:"slot"`
-	Digest  string    `json:"digest"` // SHA-256 of its content in hex
-	Steps   uint64    `json:"steps"`  // how many steps its maker has seen, the makers before it included; one that somebody has accepted counts twice
-	At      time.Time `json:"at"`     // when it was made, by the scheduler's clock
+	Epoch   string `json:"epoch"`   // of the route table that it was made of
+	Version uint64 `json:"version"` // likewise
+	Slot    uint64 `json:"slot"`
+	Digest  string `json:"digest"` // SHA-256 of its content in hex
+	Steps   uint64 `json:"steps"`  // how many steps its maker has seen, the makers before it included; one that somebody has accepted counts twice
+	// Generation is of the configuration that it was made for. Maps for different ones need not be the same.
+	Generation Generation `json:"generation,omitempty"`
+	At         time.Time  `json:"at"` // when it was made, by the scheduler's clock
 }
 
 // MapStatus is what a scheduler answers from.

@@ -146,8 +146,8 @@ func steps(versions []cdn.MapVersion) uint64 {
 	return versions[len(versions)-1].Steps
 }
 
-// differ reports whether two schedulers have made different maps of the newest route table that both have seen. Who has made none differs
-// from everybody who has.
+// differ reports whether two schedulers have made different maps of the newest route table that both have seen, for the same configuration: who has
+// a newer one must not fall back to the map for an older. Who has made none differs from everybody who has.
 func differ(mine, theirs []cdn.MapVersion) bool {
 	if len(mine) == 0 || len(theirs) == 0 {
 		return len(theirs) > 0
@@ -155,7 +155,7 @@ func differ(mine, theirs []cdn.MapVersion) bool {
 	for i := len(mine) - 1; i >= 0; i-- {
 		for j := len(theirs) - 1; j >= 0; j-- {
 			if mine[i].Epoch == theirs[j].Epoch && mine[i].Version == theirs[j].Version {
-				return mine[i].Digest != theirs[j].Digest
+				return mine[i].Digest != theirs[j].Digest && mine[i].Generation == theirs[j].Generation
 			}
 		}
 	}

@@ -21,6 +21,7 @@ type Mapper struct {
 	table    *cdn.RouteTable // accepted last; nil if none
 	received time.Time       // when table was received or confirmed last, by the clock here
 	steps    uint64          // that the controller has taken
+	made     cdn.Generation  // of the plan that the map was made for
 	aged     time.Time       // when the last step was that ageing made; zero if it was a table's
 	shrunk   time.Time       // since when tables have had too few groups to be obeyed; zero if they have not
 	active   *policy.Active  // the policies that the map was made with
@@ -154,7 +155,7 @@ func (m *Mapper) step(now, at time.Time, states bool) {
 		if m.accept {
 			m.steps++ // those go on from this map who have not heard that it is true
 		}
-		m.accept, m.dirty, m.classes = false, false, m.classNames()
+		m.accept, m.dirty, m.classes, m.made = false, false, m.classNames(), m.plan.Generation
 	}
 	m.steps++
 	m.publish(now, &result)
@@ -164,6 +165,7 @@ func (m *Mapper) step(now, at time.Time, states bool) {
 func (m *Mapper) change(now, at time.Time) {
 	b := newBuilder(m, m.aged.IsZero() || m.aged.Sub(m.measured()) < view.MaxStateAge)
 	changes := b.changes(m.chart)
+	m.dirty = false // what else the plan has changed comes with the next step
 	if len(changes) == 0 {
 		if m.chart.Frozen == "" && m.shrunk.IsZero() {
 			m.bind()
@@ -179,7 +181,6 @@ func (m *Mapper) change(now, at time.Time) {
 		return
 	}
 	m.failed = ""
-	m.dirty = false
 	m.steps++
 	m.publish(now, &result)
 }
@@ -197,7 +198,7 @@ func (m *Mapper) publish(now time.Time, r *assign.Result) {
 		Index: m.index, Map: r.Map, Table: m.table, Weight: m.weight, Frozen: frozen, Alarms: append(slices.Clip(alarms), m.absurd...),
 		Moved: r.Moved, Explainer: m.ctl.Explainer(),
 		Version: cdn.MapVersion{
-			Epoch: m.table.Epoch, Version: m.table.Version, Slot: m.table.Slot, Digest: hex.EncodeToString(digest[:]), Steps: m.steps, At: now,
+			Epoch: m.table.Epoch, Version: m.table.Version, Slot: m.table.Slot, Digest: hex.EncodeToString(digest[:]), Steps: m.steps, Generation: m.made, At: now,
 		},
 	}
 	m.chart = c.Bind(m.plan, m.chart)
