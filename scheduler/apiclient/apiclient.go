@@ -14,22 +14,22 @@ import (
 )
 
 const (
-	timeout  = 10 * time.Second // of one request
-	maxReply = 512 << 20        // octets; the state of a map has some 150 for each of at most 200,000 groups and classes
+	timeout      = 10 * time.Second // of one request,
+	stateTimeout = time.Minute      // and of one for a state
+	maxReply     = 512 << 20        // octets; the state of a map has some 450 for each of at most 200,000 groups
 )
 
 // Client asks one scheduler. It is safe for concurrent use.
 type Client struct {
 	base  string
 	token string
-	http  *http.Client
+	http  *http.Client // without a timeout: each request has its own
 }
 
 // New returns a client of the scheduler whose API is at a URL such as http://192.0.2.1:8057.
 func New(base, token string) *Client {
 	return &Client{base: base, token: token, http: &http.Client{
 		Transport: &http.Transport{MaxIdleConns: 2, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute},
-		Timeout:   timeout,
 	}}
 }
 
@@ -66,10 +66,14 @@ func (c *Client) Relief(ctx context.Context, pop cdn.POPName) (*cdn.Relief, erro
 
 // State asks for all that another scheduler needs to go on from the same map.
 func (c *Client) State(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
 	return c.fetch(ctx, http.MethodGet, "/v1/map/state", nil)
 }
 
 func ask[T any](ctx context.Context, c *Client, method, path string, query url.Values) (v T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	body, err := c.fetch(ctx, method, path, query)
 	if err != nil {
 		return v, err

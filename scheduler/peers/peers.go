@@ -51,7 +51,13 @@ type Keeper struct {
 	cfg       Config
 	differing prometheus.Gauge
 	adopted   *prometheus.CounterVec
+
+	tries int // in a row to take over a state
+	rest  int // comparisons until the next one
 }
+
+// mostRest is the most comparisons between two tries: a state can have 90 MB, and its owner makes no map while it writes it.
+const mostRest = 63
 
 // New returns a keeper that has not compared yet.
 func New(cfg Config) *Keeper {
@@ -83,7 +89,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Compare asks every peer for its maps, and takes over the state of one if it has to. What cannot be reached is left out.
+// Compare asks every peer for its maps, and takes over the state of one if it has to: again and again if that does not help, but less and
+// less often. What cannot be reached is left out. It is not for concurrent use.
 func (k *Keeper) Compare(ctx context.Context) {
 	theirs := k.ask(ctx)
 	mine := k.cfg.Self.Versions()
@@ -99,7 +106,14 @@ func (k *Keeper) Compare(ctx context.Context) {
 		}
 	}
 	k.differing.Set(float64(differing))
-	if best >= 0 {
+	switch {
+	case best < 0:
+		k.tries, k.rest = 0, 0
+	case k.rest > 0:
+		k.rest--
+	default:
+		k.rest = min(1<<k.tries-1, mostRest)
+		k.tries = min(k.tries+1, 16)
 		k.adopt(ctx, k.cfg.Peers[best], most)
 	}
 }

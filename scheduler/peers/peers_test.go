@@ -118,6 +118,27 @@ func TestWhoCannotBeReachedIsLeftOut(t *testing.T) {
 	}
 }
 
+// A state that cannot be taken over, or after which the maps differ still, is not fetched every second.
+func TestTriesAreFewerAndFewer(t *testing.T) {
+	b := &scheduler{name: "b", versions: maps(5, "x")}
+	a := &scheduler{name: "a", versions: maps(9, "z")}
+	k := keeper(b, a)
+	for range 256 {
+		k.Compare(t.Context())
+	}
+	if n := len(b.adopted); n < 8 || n > 12 {
+		t.Errorf("%d tries in 256 comparisons, want about 9", n)
+	}
+	agreed := len(b.adopted)
+	a.versions = b.versions
+	k.Compare(t.Context())
+	a.versions = maps(9, "z")
+	k.Compare(t.Context())
+	if len(b.adopted) != agreed+1 {
+		t.Error("once they had agreed the next difference is not mended at once")
+	}
+}
+
 func TestARefusedStateIsCountedAndTriedAgain(t *testing.T) {
 	b := &scheduler{name: "b", versions: maps(5, "x"), refuses: true}
 	reg := prometheus.NewRegistry()
