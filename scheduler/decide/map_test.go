@@ -330,6 +330,28 @@ func TestExplore(t *testing.T) {
 	}
 }
 
+// What operators drain serves when nothing else works: it is better than what does not.
+func TestOnlyDrainedWork(t *testing.T) {
+	for name, states := range map[string][2]cdn.NodeState{ // of berlin-1 and of all others
+		"the others are down":    {cdn.StateReady, cdn.StateDown},
+		"the others stop":        {cdn.StateReady, cdn.StateDraining},
+		"nothing works":          {cdn.StateDown, cdn.StateDown},
+		"all work":               {cdn.StateReady, cdn.StateReady},
+		"the drained one is off": {cdn.StateDown, cdn.StateReady},
+	} {
+		x := situationOf()
+		x.s.Drains = []cdn.Drain{{Node: x.s.Fleet.Nodes[0].Name}}
+		for i := range x.t.Nodes {
+			x.t.Nodes[i].State = states[min(i, 1)]
+		}
+		d := decide.Answer(x.view(t), decide.Query{Domain: "www.shop.example", Client: netip.MustParseAddr("10.1.2.3"), Now: noon})
+		drained := states[0] == cdn.StateReady && states[1] != cdn.StateReady
+		if got := len(d.Nodes) > 0 && d.Nodes[0].Name == x.s.Fleet.Nodes[0].Name; got != drained || len(d.Nodes) == 0 {
+			t.Errorf("%s: %v at %s (%s), want the drained node: %t", name, names(d.Nodes), d.POP, d.Reason, drained)
+		}
+	}
+}
+
 // Networks of which nothing is known stay with their POP for ten minutes and then try another, each at its turn.
 func TestTurns(t *testing.T) {
 	v := situationOf().view(t)
