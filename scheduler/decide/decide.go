@@ -6,6 +6,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/locate"
+	"nearcast/scheduler/assign"
 	"nearcast/scheduler/policy"
 	"nearcast/scheduler/view"
 )
@@ -173,16 +174,25 @@ func byMap(v *view.View, q *Query, a *asker) (pop int, reason string) {
 		return explored, Explored
 	}
 	if at, ok := c.Map.Pick(g, key(a.network, q.Domain)); ok {
-		if pop = c.POP(at); a.ok(v, pop) {
+		if pop = c.POP(at); a.ok(v, pop) && !lifted(v, pop) {
 			return pop, Mapped
 		}
 	}
 	for _, s := range shares {
-		if pop = c.POP(int(s.POP)); a.ok(v, pop) {
+		if pop = c.POP(int(s.POP)); a.ok(v, pop) && !lifted(v, pop) {
 			return pop, Fallback
 		}
 	}
 	return -1, ""
+}
+
+// lifted reports whether the map has a POP that is drained only because all look down: that is an error of who measures, and a drain is none.
+func lifted(v *view.View, pop int) bool {
+	if !v.Usable[pop].Draining {
+		return false
+	}
+	seen, ok := v.Chart.Seen(pop)
+	return ok && seen.State == assign.Down
 }
 
 // full is the utilisation from which on a POP gets nobody whom the map does not send.

@@ -418,7 +418,7 @@ func TestNodes(t *testing.T) {
 	}
 }
 
-// Whatever happens, nobody is sent where policy forbids it, nor to a POP that is down while another that is allowed is not; the same question has the same
+// Whatever happens, nobody is sent where policy forbids it, nor to a POP that is down or drained while another that is allowed is not; the same question has the same
 // answer, and an answer holds for everybody in its scope.
 func TestNever(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -435,6 +435,9 @@ func TestNever(t *testing.T) {
 				p.Weights = []cdn.POPWeight{{POP: rapid.SampledFrom(all).Draw(rt, "of"), Weight: 3}}
 			}
 			x.s.Fleet.Policies = append(x.s.Fleet.Policies, p)
+		}
+		for _, pop := range some.Draw(rt, "drained") {
+			x.s.Drains = append(x.s.Drains, cdn.Drain{POP: pop})
 		}
 		for range rapid.IntRange(0, 4).Draw(rt, "events") {
 			pop, node, down := rapid.IntRange(0, 2).Draw(rt, "pop"), rapid.IntRange(0, 5).Draw(rt, "node"), rapid.Bool().Draw(rt, "down")
@@ -466,6 +469,12 @@ func TestNever(t *testing.T) {
 			rt.Fatalf("%s is sent to %s because %q, which is forbidden", client, d.POP, d.Reason)
 		}
 		for i, pop := range all {
+			drains := func(pop cdn.POPName) bool {
+				return slices.ContainsFunc(x.s.Drains, func(d cdn.Drain) bool { return d.POP == pop })
+			}
+			if room := len(v.Usable[i].Nodes) > 0 && v.Load[i] < 0.92 && allowed(pop) && !drains(pop); room && d.POP != "" && drains(d.POP) {
+				rt.Fatalf("%s is sent to %s because %q, which drains; %s does not", client, d.POP, d.Reason, pop)
+			}
 			if usable := len(v.Usable[i].Nodes) > 0; d.POP == pop && !usable || d.POP == "" && usable && allowed(pop) {
 				rt.Fatalf("%s is sent to %q because %q; %s has %d usable nodes", client, d.POP, d.Reason, pop, len(v.Usable[i].Nodes))
 			}

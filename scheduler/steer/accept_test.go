@@ -128,6 +128,27 @@ func TestLossesByConfiguration(t *testing.T) {
 	}
 }
 
+// A POP that is drained, goes down and comes back, as to be mended, gets nobody as long as it is drained.
+func TestDrainedComesBack(t *testing.T) {
+	w := newWorld(t, 6, 20)
+	m := w.mapper()
+	w.snapshot.Drains = []cdn.Drain{{POP: "p02"}}
+	m.Configure(w.plan(), begin)
+	now := begin
+	for i := range 60 {
+		now = now.Add(cdn.SlotTime)
+		m.Table(now, w.next(func(t *cdn.RouteTable) {
+			t.POPs[2].State = cdn.POPUp
+			if i >= 20 && i < 30 {
+				t.POPs[2].State = cdn.POPDown
+			}
+		}))
+		if share := status(m, now).POPs[2].Share; i > 14 && share != 0 {
+			t.Fatalf("in step %d it has %v of the visitors", i, share)
+		}
+	}
+}
+
 // More than half of the fleet taken away may be a mistake: it needs somebody's word.
 func TestMostOfTheFleetRemoved(t *testing.T) {
 	w := newWorld(t, 10, 20)
