@@ -128,7 +128,7 @@ func TestLossesByConfiguration(t *testing.T) {
 	}
 }
 
-// A POP that is drained, goes down and comes back, as to be mended, gets nobody as long as it is drained.
+// A POP that is drained, goes down and comes back, as to be mended, gets nobody as long as it is drained, even if one fails to which it is next.
 func TestDrainedComesBack(t *testing.T) {
 	w := newWorld(t, 6, 20)
 	m := w.mapper()
@@ -141,6 +141,9 @@ func TestDrainedComesBack(t *testing.T) {
 			t.POPs[2].State = cdn.POPUp
 			if i >= 20 && i < 30 {
 				t.POPs[2].State = cdn.POPDown
+			}
+			if i >= 32 {
+				t.POPs[3].State = cdn.POPDown // to which it is next
 			}
 		}))
 		if share := status(m, now).POPs[2].Share; i > 14 && share != 0 {
