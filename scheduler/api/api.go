@@ -21,7 +21,7 @@ import (
 const shutdownTimeout = time.Second
 
 // Source is what is told of.
-type Source interface {
+type Source interface { //nolint:interfacebloat // it is one thing, the scheduler
 	// Explain says why a visitor of a name is sent where it is.
 	Explain(name cdn.Domain, client netip.Addr) (*cdn.RouteExplanation, error)
 	// Status says what is answered from.

@@ -33,11 +33,15 @@ func (source) Explain(name cdn.Domain, client netip.Addr) (*cdn.RouteExplanation
 func (source) Status() (*cdn.MapStatus, error) {
 	return &cdn.MapStatus{Scheduler: "core-1", Groups: 3}, nil
 }
+
 func (source) Versions() []cdn.MapVersion { return []cdn.MapVersion{{Epoch: "e", Version: 7}} }
+
 func (source) Accept() (*cdn.MapAcceptance, error) {
 	return &cdn.MapAcceptance{Scheduler: "core-1", Accepted: "3 of 6 POPs"}, nil
 }
+
 func (source) State() ([]byte, error) { return []byte("state\x00"), nil }
+
 func (source) Relief(pop cdn.POPName) (*cdn.Relief, error) {
 	return &cdn.Relief{Default: "lon", Groups: map[cdn.GroupName]cdn.POPName{"net 192.0.2.0/24": pop}}, nil
 }

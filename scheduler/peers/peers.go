@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +62,8 @@ const mostRest = 63
 
 // New returns a keeper that has not compared yet.
 func New(cfg Config) *Keeper {
-	k := &Keeper{cfg: cfg,
+	k := &Keeper{
+		cfg: cfg,
 		differing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_scheduler_peers_differing",
 			Help: "Other schedulers whose map of the same route table is another one.",
@@ -166,10 +168,10 @@ func differ(mine, theirs []cdn.MapVersion) bool {
 	if len(mine) == 0 || len(theirs) == 0 {
 		return len(theirs) > 0
 	}
-	for i := len(mine) - 1; i >= 0; i-- {
-		for j := len(theirs) - 1; j >= 0; j-- {
-			if mine[i].Epoch == theirs[j].Epoch && mine[i].Version == theirs[j].Version {
-				return mine[i].Digest != theirs[j].Digest && mine[i].Generation == theirs[j].Generation
+	for _, m := range slices.Backward(mine) {
+		for _, t := range slices.Backward(theirs) {
+			if m.Epoch == t.Epoch && m.Version == t.Version {
+				return m.Digest != t.Digest && m.Generation == t.Generation
 			}
 		}
 	}
