@@ -4,12 +4,14 @@ import "time"
 
 // MapVersion names a map of a scheduler. Schedulers whose maps have equal Epoch, Version and Digest answer alike.
 type MapVersion struct {
-	Epoch   string    `json:"epoch"`   // of the route table that it was made of
-	Version uint64    `json:"version"` // likewise
-	Slot    uint64    `json:"slot"`
-	Digest  string    `json:"digest"` // SHA-256 of its content in hex
-	Steps   uint64    `json:"steps"`  // how many steps its maker has seen, the makers before it included
-	At      time.Time `json:"at"`     // when it was made, by the scheduler's clock
+	Epoch   string `json:"epoch"`   // of the route table that it was made of
+	Version uint64 `json:"version"` // likewise
+	Slot    uint64 `json:"slot"`
+	Digest  string `json:"digest"` // SHA-256 of its content in hex
+	Steps   uint64 `json:"steps"`  // how many steps its maker has seen, the makers before it included; one that somebody has accepted counts twice
+	// Generation is of the configuration that it was made for. Maps for different ones need not be the same.
+	Generation Generation `json:"generation,omitempty"`
+	At         time.Time  `json:"at"` // when it was made, by the scheduler's clock
 }
 
 // MapStatus is what a scheduler answers from.
@@ -29,6 +31,13 @@ type MapStatus struct {
 	Frozen string   `json:"frozen,omitempty"`
 	Alarms []string `json:"alarms,omitempty"`
 	POPs   []MapPOP `json:"pops"`
+}
+
+// MapAcceptance is a scheduler's answer to somebody who has looked and says that what it does not believe is true.
+type MapAcceptance struct {
+	Scheduler NodeName `json:"scheduler,omitempty"`
+	// Accepted is what it did not believe; it makes the map from the next step on, within [SlotTime] as long as there are route tables.
+	Accepted string `json:"accepted,omitempty"`
 }
 
 // MapPOP is a POP in a [MapStatus].

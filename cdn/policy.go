@@ -17,9 +17,9 @@ type Policy struct {
 	Allow []POPName `json:"allow,omitempty"`
 	// Deny are POPs that must not be chosen, whatever fails.
 	Deny []POPName `json:"deny,omitempty"`
-	// Pin is the POP that is chosen while it is up and not denied.
+	// Pin is the POP that is chosen while it is up, and neither denied nor drained.
 	Pin POPName `json:"pin,omitempty"`
-	// Weights divide visitors among POPs that are up and not denied, whatever they cost.
+	// Weights divide visitors among POPs that are up, and neither denied nor drained, whatever they cost.
 	Weights []POPWeight `json:"weights,omitempty"`
 	// Prefer makes POPs cheaper or dearer.
 	Prefer []POPPreference `json:"prefer,omitempty"`

@@ -23,6 +23,9 @@ func TestRouteIsHandedOn(t *testing.T) {
 	mux.HandleFunc("GET /v1/map", func(w http.ResponseWriter, _ *http.Request) {
 		httpjson.Write(w, http.StatusOK, cdn.MapStatus{Scheduler: "core-1", Map: cdn.MapVersion{Digest: "d"}})
 	})
+	mux.HandleFunc("POST /v1/map/accept", func(w http.ResponseWriter, _ *http.Request) {
+		httpjson.Write(w, http.StatusOK, cdn.MapAcceptance{Scheduler: "core-1", Accepted: "3 of 6 POPs"})
+	})
 	scheduler := httptest.NewServer(httpjson.RequireBearer("for-schedulers", mux))
 	defer scheduler.Close()
 	p := startPlane(t, t.TempDir(), func(cfg *control.Config) {
@@ -42,6 +45,10 @@ func TestRouteIsHandedOn(t *testing.T) {
 	maps, err := p.api.Maps(t.Context())
 	if err != nil || len(maps) != 1 || maps[0].Map == nil || maps[0].Map.Map.Digest != "d" || maps[0].URL != scheduler.URL {
 		t.Errorf("%+v, %v", maps, err)
+	}
+	accepted, err := p.api.AcceptMap(t.Context())
+	if err != nil || len(accepted) != 1 || accepted[0].Accepted != "3 of 6 POPs" || accepted[0].Scheduler != "core-1" || accepted[0].URL != scheduler.URL {
+		t.Errorf("%+v, %v", accepted, err)
 	}
 }
 

@@ -48,12 +48,13 @@ func (r *recent) after(v cdn.MapVersion) []*cdn.RouteTable {
 
 func last[T any](all []T) []T { return all[max(0, len(all)-maxRecent):] }
 
-// Versions are the newest maps, the newest last; those before the state that was adopted last are forgotten. It is safe for concurrent use, and may
-// wait for a step of the map.
+// Versions are the newest maps, the newest last; those before the state that was adopted last are forgotten. It is safe for concurrent use, and waits
+// for nothing: who asks does not wait for long. The result must not be changed.
 func (s *Server) Versions() []cdn.MapVersion {
-	s.steering.Lock()
-	defer s.steering.Unlock()
-	return slices.Clone(s.recent.maps)
+	if maps := s.maps.Load(); maps != nil {
+		return *maps
+	}
+	return nil
 }
 
 // State is all that this scheduler's map depends on, for another's [Server.Adopt].

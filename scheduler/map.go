@@ -75,9 +75,19 @@ func (s *Server) Version() cdn.MapVersion {
 	return cdn.MapVersion{}
 }
 
-// Accept says that somebody has looked and that what is measured is true: the next step of the map is not frozen, however much it loses.
-func (s *Server) Accept() {
+// Accept says that somebody has looked and that what is measured is true: the next step of the map is not frozen, however much it loses. It
+// returns what that is. If nothing is frozen or refused it fails, with an error of kind Conflict. It may wait for a step of the map.
+func (s *Server) Accept() (*cdn.MapAcceptance, error) {
+	const op = "scheduler.Accept"
+	if s.current.Load() == nil {
+		return nil, errNoConfiguration(op)
+	}
 	s.steering.Lock()
 	defer s.steering.Unlock()
-	s.mapper.Accept()
+	held, err := s.mapper.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s.log.Warn("somebody says that what the map did not believe is true", "accepted", held)
+	return &cdn.MapAcceptance{Scheduler: s.node, Accepted: held}, nil
 }

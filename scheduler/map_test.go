@@ -76,7 +76,9 @@ func TestMap(t *testing.T) {
 	if err := other.Adopt(state); err != nil || other.Version().Digest != version.Digest || other.Version().Steps != version.Steps {
 		t.Errorf("adopted %+v of %+v: %v", other.Version(), version, err)
 	}
-	one.Accept()
+	if a, err := one.Accept(); cdn.KindOf(err) != cdn.Conflict {
+		t.Errorf("accepted %+v, %v, but nothing was frozen", a, err)
+	}
 }
 
 // A table from the future is not obeyed, and the status says so.

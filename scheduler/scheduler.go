@@ -45,6 +45,7 @@ type Server struct {
 	dns     *dnsfront.Server
 	http    *httpfront.Server // nil if there is no redirecting front
 	current atomic.Pointer[view.View]
+	maps    atomic.Pointer[[]cdn.MapVersion] // that is of recent, for others
 	metrics *metrics
 
 	compiling sync.Mutex    // guards what plans are made of, and orders those that make one
@@ -207,6 +208,8 @@ func (s *Server) publish(now time.Time) {
 	}
 	s.current.Store(next)
 	s.recent.noteMap(s.Version())
+	maps := slices.Clone(s.recent.maps)
+	s.maps.Store(&maps)
 	s.tell(before, next)
 	s.metrics.show(next)
 }

@@ -48,6 +48,7 @@ something but the figures changes: the map, a state, a drain, an alarm.`,
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&watched, "watch", false, "go on showing it until interrupted")
+	cmd.AddCommand(newMapAccept())
 	return cmd
 }
 
@@ -109,7 +110,7 @@ func printMaps(out io.Writer, maps []wire.SchedulerMap, now time.Time) error {
 			count(shown.Groups, "group", "groups"), percent(shown.Moved))},
 	)
 	if shown.Frozen != "" {
-		rows = append(rows, []string{"frozen", shown.Frozen})
+		rows = append(rows, []string{"frozen", shown.Frozen + " (if that is true: nearcast map accept)"})
 	}
 	for _, a := range shown.Alarms {
 		rows = append(rows, []string{"alarm", a})

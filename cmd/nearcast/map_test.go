@@ -54,6 +54,15 @@ func newScheduler(t *testing.T, name cdn.NodeName) *fakeScheduler {
 		defer s.mu.Unlock()
 		httpjson.Write(w, http.StatusOK, s.status)
 	})
+	mux.HandleFunc("POST /v1/map/accept", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.status.Frozen == "" {
+			httpjson.WriteError(w, cdn.Errorf(cdn.Conflict, "", "nothing is frozen"))
+			return
+		}
+		httpjson.Write(w, http.StatusOK, cdn.MapAcceptance{Scheduler: name, Accepted: s.status.Frozen})
+	})
 	mux.HandleFunc("GET /v1/route", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -244,10 +253,17 @@ lon  unknown,draining  0/1    0.0%   0.0%     -      0.94    -         0bit/s   
 	expect(t, nearcast("map"), strings.Replace(block, "2, all with the same map", "2 of 2 answer and are of different versions just now: 0123456789ab at core-1; fedcba987654 at core-2", 1))
 	two.change(func(m *cdn.MapStatus) { m.Map.Version, m.Frozen = 90, "" })
 	one.change(func(m *cdn.MapStatus) { m.Frozen = "4 of 10 POPs went down within 30s" })
-	frozen := strings.Replace(block, "alarm   ", "frozen      4 of 10 POPs went down within 30s\nalarm   ", 1)
+	frozen := strings.Replace(block, "alarm   ", "frozen      4 of 10 POPs went down within 30s (if that is true: nearcast map accept)\nalarm   ", 1)
 	expect(t, nearcast("map"), strings.Replace(frozen, "2, all with the same map", "2 of 2 answer and DISAGREE: 0123456789ab at core-1; fedcba987654 at core-2", 1))
+	expect(t, nearcast("map", "accept"), "\n"+fmt.Sprintf("%-*s  ", len(two.URL), "SCHEDULER")+`ACCEPTS
+`+fmt.Sprintf("%-*s  ", len(two.URL), "core-1")+`4 of 10 POPs went down within 30s
+`+two.URL+`  nothing: its map is not frozen, and no table is doubted
+`)
 	one.change(func(m *cdn.MapStatus) { m.Frozen = "" })
 	two.Close()
+	if out, err := nearcast("map", "accept").CombinedOutput(); err == nil || !strings.Contains(string(out), "not all of them answer") || !strings.Contains(string(out), two.URL+"  no answer: ") {
+		t.Errorf("accepted by nobody: %v\n%s", err, out)
+	}
 	expect(t, nearcast("map"), strings.Replace(block, "2, all with the same map", "1 of 2 answer, all with the same map\nno answer   scheduler "+two.URL+" cannot be asked ~", 1))
 	one.Close()
 	expect(t, nearcast("map"), "schedulers  none of 2 answers\nno answer   scheduler "+one.URL+" ~\nno answer   scheduler "+two.URL+" ~\n")

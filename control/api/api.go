@@ -83,6 +83,7 @@ func New(cfg Config) http.Handler {
 	handle(s, mux, "GET /v1/explain", http.StatusOK, s.explain)
 	handle(s, mux, "GET /v1/route", http.StatusOK, s.route)
 	handle(s, mux, "GET /v1/map", http.StatusOK, s.maps)
+	handle(s, mux, "POST /v1/map/accept", http.StatusOK, s.acceptMap)
 	handle(s, mux, "GET /v1/table", http.StatusOK, s.table)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		httpjson.WriteError(w, cdn.Errorf(cdn.NotFound, "", "there is no %s %s", r.Method, r.URL.Path))

@@ -19,6 +19,8 @@ type Schedulers interface {
 	Route(ctx context.Context, name cdn.Domain, visitor netip.Addr, scheduler cdn.NodeName) (*cdn.RouteExplanation, error)
 	// Maps returns what each of them answers from.
 	Maps(ctx context.Context) ([]wire.SchedulerMap, error)
+	// Accept tells each of them that what it does not believe is true.
+	Accept(ctx context.Context) ([]wire.SchedulerAcceptance, error)
 }
 
 func (s *server) route(r *http.Request) (*cdn.RouteExplanation, error) {
@@ -42,6 +44,12 @@ func (s *server) route(r *http.Request) (*cdn.RouteExplanation, error) {
 
 func (s *server) maps(r *http.Request) ([]wire.SchedulerMap, error) {
 	return s.Schedulers.Maps(r.Context())
+}
+
+// acceptMap is an operator's word that what schedulers do not believe is true.
+func (s *server) acceptMap(r *http.Request) ([]wire.SchedulerAcceptance, error) {
+	s.Log.InfoContext(r.Context(), "audit", "what", r.Method+" "+r.URL.Path, "by", actor(r))
+	return s.Schedulers.Accept(r.Context())
 }
 
 func (s *server) table(r *http.Request) (wire.Table, error) {

@@ -130,6 +130,11 @@ func (c *Client) Maps(ctx context.Context) ([]wire.SchedulerMap, error) {
 	return ask[[]wire.SchedulerMap](ctx, c, http.MethodGet, "/v1/map", nil)
 }
 
+// AcceptMap tells every scheduler that somebody has looked, and that what it does not believe is true.
+func (c *Client) AcceptMap(ctx context.Context) ([]wire.SchedulerAcceptance, error) {
+	return ask[[]wire.SchedulerAcceptance](ctx, c, http.MethodPost, "/v1/map/accept", nil)
+}
+
 // Table returns the route table as the control plane follows it, or a part of it.
 func (c *Client) Table(ctx context.Context, q wire.TableQuery) (wire.Table, error) {
 	query := url.Values{"limit": {strconv.Itoa(q.Limit)}}

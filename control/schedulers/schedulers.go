@@ -65,7 +65,7 @@ func (c *Client) Route(ctx context.Context, name cdn.Domain, visitor netip.Addr,
 	}
 	var failures []error
 	for _, base := range c.urls {
-		e, err := get[cdn.RouteExplanation](ctx, c, base, path)
+		e, err := get[cdn.RouteExplanation](ctx, c, http.MethodGet, base, path)
 		if err == nil || refuses(err) {
 			return e, err
 		}
@@ -76,7 +76,7 @@ func (c *Client) Route(ctx context.Context, name cdn.Domain, visitor netip.Addr,
 
 // routeOf asks all, since only a scheduler itself knows its name.
 func (c *Client) routeOf(ctx context.Context, path string, scheduler cdn.NodeName) (*cdn.RouteExplanation, error) {
-	explanations, failures := everywhere[cdn.RouteExplanation](ctx, c, path)
+	explanations, failures := everywhere[cdn.RouteExplanation](ctx, c, http.MethodGet, path)
 	var known []string
 	for i, e := range explanations {
 		switch {
@@ -106,11 +106,32 @@ func (c *Client) Maps(ctx context.Context) ([]wire.SchedulerMap, error) {
 	if err := c.some(); err != nil {
 		return nil, err
 	}
-	maps, failures := everywhere[cdn.MapStatus](ctx, c, "/v1/map")
+	maps, failures := everywhere[cdn.MapStatus](ctx, c, http.MethodGet, "/v1/map")
 	list := make([]wire.SchedulerMap, len(maps))
 	for i := range list {
 		list[i] = wire.SchedulerMap{URL: c.urls[i], Map: maps[i]}
 		if failures[i] != nil {
+			list[i].Error = failures[i].Error()
+		}
+	}
+	return list, nil
+}
+
+// Accept tells every scheduler that somebody has looked and that what it does not believe is true; each one's answer is in the order of the URLs.
+func (c *Client) Accept(ctx context.Context) ([]wire.SchedulerAcceptance, error) {
+	if err := c.some(); err != nil {
+		return nil, err
+	}
+	answers, failures := everywhere[cdn.MapAcceptance](ctx, c, http.MethodPost, "/v1/map/accept")
+	list := make([]wire.SchedulerAcceptance, len(answers))
+	for i, a := range answers {
+		list[i] = wire.SchedulerAcceptance{URL: c.urls[i]}
+		switch {
+		case a != nil:
+			list[i].MapAcceptance = *a
+		case cdn.KindOf(failures[i]) == cdn.Conflict:
+			list[i].Believes = true
+		default:
 			list[i].Error = failures[i].Error()
 		}
 	}
@@ -125,19 +146,19 @@ func (c *Client) some() error {
 }
 
 // everywhere asks all at once: of each either an answer or an error.
-func everywhere[Answer any](ctx context.Context, c *Client, path string) ([]*Answer, []error) {
+func everywhere[Answer any](ctx context.Context, c *Client, method, path string) ([]*Answer, []error) {
 	answers, failures := make([]*Answer, len(c.urls)), make([]error, len(c.urls))
 	var all sync.WaitGroup
 	for i, base := range c.urls {
-		all.Go(func() { answers[i], failures[i] = get[Answer](ctx, c, base, path) })
+		all.Go(func() { answers[i], failures[i] = get[Answer](ctx, c, method, base, path) })
 	}
 	all.Wait()
 	return answers, failures
 }
 
 // get asks one scheduler. Errors name it, and say how to mend what is wrong.
-func get[Answer any](ctx context.Context, c *Client, base, path string) (*Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, http.NoBody)
+func get[Answer any](ctx context.Context, c *Client, method, base, path string) (*Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, base+path, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("asking scheduler %s: %w", base, err)
 	}
@@ -173,7 +194,7 @@ func refusal(base string, resp *http.Response) error {
 	switch kind := cdn.KindOf(err); kind {
 	case cdn.Unauthenticated:
 		return cdn.Errorf(cdn.Unavailable, "", "scheduler %s does not take control's token: give both the same --secret-file", base)
-	case cdn.Invalid, cdn.NotFound, cdn.Timeout:
+	case cdn.Invalid, cdn.NotFound, cdn.Conflict, cdn.Timeout:
 		return cdn.Errorf(kind, "", "scheduler %s: %w", base, err)
 	default:
 		return cdn.Errorf(cdn.Unavailable, "", "scheduler %s: %w", base, err)

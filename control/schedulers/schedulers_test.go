@@ -33,6 +33,13 @@ func scheduler(t *testing.T, name cdn.NodeName, digest string) string {
 	mux.HandleFunc("GET /v1/map", func(w http.ResponseWriter, _ *http.Request) {
 		httpjson.Write(w, http.StatusOK, cdn.MapStatus{Scheduler: name, Map: cdn.MapVersion{Digest: digest}})
 	})
+	mux.HandleFunc("POST /v1/map/accept", func(w http.ResponseWriter, _ *http.Request) {
+		if digest == "" {
+			httpjson.WriteError(w, cdn.Errorf(cdn.Conflict, "", "nothing is frozen"))
+			return
+		}
+		httpjson.Write(w, http.StatusOK, cdn.MapAcceptance{Scheduler: name, Accepted: "less than " + digest})
+	})
 	return serve(t, httpjson.RequireBearer(token, mux))
 }
 
@@ -120,6 +127,27 @@ func TestMaps(t *testing.T) {
 	maps, err = client(t, "other", one).Maps(t.Context())
 	if err != nil || len(maps) != 1 || !strings.Contains(maps[0].Error, "scheduler "+one+" does not take control's token: give both the same --secret-file") {
 		t.Errorf("with another token: %+v, %v", maps, err)
+	}
+}
+
+// Each scheduler says what it accepts, or that there is nothing, or why it does not answer.
+func TestAccept(t *testing.T) {
+	one, nobody, two := scheduler(t, "core-1", "aa"), dead(t), scheduler(t, "core-2", "")
+	got, err := client(t, token, one, nobody, two).Accept(t.Context())
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%+v, %v; want three", got, err)
+	}
+	if got[0].Accepted != "less than aa" || got[0].Scheduler != "core-1" || got[0].Believes || got[0].Error != "" {
+		t.Errorf("the frozen one: %+v", got[0])
+	}
+	if got[1].Error == "" || got[1].Believes || got[1].Accepted != "" || got[1].URL != nobody {
+		t.Errorf("the dead one: %+v", got[1])
+	}
+	if got[2].Error != "" || !got[2].Believes || got[2].Accepted != "" {
+		t.Errorf("the one that is not frozen: %+v", got[2])
+	}
+	if _, err := client(t, token).Accept(t.Context()); cdn.KindOf(err) != cdn.Unavailable {
+		t.Errorf("without schedulers: %v", err)
 	}
 }
 

@@ -11,6 +11,17 @@ type SchedulerMap struct {
 	Map   *cdn.MapStatus `json:"map,omitempty"`
 }
 
+// SchedulerAcceptance is what one scheduler answers to somebody who says that what it does not believe is true.
+type SchedulerAcceptance struct {
+	// URL is of the scheduler's API.
+	URL string `json:"url"`
+	// Error says why it does not answer; empty if it does.
+	Error string `json:"error,omitempty"`
+	// Believes says that it has refused nothing and its map is not frozen: there was nothing to accept.
+	Believes bool `json:"believes,omitempty"`
+	cdn.MapAcceptance
+}
+
 // Table is the route table as the control plane follows it, or a part of it.
 type Table struct {
 	// Groups and Links are how many there are that were asked for; the table may have fewer of them.

@@ -39,7 +39,10 @@ func NetworkOf(name cdn.GroupName) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	p, err := netip.ParsePrefix(text)
-	return p, err == nil
+	if err != nil || p != p.Masked() || p.Addr().Is4In6() || p.String() != text {
+		return netip.Prefix{}, false
+	}
+	return p, true
 }
 
 // Group names the group of all visitors of a place: carrier and country, and region and city as far as they are known, else
@@ -58,7 +61,7 @@ func (p *Place) Group() cdn.GroupName {
 	case p.Region != "":
 		b.WriteString("/" + p.Region)
 	}
-	return cdn.GroupName(b.String())
+	return cdn.GroupName(strings.ToValidUTF8(b.String(), "\uFFFD")) // as it is when it has been through JSON
 }
 
 // Carrier is the visitor's autonomous system, such as AS64500, or else the ISP's name; "-" if unknown.

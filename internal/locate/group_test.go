@@ -26,8 +26,10 @@ func TestNetwork(t *testing.T) {
 	if _, ok := locate.Network(netip.Addr{}); ok {
 		t.Error("no address has a network")
 	}
-	if _, ok := locate.NetworkOf("place -/DE"); ok {
-		t.Error("a place is taken for a network")
+	for _, other := range []cdn.GroupName{"place -/DE", "net 203.0.113.9/24", "net ::ffff:203.0.113.0/120", "net 203.0.113.0", "net 2001:DB8::/48", ""} {
+		if got, ok := locate.NetworkOf(other); ok {
+			t.Errorf("%q is taken for the network %v", other, got)
+		}
 	}
 }
 
@@ -37,6 +39,7 @@ func TestPlaceGroup(t *testing.T) {
 		"place AS64500/DE/BY/Munich":   {ASN: 64500, ISP: "transit-a", Location: munich, Region: "BY", City: "Munich", Coordinates: locate.Given},
 		"place transit-a/DE/48.1,11.6": {ISP: "transit-a", Location: munich, Region: "BY", Coordinates: locate.Given},
 		"place -/DE/BY":                {Location: cdn.Location{Country: "DE"}, Region: "BY", Coordinates: locate.Guessed},
+		"place \uFFFD/DE":              {ISP: "\xff\xfe", Location: cdn.Location{Country: "DE"}},
 		"place -/DE":                   {Location: cdn.Location{Country: "DE"}},
 	} {
 		if got := p.Group(); got != want {

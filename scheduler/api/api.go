@@ -21,7 +21,7 @@ import (
 const shutdownTimeout = time.Second
 
 // Source is what is told of.
-type Source interface {
+type Source interface { //nolint:interfacebloat // it is one thing, the scheduler
 	// Explain says why a visitor of a name is sent where it is.
 	Explain(name cdn.Domain, client netip.Addr) (*cdn.RouteExplanation, error)
 	// Status says what is answered from.
@@ -30,6 +30,8 @@ type Source interface {
 	Versions() []cdn.MapVersion
 	// State is what another scheduler can go on from.
 	State() ([]byte, error)
+	// Accept says that somebody has looked, and what was not believed is true.
+	Accept() (*cdn.MapAcceptance, error)
 	// Relief says where the visitors of a POP would be sent instead.
 	Relief(pop cdn.POPName) (*cdn.Relief, error)
 }
@@ -72,13 +74,14 @@ func New(cfg Config) (*Server, error) {
 	handle(s, mux, "GET /v1/route", s.route)
 	handle(s, mux, "GET /v1/map", func(*http.Request) (*cdn.MapStatus, error) { return s.source.Status() })
 	handle(s, mux, "GET /v1/map/versions", func(*http.Request) ([]cdn.MapVersion, error) { return s.source.Versions(), nil })
+	handle(s, mux, "POST /v1/map/accept", func(*http.Request) (*cdn.MapAcceptance, error) { return s.source.Accept() })
 	handle(s, mux, "GET /v1/relief", s.relief)
 	mux.HandleFunc("GET /v1/map/state", s.state)
 	s.http = &http.Server{
 		Handler:           httpjson.RequireBearer(cfg.Token, mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      90 * time.Second, // a state can have 90 MB
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),

@@ -33,8 +33,15 @@ func (source) Explain(name cdn.Domain, client netip.Addr) (*cdn.RouteExplanation
 func (source) Status() (*cdn.MapStatus, error) {
 	return &cdn.MapStatus{Scheduler: "core-1", Groups: 3}, nil
 }
+
 func (source) Versions() []cdn.MapVersion { return []cdn.MapVersion{{Epoch: "e", Version: 7}} }
-func (source) State() ([]byte, error)     { return []byte("state\x00"), nil }
+
+func (source) Accept() (*cdn.MapAcceptance, error) {
+	return &cdn.MapAcceptance{Scheduler: "core-1", Accepted: "3 of 6 POPs"}, nil
+}
+
+func (source) State() ([]byte, error) { return []byte("state\x00"), nil }
+
 func (source) Relief(pop cdn.POPName) (*cdn.Relief, error) {
 	return &cdn.Relief{Default: "lon", Groups: map[cdn.GroupName]cdn.POPName{"net 192.0.2.0/24": pop}}, nil
 }
@@ -90,6 +97,8 @@ func TestAnswers(t *testing.T) {
 	check(versions, []cdn.MapVersion{{Epoch: "e", Version: 7}}, err)
 	state, err := c.State(t.Context())
 	check(string(state), "state\x00", err)
+	acceptance, err := c.Accept(t.Context())
+	check(acceptance, &cdn.MapAcceptance{Scheduler: "core-1", Accepted: "3 of 6 POPs"}, err)
 	relief, err := c.Relief(t.Context(), "fra")
 	check(relief, &cdn.Relief{Default: "lon", Groups: map[cdn.GroupName]cdn.POPName{"net 192.0.2.0/24": "fra"}}, err)
 }
@@ -109,6 +118,14 @@ func TestBadQuestions(t *testing.T) {
 		if _, err := c.Route(t.Context(), bad.name, bad.client); cdn.KindOf(err) != bad.kind || !strings.Contains(err.Error(), bad.says) {
 			t.Errorf("%s for %s: %v", bad.name, bad.client, err)
 		}
+	}
+	if resp, err := new(http.Client).Get(url + "/v1/map/accept"); err != nil || resp.StatusCode == http.StatusOK {
+		t.Errorf("accepted by a GET without a token: %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	if _, err := client(t, url, "wrong").Accept(t.Context()); cdn.KindOf(err) != cdn.Unauthenticated {
+		t.Errorf("accepted with a wrong token: %v", err)
 	}
 	if _, err := c.Relief(t.Context(), "no pop"); cdn.KindOf(err) != cdn.Invalid {
 		t.Errorf("relief: %v", err)

@@ -29,7 +29,8 @@ func (c *Controller) guard(now time.Time, t *table, accept bool) string {
 	return c.guardLosses(now, t)
 }
 
-// guardLosses counts who has gone down, or away, within the time. A single POP may always fail, however large.
+// guardLosses counts who has gone down within the time. A single POP may always fail, however large. Who was draining, or is in the problem no more, has
+// been taken away by an operator.
 func (c *Controller) guardLosses(now time.Time, t *table) string {
 	lost, all := 0, 0
 	lostCapacity, capacity := 0.0, 0.0
@@ -37,12 +38,12 @@ func (c *Controller) guardLosses(now time.Time, t *table) string {
 	for p := range c.table.pops {
 		was := &c.table.pops[p]
 		recent := was.state == Down && !c.pops[p].downed.IsZero() && now.Sub(c.pops[p].downed) < c.set.Confirm
-		if was.state == Down && !recent {
+		if was.state == Down && !recent || was.state == Draining || at[p] < 0 {
 			continue
 		}
 		all++
 		capacity += was.capacity
-		if at[p] < 0 || t.pops[at[p]].state == Down {
+		if t.pops[at[p]].state == Down {
 			lost++
 			lostCapacity += was.capacity
 		}

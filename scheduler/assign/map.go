@@ -47,6 +47,9 @@ func (m *Map) Len() int { return len(m.rows) }
 // ID is a group's.
 func (m *Map) ID(group int) string { return m.names.groups[group] }
 
+// SameNames reports whether two maps are known to have the same groups and POPs, with the same numbers. It is quick, and may not know.
+func (m *Map) SameNames(o *Map) bool { return m.names == o.names }
+
 // Find returns the number of a group.
 func (m *Map) Find(id string) (group int, ok bool) {
 	return sort.Find(len(m.names.groups), func(i int) int { return strings.Compare(id, m.names.groups[i]) })

@@ -188,9 +188,13 @@ func (c *Controller) keepTime(now time.Time, t *table, pops []popState) {
 		switch {
 		case is == was:
 		case is == Draining:
-			s.since, s.warming = now, false
+			if s.since, s.warming = now, false; was == Down { // nobody is there whom it would have to lose slowly
+				s.since = time.Time{}
+			}
 		case is == Down:
-			s.downed, s.warming = now, false
+			if s.warming = false; was == Up { // else it is no loss
+				s.downed = now
+			}
 		case was == Down:
 			s.since, s.warming = now, true
 		}

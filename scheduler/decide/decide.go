@@ -6,6 +6,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/locate"
+	"nearcast/scheduler/assign"
 	"nearcast/scheduler/policy"
 	"nearcast/scheduler/view"
 )
@@ -128,23 +129,23 @@ func (a *asker) ok(v *view.View, pop int) bool {
 	return pop >= 0 && len(v.Usable[pop].Nodes) > 0 && a.verdict.Allows(pop)
 }
 
-// byPolicy is the POP that a policy decides, or -1.
+// byPolicy is the POP that a policy decides, or -1. A drain goes before it.
 func byPolicy(v *view.View, q *Query, a *asker) (pop int, reason string) {
 	if a.verdict == nil {
 		return -1, ""
 	}
-	if a.verdict.Pin >= 0 && a.ok(v, a.verdict.Pin) {
+	if a.verdict.Pin >= 0 && a.ok(v, a.verdict.Pin) && !v.Usable[a.verdict.Pin].Draining {
 		return a.verdict.Pin, Pinned
 	}
 	best, score := -1, 0.0
 	several := 0
 	key := mix(a.hash ^ hashName(q.Domain))
 	for _, w := range a.verdict.Weights {
-		if !a.ok(v, w.POP) {
+		if !a.ok(v, w.POP) || v.Usable[w.POP].Draining {
 			continue
 		}
 		several++
-		if s := claim(key^v.POPs[w.POP].Hash, float64(w.Weight)); best < 0 || s < score {
+		if s, ok := below(score, key^v.POPs[w.POP].Hash, float64(w.Weight)); best < 0 || ok {
 			best, score = w.POP, s
 		}
 	}
@@ -173,16 +174,25 @@ func byMap(v *view.View, q *Query, a *asker) (pop int, reason string) {
 		return explored, Explored
 	}
 	if at, ok := c.Map.Pick(g, key(a.network, q.Domain)); ok {
-		if pop = c.POP(at); a.ok(v, pop) {
+		if pop = c.POP(at); a.ok(v, pop) && !lifted(v, pop) {
 			return pop, Mapped
 		}
 	}
 	for _, s := range shares {
-		if pop = c.POP(int(s.POP)); a.ok(v, pop) {
+		if pop = c.POP(int(s.POP)); a.ok(v, pop) && !lifted(v, pop) {
 			return pop, Fallback
 		}
 	}
 	return -1, ""
+}
+
+// lifted reports whether the map has a POP that is drained only because all look down: that is an error of who measures, and a drain is none.
+func lifted(v *view.View, pop int) bool {
+	if !v.Usable[pop].Draining {
+		return false
+	}
+	seen, ok := v.Chart.Seen(pop)
+	return ok && seen.State == assign.Down
 }
 
 // full is the utilisation from which on a POP gets nobody whom the map does not send.
@@ -227,7 +237,7 @@ func first(v *view.View, a *asker, order []int, room bool) int {
 // hasRoom reports whether a POP takes visitors whom the map does not send. A load that is not known is none.
 func hasRoom(v *view.View, pop int) bool { return !(v.Load[pop] >= full) && !v.Usable[pop].Draining }
 
-// explored are the networks that are sent elsewhere, in a minute: one in so many.
+// exploredOne is of how many networks one is sent elsewhere, in a minute.
 const exploredOne = 100
 
 // Bounds of what is worth exploring.
@@ -235,12 +245,13 @@ const (
 	exploreWithin = 30  // milliseconds behind the best
 	exploreBelow  = 8   // samples: there are fewer
 	exploreRoom   = 0.8 // utilisation that the map plans: there is less
+	exploreAsks   = 1   // requests a second of the group: of one with less too few answers come back to learn from
 )
 
 // explore is a POP whose way to the visitor is little known and could be as good, or -1. It is for one network in a hundred, others every minute. An
-// answer that is shared is left alone if it is for more than one network.
+// answer that is shared is left alone if it is for more than one network; and so is everybody while nobody learns from it, or knows who is full.
 func explore(v *view.View, q *Query, a *asker) int {
-	if q.Now.IsZero() || !a.network.IsValid() || q.Shared && a.scope < a.network.Bits() {
+	if q.Now.IsZero() || !v.Loads || v.HealthIgnored || !a.network.IsValid() || q.Shared && a.scope < a.network.Bits() {
 		return -1
 	}
 	turn := mix(a.hash ^ uint64(q.Now.Unix()/60)) //nolint:gosec // the bits
@@ -265,7 +276,7 @@ func takeTurns(v *view.View, q *Query, a *asker) int {
 			if !a.ok(v, i) || room && !hasRoom(v, i) {
 				continue
 			}
-			if s := claim(key^v.Usable[i].Hash, v.Usable[i].Capacity); best < 0 || s < score {
+			if s, ok := below(score, key^v.Usable[i].Hash, v.Usable[i].Capacity); best < 0 || ok {
 				best, score = i, s
 			}
 		}

@@ -217,6 +217,11 @@ func Status(v *view.View, now time.Time) cdn.MapStatus {
 			s.Capacity += seen.Capacity
 		}
 	}
+	if v.Chart == nil {
+		for pop := range v.POPs {
+			s.Capacity += v.POPs[pop].Capacity
+		}
+	}
 	s.Demand = total
 	for pop := range v.POPs {
 		s.POPs[pop] = statusOf(v, pop, total)

@@ -97,6 +97,14 @@ func TestExplainOthers(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
+	s, _ := mapped()
+	p, err := view.Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if none := decide.Status(view.New(p, view.News{}), noon); none.TableAge != -1 || none.Ageing != "static" || none.Capacity != 3*2*view.UnknownCapacity || len(none.POPs) != 3 {
+		t.Errorf("without a table: %+v", none)
+	}
 	x := situationOf()
 	x.s.Drains = []cdn.Drain{{POP: "tokyo"}}
 	x.t.POPs[0].Octets, x.t.POPs[0].HitRatio = 5e7, 0.9

@@ -37,6 +37,16 @@ func claim(h uint64, weight float64) float64 {
 	return -math.Log(u) / weight
 }
 
+// below is the claim, and whether it is below the lowest so far; if it is not it may be the highest there is. As -log(u) is at least 1-u most need no logarithm.
+func below(lowest float64, h uint64, weight float64) (float64, bool) {
+	u := (float64(mix(h)>>11) + 0.5) / (1 << 53)
+	if lowest > 0 && (1-u)/weight > lowest {
+		return math.Inf(1), false
+	}
+	s := -math.Log(u) / weight
+	return s, s < lowest
+}
+
 // mix is the finaliser of splitmix64.
 func mix(h uint64) uint64 {
 	h ^= h >> 30

@@ -34,7 +34,7 @@ func mapped() (*cdn.Snapshot, *cdn.RouteTable) {
 		t.POPs = append(t.POPs, cdn.POPHealth{POP: p, State: cdn.POPUp, Share: 1, Capacity: 1e9, Load: 0.1})
 	}
 	add := func(name cdn.GroupName, octets float64, ms ...float32) {
-		g := &cdn.VisitorGroup{Name: name, Octets: octets}
+		g := &cdn.VisitorGroup{Name: name, Octets: octets, Requests: 20}
 		for i, pop := range []cdn.POPName{"berlin", "paris", "tokyo"} {
 			g.Paths = append(g.Paths, cdn.Path{POP: pop, Quality: cdn.Quality{R50: ms[i], R90: ms[i], N: 50, Measured: noon.Unix() - 9}})
 		}
@@ -300,8 +300,18 @@ func TestExplore(t *testing.T) {
 		{"forbidden", func() { x.policy(cdn.Policy{Deny: []cdn.POPName{"paris"}}) }, 0},
 		{"down", func() { x.s.Fleet.Policies, x.t.POPs[1].State = nil, cdn.POPDown }, 0},
 		{"full", func() { x.t.POPs[1].State, x.t.POPs[1].Capacity = cdn.POPUp, 3e6 }, 0},
-		{"far", func() {
+		{"hardly any traffic", func() {
 			x.t.POPs[1].Capacity = 1e9
+			for _, g := range x.t.Groups {
+				g.Requests = 0.9
+			}
+		}, 0},
+		{"some", func() {
+			for _, g := range x.t.Groups {
+				g.Requests = 1
+			}
+		}, 200},
+		{"far", func() {
 			for _, g := range x.t.Groups {
 				g.Paths[1].R50 += 60
 			}
@@ -317,6 +327,28 @@ func TestExplore(t *testing.T) {
 	q.Shared = true
 	if got := explored(q); got != 0 {
 		t.Errorf("%d answers that hold for more than a network explore", got)
+	}
+}
+
+// What operators drain serves when nothing else works: it is better than what does not.
+func TestOnlyDrainedWork(t *testing.T) {
+	for name, states := range map[string][2]cdn.NodeState{ // of berlin-1 and of all others
+		"the others are down":    {cdn.StateReady, cdn.StateDown},
+		"the others stop":        {cdn.StateReady, cdn.StateDraining},
+		"nothing works":          {cdn.StateDown, cdn.StateDown},
+		"all work":               {cdn.StateReady, cdn.StateReady},
+		"the drained one is off": {cdn.StateDown, cdn.StateReady},
+	} {
+		x := situationOf()
+		x.s.Drains = []cdn.Drain{{Node: x.s.Fleet.Nodes[0].Name}}
+		for i := range x.t.Nodes {
+			x.t.Nodes[i].State = states[min(i, 1)]
+		}
+		d := decide.Answer(x.view(t), decide.Query{Domain: "www.shop.example", Client: netip.MustParseAddr("10.1.2.3"), Now: noon})
+		drained := states[0] == cdn.StateReady && states[1] != cdn.StateReady
+		if got := len(d.Nodes) > 0 && d.Nodes[0].Name == x.s.Fleet.Nodes[0].Name; got != drained || len(d.Nodes) == 0 {
+			t.Errorf("%s: %v at %s (%s), want the drained node: %t", name, names(d.Nodes), d.POP, d.Reason, drained)
+		}
 	}
 }
 
@@ -386,7 +418,7 @@ func TestNodes(t *testing.T) {
 	}
 }
 
-// Whatever happens, nobody is sent where policy forbids it, nor to a POP that is down while another that is allowed is not; the same question has the same
+// Whatever happens, nobody is sent where policy forbids it, nor to a POP that is down or drained while another that is allowed is not; the same question has the same
 // answer, and an answer holds for everybody in its scope.
 func TestNever(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -403,6 +435,9 @@ func TestNever(t *testing.T) {
 				p.Weights = []cdn.POPWeight{{POP: rapid.SampledFrom(all).Draw(rt, "of"), Weight: 3}}
 			}
 			x.s.Fleet.Policies = append(x.s.Fleet.Policies, p)
+		}
+		for _, pop := range some.Draw(rt, "drained") {
+			x.s.Drains = append(x.s.Drains, cdn.Drain{POP: pop})
 		}
 		for range rapid.IntRange(0, 4).Draw(rt, "events") {
 			pop, node, down := rapid.IntRange(0, 2).Draw(rt, "pop"), rapid.IntRange(0, 5).Draw(rt, "node"), rapid.Bool().Draw(rt, "down")
@@ -434,6 +469,12 @@ func TestNever(t *testing.T) {
 			rt.Fatalf("%s is sent to %s because %q, which is forbidden", client, d.POP, d.Reason)
 		}
 		for i, pop := range all {
+			drains := func(pop cdn.POPName) bool {
+				return slices.ContainsFunc(x.s.Drains, func(d cdn.Drain) bool { return d.POP == pop })
+			}
+			if room := len(v.Usable[i].Nodes) > 0 && v.Load[i] < 0.92 && allowed(pop) && !drains(pop); room && d.POP != "" && drains(d.POP) {
+				rt.Fatalf("%s is sent to %s because %q, which drains; %s does not", client, d.POP, d.Reason, pop)
+			}
 			if usable := len(v.Usable[i].Nodes) > 0; d.POP == pop && !usable || d.POP == "" && usable && allowed(pop) {
 				rt.Fatalf("%s is sent to %q because %q; %s has %d usable nodes", client, d.POP, d.Reason, pop, len(v.Usable[i].Nodes))
 			}

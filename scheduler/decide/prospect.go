@@ -64,6 +64,9 @@ func cheapest(v *view.View, a *asker) int {
 // prospect is a POP that is worth exploring, or -1; of several, one by turn.
 func prospect(v *view.View, a *asker, turn uint64) int {
 	group := v.Chart.Table.Groups[a.group]
+	if !(group.Requests >= exploreAsks) {
+		return -1
+	}
 	var at [assign.MaxCandidates]int
 	var ms [assign.MaxCandidates]float64
 	var thin [assign.MaxCandidates]bool

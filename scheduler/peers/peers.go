@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,11 +52,18 @@ type Keeper struct {
 	cfg       Config
 	differing prometheus.Gauge
 	adopted   *prometheus.CounterVec
+
+	tries int // in a row to take over a state
+	rest  int // comparisons until the next one
 }
+
+// mostRest is the most comparisons between two tries: a state can have 90 MB, and its owner makes no map while it writes it.
+const mostRest = 63
 
 // New returns a keeper that has not compared yet.
 func New(cfg Config) *Keeper {
-	k := &Keeper{cfg: cfg,
+	k := &Keeper{
+		cfg: cfg,
 		differing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_scheduler_peers_differing",
 			Help: "Other schedulers whose map of the same route table is another one.",
@@ -83,7 +91,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Compare asks every peer for its maps, and takes over the state of one if it has to. What cannot be reached is left out.
+// Compare asks every peer for its maps, and takes over the state of one if it has to: again and again if that does not help, but less and
+// less often. What cannot be reached is left out. It is not for concurrent use.
 func (k *Keeper) Compare(ctx context.Context) {
 	theirs := k.ask(ctx)
 	mine := k.cfg.Self.Versions()
@@ -99,7 +108,14 @@ func (k *Keeper) Compare(ctx context.Context) {
 		}
 	}
 	k.differing.Set(float64(differing))
-	if best >= 0 {
+	switch {
+	case best < 0:
+		k.tries, k.rest = 0, 0
+	case k.rest > 0:
+		k.rest--
+	default:
+		k.rest = min(1<<k.tries-1, mostRest)
+		k.tries = min(k.tries+1, 16)
 		k.adopt(ctx, k.cfg.Peers[best], most)
 	}
 }
@@ -146,16 +162,16 @@ func steps(versions []cdn.MapVersion) uint64 {
 	return versions[len(versions)-1].Steps
 }
 
-// differ reports whether two schedulers have made different maps of the newest route table that both have seen. Who has made none differs
-// from everybody who has.
+// differ reports whether two schedulers have made different maps of the newest route table that both have seen, for the same configuration: who has
+// a newer one must not fall back to the map for an older. Who has made none differs from everybody who has.
 func differ(mine, theirs []cdn.MapVersion) bool {
 	if len(mine) == 0 || len(theirs) == 0 {
 		return len(theirs) > 0
 	}
-	for i := len(mine) - 1; i >= 0; i-- {
-		for j := len(theirs) - 1; j >= 0; j-- {
-			if mine[i].Epoch == theirs[j].Epoch && mine[i].Version == theirs[j].Version {
-				return mine[i].Digest != theirs[j].Digest
+	for _, m := range slices.Backward(mine) {
+		for _, t := range slices.Backward(theirs) {
+			if m.Epoch == t.Epoch && m.Version == t.Version {
+				return m.Digest != t.Digest && m.Generation == t.Generation
 			}
 		}
 	}

@@ -69,16 +69,19 @@ func TestWhoseStateIsTakenOver(t *testing.T) {
 		theirs [][]cdn.MapVersion
 		want   string // whose state b takes over
 	}{
-		"all agree":                          {maps(5, "x", "y"), [][]cdn.MapVersion{maps(5, "x", "y"), maps(9, "x", "y")}, ""},
-		"one has not seen the newest yet":    {maps(5, "x", "y"), [][]cdn.MapVersion{maps(5, "x"), nil}, ""},
-		"nothing in common":                  {maps(5, "x"), [][]cdn.MapVersion{maps(9, "", "y"), nil}, ""},
-		"it differed before and no more":     {maps(5, "x", "y"), [][]cdn.MapVersion{maps(9, "z", "y"), nil}, ""},
-		"the one that has seen more":         {maps(5, "x"), [][]cdn.MapVersion{maps(4, "z"), maps(9, "z")}, "c"},
-		"I have seen more":                   {maps(5, "x"), [][]cdn.MapVersion{maps(4, "z"), maps(3, "z")}, ""},
-		"of equals the first by name":        {maps(5, "x"), [][]cdn.MapVersion{maps(5, "z"), maps(5, "z")}, "a"},
-		"of equals not the one after me":     {maps(5, "x"), [][]cdn.MapVersion{maps(5, "x"), maps(5, "z")}, ""},
-		"who has none takes what there is":   {nil, [][]cdn.MapVersion{nil, maps(1, "z")}, "c"},
-		"nobody has any":                     {nil, [][]cdn.MapVersion{nil, nil}, ""},
+		"all agree":                        {maps(5, "x", "y"), [][]cdn.MapVersion{maps(5, "x", "y"), maps(9, "x", "y")}, ""},
+		"one has not seen the newest yet":  {maps(5, "x", "y"), [][]cdn.MapVersion{maps(5, "x"), nil}, ""},
+		"nothing in common":                {maps(5, "x"), [][]cdn.MapVersion{maps(9, "", "y"), nil}, ""},
+		"it differed before and no more":   {maps(5, "x", "y"), [][]cdn.MapVersion{maps(9, "z", "y"), nil}, ""},
+		"the one that has seen more":       {maps(5, "x"), [][]cdn.MapVersion{maps(4, "z"), maps(9, "z")}, "c"},
+		"I have seen more":                 {maps(5, "x"), [][]cdn.MapVersion{maps(4, "z"), maps(3, "z")}, ""},
+		"of equals the first by name":      {maps(5, "x"), [][]cdn.MapVersion{maps(5, "z"), maps(5, "z")}, "a"},
+		"of equals not the one after me":   {maps(5, "x"), [][]cdn.MapVersion{maps(5, "x"), maps(5, "z")}, ""},
+		"who has none takes what there is": {nil, [][]cdn.MapVersion{nil, maps(1, "z")}, "c"},
+		"nobody has any":                   {nil, [][]cdn.MapVersion{nil, nil}, ""},
+		"a map for another configuration": {
+			[]cdn.MapVersion{{Epoch: "e", Version: 1, Digest: "x", Generation: 2}}, [][]cdn.MapVersion{{{Epoch: "e", Version: 1, Digest: "z", Generation: 1, Steps: 9}}, nil}, "",
+		},
 		"another epoch is nothing in common": {[]cdn.MapVersion{{Epoch: "f", Version: 1, Digest: "x"}}, [][]cdn.MapVersion{maps(9, "z"), nil}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +115,27 @@ func TestWhoCannotBeReachedIsLeftOut(t *testing.T) {
 	keeper(b, &scheduler{name: "a", versions: maps(9, "z"), down: true}).Compare(t.Context())
 	if len(b.adopted) != 0 {
 		t.Errorf("took over %q", b.adopted)
+	}
+}
+
+// A state that cannot be taken over, or after which the maps differ still, is not fetched every second.
+func TestTriesAreFewerAndFewer(t *testing.T) {
+	b := &scheduler{name: "b", versions: maps(5, "x")}
+	a := &scheduler{name: "a", versions: maps(9, "z")}
+	k := keeper(b, a)
+	for range 256 {
+		k.Compare(t.Context())
+	}
+	if n := len(b.adopted); n < 8 || n > 12 {
+		t.Errorf("%d tries in 256 comparisons, want about 9", n)
+	}
+	agreed := len(b.adopted)
+	a.versions = b.versions
+	k.Compare(t.Context())
+	a.versions = maps(9, "z")
+	k.Compare(t.Context())
+	if len(b.adopted) != agreed+1 {
+		t.Error("once they had agreed the next difference is not mended at once")
 	}
 }
 

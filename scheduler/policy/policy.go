@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"nearcast/cdn"
 	"nearcast/internal/locate"
 	"nearcast/internal/prefixtable"
@@ -153,8 +155,15 @@ func (s *Set) ClassName(class int) string {
 			names = append(names, strconv.Itoa(i))
 		}
 	}
-	return strings.Join(names, "+")
+	name := strings.Join(names, "+")
+	if len(name) > longestClassName {
+		name = fmt.Sprintf("#%016x", xxhash.Sum64String(name))
+	}
+	return name
 }
+
+// longestClassName is in octets: class names are parts of names of groups.
+const longestClassName = 40
 
 // Sites are the sites of classes other than 0, each with its class, by name.
 func (s *Set) Sites() map[cdn.SiteName]int { return s.sites }

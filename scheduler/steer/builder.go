@@ -19,7 +19,7 @@ const Rest = "-"
 const (
 	mostCapacity = 1e15 // octets a second of a POP
 	mostOctets   = 1e15 // and of a group
-	longestName  = 200  // octets of a group's name: policies add to it
+	longestName  = 140  // octets of a group's name: policies add up to 105 to it, and the solver takes 255
 	fails        = 0.1  // share of failures from which on a path is not used,
 	failsN       = 20   // if there are so many samples
 )
@@ -33,6 +33,7 @@ type builder struct {
 	rank   []uint16 // of each POP of the plan in that order
 	health []*cdn.POPHealth
 	usable []int
+	leave  []bool          // POPs that work, but whose nodes operators drain, all that do
 	rows   []cdn.POPHealth // what health points to
 	share  []float64       // of demand, by class
 	told   []string
@@ -51,9 +52,9 @@ func newBuilder(m *Mapper, states bool) *builder {
 	for i, pop := range b.order {
 		b.rank[pop] = uint16(i) //nolint:gosec // assign refuses more than 4096
 	}
-	b.usable = m.plan.UsableNodes(m.table)
+	b.usable, b.leave = m.plan.UsableNodes(m.table)
 	if !states {
-		b.usable = m.plan.UsableNodes(nil)
+		b.usable, b.leave = m.plan.UsableNodes(nil)
 	}
 	b.rows = slices.Clone(m.table.POPs)
 	for i := range b.rows {
@@ -92,9 +93,9 @@ func (b *builder) alarms() []string {
 func (b *builder) state(pop int) assign.State {
 	h := b.health[pop]
 	switch {
-	case b.usable[pop] == 0, b.states && h != nil && !h.State.Usable():
+	case b.usable[pop] == 0 && !b.leave[pop], b.states && h != nil && !h.State.Usable():
 		return assign.Down
-	case b.plan.POPs[pop].Draining:
+	case b.plan.POPs[pop].Draining || b.leave[pop]:
 		return assign.Draining
 	}
 	return assign.Up
@@ -148,8 +149,8 @@ func (b *builder) input() assign.Input {
 	}
 	in.Groups = append(in.Groups, rest)
 	for g, group := range b.table.Groups {
-		if group.Name == "" || len(group.Name) > longestName {
-			b.counts["have names that are empty or too long, and are left out"]++
+		if group.Name == "" || group.Name == Rest || len(group.Name) > longestName {
+			b.counts["have names that are empty, too long or taken, and are left out"]++
 			continue
 		}
 		demand := group.Octets

@@ -21,20 +21,20 @@ func (b *builder) group(groups []assign.Group, g, class int, demand float64) []a
 		addr = n.Addr()
 	}
 	verdict, _ := b.active.Verdict(policy.Visitor{Place: b.index.Places[g], Addr: addr, Class: class})
-	if verdict != nil && verdict.Pin >= 0 && b.state(verdict.Pin) != assign.Down {
+	if verdict != nil && verdict.Pin >= 0 && b.state(verdict.Pin) == assign.Up {
 		return append(groups, b.part(id, verdict.Pin, demand))
 	}
 	total := 0
 	if verdict != nil {
 		for _, w := range verdict.Weights {
-			if b.state(w.POP) != assign.Down {
+			if b.state(w.POP) == assign.Up {
 				total += w.Weight
 			}
 		}
 	}
 	if total > 0 {
 		for _, w := range verdict.Weights {
-			if b.state(w.POP) != assign.Down {
+			if b.state(w.POP) == assign.Up {
 				groups = append(groups, b.part(id, w.POP, demand*float64(w.Weight)/float64(total)))
 			}
 		}

@@ -43,10 +43,12 @@ func (m *Mapper) refuse(now time.Time, t *cdn.RouteTable) string {
 	case ahead > maxAhead:
 		return fmt.Sprintf("%s is from the future, by %v: set the clocks", name, ahead.Round(time.Second))
 	}
-	if reason := disorder(t); reason != "" {
-		return name + " " + reason
-	}
 	was := m.table
+	if was == nil || !sameGroups(was.Groups, t.Groups) { // what is new between slots is of POPs
+		if reason := disorder(t); reason != "" {
+			return name + " " + reason
+		}
+	}
 	if was == nil {
 		return ""
 	}
@@ -58,10 +60,23 @@ func (m *Mapper) refuse(now time.Time, t *cdn.RouteTable) string {
 	case was.Epoch != t.Epoch && confirmed && t.At.Before(was.At.Add(-maxAhead)):
 		return fmt.Sprintf("%s is older than %s/%d by %v, and that one is in force: it goes backwards", name, was.Epoch, was.Version, was.At.Sub(t.At).Round(time.Second))
 	}
-	if had, has := m.known(was), m.known(t); float64(has) < leastLeft*float64(had) && !m.accept {
-		return fmt.Sprintf("%s has %d of the fleet's POPs where there were %d: more than half are missing", name, has, had)
+	return ""
+}
+
+// doubt says why a table that is in order should not be believed; "" if it may, or if somebody has accepted it.
+func (m *Mapper) doubt(t *cdn.RouteTable) string {
+	if m.table == nil || m.accept {
+		return ""
+	}
+	if had, has := m.known(m.table), m.known(t); float64(has) < leastLeft*float64(had) {
+		return fmt.Sprintf("%s/%d has %d of the fleet's POPs where there were %d: more than half are missing", t.Epoch, t.Version, has, had)
 	}
 	return ""
+}
+
+// sameGroups reports whether two lists are one.
+func sameGroups(a, b []*cdn.VisitorGroup) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // disorder says what is out of order in a table.

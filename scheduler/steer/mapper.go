@@ -21,6 +21,7 @@ type Mapper struct {
 	table    *cdn.RouteTable // accepted last; nil if none
 	received time.Time       // when table was received or confirmed last, by the clock here
 	steps    uint64          // that the controller has taken
+	made     cdn.Generation  // of the plan that the map was made for
 	aged     time.Time       // when the last step was that ageing made; zero if it was a table's
 	shrunk   time.Time       // since when tables have had too few groups to be obeyed; zero if they have not
 	active   *policy.Active  // the policies that the map was made with
@@ -33,6 +34,7 @@ type Mapper struct {
 	near    nearby
 	weight  float64  // that measurements had in the last step
 	refused string   // why the last table was refused; empty if it was not
+	doubted string   // likewise, if somebody may say that it is true nevertheless
 	failed  string   // why there was no step although there should have been one; empty if there was
 	absurd  []string // what was corrected in the last step
 }
@@ -56,8 +58,21 @@ func (m *Mapper) Configure(p *view.Plan, now time.Time) {
 	m.bind()
 }
 
-// Accept says that somebody has looked and what the next table says is true, however much is lost by it: the guards do not freeze the map then.
-func (m *Mapper) Accept() { m.accept = true }
+// Accept says that somebody has looked and what the next table says is true, however much is lost by it: the guards do not freeze the map then. It
+// returns what it is that counts from the next step on, and fails if there is nothing that has been frozen or refused.
+func (m *Mapper) Accept() (held string, err error) {
+	switch {
+	case m.doubted != "":
+		held = m.doubted
+	case m.chart != nil:
+		held = m.chart.Frozen
+	}
+	if held == "" {
+		return "", cdn.Errorf(cdn.Conflict, "scheduler/steer", "no table is doubted and the map is not frozen: there is nothing to accept")
+	}
+	m.accept = true
+	return held, nil
+}
 
 // Table takes a route table, in the order in which they were published. One of another slot is a step of the map, one of the same slot only
 // changes what has changed of POPs, and the same one again confirms it. A table that cannot be right is refused: the map stays, and an
@@ -73,10 +88,17 @@ func (m *Mapper) Table(now time.Time, t *cdn.RouteTable) bool {
 		if !late || m.aged.IsZero() {
 			return late
 		}
-	} else if reason := m.refuse(now, t); reason != "" {
-		changed := m.refused != reason
-		m.refused = reason
-		return changed
+	} else {
+		reason := m.refuse(now, t)
+		if reason == "" {
+			m.doubted = m.doubt(t)
+			reason = m.doubted
+		}
+		if reason != "" {
+			changed := m.refused != reason
+			m.refused = reason
+			return changed
+		}
 	}
 	slot := m.table == nil || m.table.Epoch != t.Epoch || m.table.Slot != t.Slot || !m.aged.IsZero() || m.chart == nil
 	t = m.tooFew(t)
@@ -130,7 +152,10 @@ func (m *Mapper) step(now, at time.Time, states bool) {
 	}
 	m.failed = ""
 	if result.Frozen == "" {
-		m.accept, m.dirty, m.classes = false, false, m.classNames()
+		if m.accept {
+			m.steps++ // those go on from this map who have not heard that it is true
+		}
+		m.accept, m.dirty, m.classes, m.made = false, false, m.classNames(), m.plan.Generation
 	}
 	m.steps++
 	m.publish(now, &result)
@@ -140,6 +165,7 @@ func (m *Mapper) step(now, at time.Time, states bool) {
 func (m *Mapper) change(now, at time.Time) {
 	b := newBuilder(m, m.aged.IsZero() || m.aged.Sub(m.measured()) < view.MaxStateAge)
 	changes := b.changes(m.chart)
+	m.dirty = false // what else the plan has changed comes with the next step
 	if len(changes) == 0 {
 		if m.chart.Frozen == "" && m.shrunk.IsZero() {
 			m.bind()
@@ -155,7 +181,6 @@ func (m *Mapper) change(now, at time.Time) {
 		return
 	}
 	m.failed = ""
-	m.dirty = false
 	m.steps++
 	m.publish(now, &result)
 }
@@ -173,7 +198,7 @@ func (m *Mapper) publish(now time.Time, r *assign.Result) {
 		Index: m.index, Map: r.Map, Table: m.table, Weight: m.weight, Frozen: frozen, Alarms: append(slices.Clip(alarms), m.absurd...),
 		Moved: r.Moved, Explainer: m.ctl.Explainer(),
 		Version: cdn.MapVersion{
-			Epoch: m.table.Epoch, Version: m.table.Version, Slot: m.table.Slot, Digest: hex.EncodeToString(digest[:]), Steps: m.steps, At: now,
+			Epoch: m.table.Epoch, Version: m.table.Version, Slot: m.table.Slot, Digest: hex.EncodeToString(digest[:]), Steps: m.steps, Generation: m.made, At: now,
 		},
 	}
 	m.chart = c.Bind(m.plan, m.chart)

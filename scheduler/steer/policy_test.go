@@ -1,12 +1,16 @@
 package steer_test
 
 import (
+	"fmt"
 	"math"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/scheduler/decide"
 )
 
 // What policies decide counts as load of the POPs that they decide for, and others make room for it. There are 20 places that ask for 1 MB/s each.
@@ -59,6 +63,65 @@ func TestPolicyDemand(t *testing.T) {
 }
 
 // Policies come into force in the map by the table's time, and while there are no tables by the clock.
+// What policy decides yields to a drain, in answers at once and in the map with the next step, as long as there is somewhere else.
+func TestPolicyDrained(t *testing.T) {
+	for name, p := range map[string]cdn.Policy{
+		"pin":            {Name: "x", Pin: "p01"},
+		"weights":        {Name: "x", Weights: []cdn.POPWeight{{POP: "p01", Weight: 9}, {POP: "p02", Weight: 1}}},
+		"no other":       {Name: "x", Pin: "p01", Allow: []cdn.POPName{"p01"}},
+		"weight of none": {Name: "x", Weights: []cdn.POPWeight{{POP: "p01", Weight: 1}}},
+	} { // who may go nowhere else is answered, but is in no POP's share
+		w := newWorld(t, 4, 8)
+		w.snapshot.Fleet.Policies = []cdn.Policy{p}
+		m := w.mapper()
+		w.snapshot.Drains = []cdn.Drain{{POP: "p01", Since: begin}}
+		m.Configure(w.plan(), begin)
+		now := begin
+		for i := range 20 {
+			v := m.View(now, nil)
+			for c := range w.places {
+				d := decide.Answer(v, decide.Query{Domain: "www.shop.example", Client: w.snapshot.Fleet.Clients[c].Prefix.Addr(), Now: now})
+				if stays := name == "no other"; (d.POP == "p01") != stays && (i == 0 || i == 19) {
+					t.Fatalf("%s, step %d: %+v, although p01 drains", name, i, d)
+				}
+			}
+			now = now.Add(cdn.SlotTime)
+			m.Table(now, w.next(nil))
+		}
+		if share := status(m, now).POPs[1].Share; share > 0 {
+			t.Errorf("%s: p01 has %v of the demand", name, share)
+		}
+	}
+}
+
+// However many policies name a site, and whatever groups are called: there is a map, and the others find themselves in it.
+func TestNames(t *testing.T) {
+	w := newWorld(t, 4, 8)
+	for i := range cdn.MaxPolicies {
+		w.snapshot.Fleet.Policies = append(w.snapshot.Fleet.Policies, cdn.Policy{
+			Name: fmt.Sprint(i), Match: cdn.PolicyMatch{Sites: []cdn.SiteName{"shop"}}, Prefer: []cdn.POPPreference{{POP: "p01", MS: 1}},
+		})
+	}
+	for _, name := range []cdn.GroupName{"", "-", "net 10.1.2.3/24", "net ::ffff:10.1.4.0/120", "net 10.1.3.0/24", "net 010.1.3.0/24"} {
+		g := *w.table.Groups[0]
+		g.Name = name
+		w.table.Groups = append(w.table.Groups, &g)
+	}
+	slices.SortFunc(w.table.Groups, func(a, b *cdn.VisitorGroup) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	m := w.mapper()
+	s := status(m, begin)
+	if s.Map.Digest == "" || alarmed(&s, "the map stays") {
+		t.Fatalf("no map: %q", s.Alarms)
+	}
+	v := m.View(begin, nil)
+	for client, want := range map[string]cdn.GroupName{"10.1.3.1": "net 10.1.3.0/24", "10.3.0.1": w.group(3)} {
+		x := decide.Explain(v, decide.Query{Domain: "www.shop.example", Client: netip.MustParseAddr(client), Now: begin})
+		if x.Group != want || x.Reason != decide.Mapped {
+			t.Errorf("%s is in %q and answered because %q, want %q and the map", client, x.Group, x.Reason, want)
+		}
+	}
+}
+
 func TestPolicyWindow(t *testing.T) {
 	w := newWorld(t, 10, 20)
 	window := cdn.Window{From: begin.Add(time.Minute), Until: begin.Add(time.Hour)}

@@ -24,6 +24,7 @@ const MaxState = 1 << 30
 type head struct {
 	Table   *cdn.RouteTable `json:"table"` // without its groups
 	Steps   uint64          `json:"steps"`
+	Made    cdn.Generation  `json:"made,omitempty"`
 	Aged    time.Time       `json:"aged,omitzero"`
 	Shrunk  time.Time       `json:"shrunk,omitzero"`
 	Weight  float64         `json:"weight"`
@@ -39,7 +40,7 @@ func (m *Mapper) State() ([]byte, cdn.MapVersion, error) {
 	table := *m.table
 	table.Groups = nil
 	text, err := json.Marshal(head{
-		Table: &table, Steps: m.steps, Aged: m.aged, Shrunk: m.shrunk, Weight: m.weight, Classes: m.classes, Frozen: m.chart.Frozen,
+		Table: &table, Steps: m.steps, Made: m.made, Aged: m.aged, Shrunk: m.shrunk, Weight: m.weight, Classes: m.classes, Frozen: m.chart.Frozen,
 	})
 	if err != nil {
 		return nil, cdn.MapVersion{}, cdn.Errorf(cdn.Other, "scheduler/steer", "the route table cannot be written: %w", err)
@@ -103,7 +104,7 @@ func (m *Mapper) take(now time.Time, h *head, ctl *assign.Controller) {
 	if !known {
 		m.received = h.Table.At // it may have been confirmed since, but not to us
 	}
-	m.ctl, m.table, m.steps, m.aged, m.shrunk = ctl, h.Table, h.Steps, h.Aged, h.Shrunk
+	m.ctl, m.table, m.steps, m.made, m.aged, m.shrunk = ctl, h.Table, h.Steps, h.Made, h.Aged, h.Shrunk
 	m.weight, m.classes, m.refused, m.absurd = h.Weight, h.Classes, "", nil
 	at := m.measured()
 	if !m.aged.IsZero() {

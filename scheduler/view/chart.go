@@ -44,9 +44,14 @@ func (c Chart) Bind(p *Plan, before *Chart) *Chart {
 			c.of[at] = i
 		}
 	}
+	known := before != nil && before.Index == c.Index
+	if known && before.Map.SameNames(c.Map) {
+		c.groups = before.groups
+		return &c
+	}
 	c.groups = make([]int32, len(c.IDs))
 	for i, id := range c.IDs {
-		if before != nil && before.Index == c.Index {
+		if known {
 			if g := before.groups[i]; g >= 0 && int(g) < c.Map.Len() && c.Map.ID(int(g)) == id {
 				c.groups[i] = g
 				continue

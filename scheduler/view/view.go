@@ -73,7 +73,7 @@ func Join(p *Plan, table *cdn.RouteTable) *View {
 //
 // If more than half of all nodes look unusable, that is taken for an error of the
 // measurement, and health is ignored: a health check must never take down the last
-// capacity. Nodes that are leaving are still spared then, unless there are no others. Where there is a map, what
+// capacity. Nodes that are leaving are still spared then, unless there are no others, or operators drain all that work. Where there is a map, what
 // counts of POPs as a whole is what the map has accepted, since it has guards of its own; and of nodes those in POPs that are open.
 func New(p *Plan, n News) *View {
 	v := &View{Plan: p, Chart: n.Chart, Active: n.Active, Loads: n.Loads, States: n.States}
@@ -89,8 +89,8 @@ func New(p *Plan, n News) *View {
 		v.Usable = append(v.Usable, v.usable(i, state, closed[i]))
 		left += len(v.Usable[i].Nodes)
 	}
-	if left == 0 { // somebody must serve: who stays, or else all
-		v.Usable = p.last(state)
+	if left == 0 || v.HealthIgnored && v.onlyDrained(state) { // somebody must serve
+		v.Usable, v.HealthIgnored = p.last(state), false
 	}
 	v.readLoads(&n)
 	return v
@@ -161,18 +161,42 @@ func (v *View) usable(pop int, state map[cdn.NodeName]cdn.NodeState, closed bool
 	return some
 }
 
-// last are the POPs with all nodes that are not leaving; with all if there is none.
-func (p *Plan) last(state map[cdn.NodeName]cdn.NodeState) []POP {
-	left := 0
-	all := make([]POP, len(p.POPs))
+// works reports whether it is known that a node works.
+func works(s cdn.NodeState) bool { return s != cdn.StateUnknown && s.Usable() }
+
+// onlyDrained reports whether some nodes are known to work, and operators drain all that may: they still serve, and better than what does not work.
+func (p *Plan) onlyDrained(state map[cdn.NodeName]cdn.NodeState) bool {
+	some := false
 	for i := range p.POPs {
-		all[i] = p.POPs[i].only(func(n cdn.NodeName) bool { return p.state(n, state) != cdn.StateDraining })
-		left += len(all[i].Nodes)
+		for _, name := range p.POPs[i].Names {
+			switch {
+			case state[name].Usable() && !p.drained[name]:
+				return false
+			case works(state[name]):
+				some = true
+			}
+		}
 	}
-	if left == 0 {
-		return p.POPs
+	return some
+}
+
+// last are the POPs with all nodes that are known to work, be they drained; if there is none, with those that are not leaving; and if there is none either, with all.
+func (p *Plan) last(state map[cdn.NodeName]cdn.NodeState) []POP {
+	for _, accept := range []func(cdn.NodeName) bool{
+		func(n cdn.NodeName) bool { return works(state[n]) },
+		func(n cdn.NodeName) bool { return p.state(n, state) != cdn.StateDraining },
+	} {
+		left := 0
+		all := make([]POP, len(p.POPs))
+		for i := range p.POPs {
+			all[i] = p.POPs[i].only(accept)
+			left += len(all[i].Nodes)
+		}
+		if left > 0 {
+			return all
+		}
 	}
-	return all
+	return p.POPs
 }
 
 // readTable takes over what the table says of POPs and sites.
@@ -239,18 +263,23 @@ func states(table *cdn.RouteTable) map[cdn.NodeName]cdn.NodeState {
 	return m
 }
 
-// UsableNodes are how many nodes of each of POPs may be sent visitors by a table, however many that are.
-func (p *Plan) UsableNodes(table *cdn.RouteTable) []int {
+// UsableNodes are how many nodes of each of POPs may be sent visitors by a table, however many that are; and which POPs have some that could be, but
+// operators drain them all.
+func (p *Plan) UsableNodes(table *cdn.RouteTable) (usable []int, drained []bool) {
 	state := states(table)
-	out := make([]int, len(p.POPs))
+	usable, drained = make([]int, len(p.POPs)), make([]bool, len(p.POPs))
 	for i := range p.POPs {
 		for _, name := range p.POPs[i].Names {
-			if p.state(name, state).Usable() {
-				out[i]++
+			switch {
+			case p.state(name, state).Usable():
+				usable[i]++
+			case state[name].Usable():
+				drained[i] = true
 			}
 		}
+		drained[i] = drained[i] && usable[i] == 0
 	}
-	return out
+	return usable, drained
 }
 
 // only returns the POP with those of its nodes that the function accepts.
