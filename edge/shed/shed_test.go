@@ -23,10 +23,11 @@ func TestUp(t *testing.T) {
 	}{
 		{0, shed.None},
 		{0.5, shed.None},
-		{0.80, shed.None},
-		{0.801, shed.Background},
-		{0.85, shed.Background},
-		{0.851, shed.Admission},
+		{0.85, shed.None},
+		{0.88, shed.None},
+		{0.881, shed.Background},
+		{0.90, shed.Background},
+		{0.901, shed.Admission},
 		{0.92, shed.Admission},
 		{0.921, shed.Spill},
 		{0.95, shed.Spill},
@@ -60,7 +61,7 @@ func TestDown(t *testing.T) {
 		{"a little below is not below", []tick{{0.96, shed.Divert}, {0.94, shed.Divert}, {0.93, shed.Divert}, {0.93, shed.Divert}, {0.93, shed.Divert}, {0.93, shed.Divert}}},
 		{"to the step that still holds", []tick{{0.96, shed.Divert}, {0.90, shed.Divert}, {0.90, shed.Divert}, {0.90, shed.Divert}, {0.90, shed.Spill}, {0.90, shed.Spill}}},
 		{"a dip that does not last", []tick{{0.96, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.Divert}, {0.96, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.None}}},
-		{"up again on the way", []tick{{0.81, shed.Background}, {0.5, shed.Background}, {1.2, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.None}}},
+		{"up again on the way", []tick{{0.89, shed.Background}, {0.5, shed.Background}, {1.2, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.None}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var l shed.Ladder
@@ -75,7 +76,7 @@ func TestDown(t *testing.T) {
 
 // A utilisation that swings around each threshold, because shedding helps, does not make the step flap.
 func TestNoFlapping(t *testing.T) {
-	for _, around := range []float64{0.80, 0.85, 0.92, 0.95, 1.00} {
+	for _, around := range []float64{0.88, 0.90, 0.92, 0.95, 1.00} {
 		var l shed.Ladder
 		changes, last := 0, shed.None
 		for i := range 120 {
