@@ -12,7 +12,9 @@ import (
 // A POP is told of nodes that it may ask, those behind it first, and of those that its visitors may be sent to; not of its own.
 func TestHelpless(t *testing.T) {
 	fleet := &cdn.Fleet{POPs: []cdn.POP{
-		{Name: "fra", Region: "europe"}, {Name: "lon", Region: "islands", Tier: cdn.TierEdge}, {Name: "ams", Region: "europe", Tier: cdn.TierRegional},
+		{Name: "fra", Region: "europe"},
+		{Name: "lon", Region: "islands", Tier: cdn.TierEdge},
+		{Name: "ams", Region: "europe", Tier: cdn.TierRegional},
 		{Name: "osl", Region: "north", Tier: cdn.TierRegional},
 	}}
 	unusable := map[cdn.POPName][]cdn.NodeName{"fra": {"fra-1"}, "lon": {"lon-1", "lon-2"}, "ams": {"ams-1"}, "osl": {"osl-1"}}
