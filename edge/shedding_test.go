@@ -17,6 +17,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
+	"nearcast/edge/hit"
 	"nearcast/edge/shed"
 )
 
@@ -420,6 +421,34 @@ func TestNodesAreNotShed(t *testing.T) {
 		t.Errorf("%s", a.word())
 	}
 	eventually(t, "renewed behind", func() bool { return r.origin.requests("/stale") == 2 })
+}
+
+// Until they are refused, small contents of low priority stay in the lane: to answer them in a dearer way would be more load for a node that has too
+// much of it.
+func TestLowPriorityStaysInLane(t *testing.T) {
+	r := newRig(t, heavyOrigin)
+	var s strain
+	node := r.startConfig(t, edge.Config{Addr: "127.0.0.1:0", RAM: 64 << 20, ShedAlone: true}, s.option)
+	if err := node.ApplyStandalone(&cdn.Origin{URLs: []string{r.origin.URL}}, cdn.Route{Priority: cdn.PriorityLow}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "ready", func() bool { return node.Ready() == nil })
+	for _, path := range []string{"/small", "/big"} {
+		r.get(t, node.Addr().String(), path)
+	}
+	for _, test := range []struct {
+		utilisation float64
+		small, big  bool
+	}{{0.5, true, true}, {0.91, true, true}, {0.93, true, false}, {0.98, true, false}, {1.1, false, false}} {
+		s.set(r, node, test.utilisation, 0)
+		for path, want := range map[string]bool{"/small": test.small, "/big": test.big} {
+			var q hit.Request
+			q.Method, q.Host, q.Target, q.Major, q.Minor, q.At = http.MethodGet, domain, path, 1, 1, time.Now()
+			if got := node.Lane().Hit(&hit.Peer{Client: "192.0.2.1"}, &q, new(hit.Answer)); got != want {
+				t.Errorf("utilisation %v, %s: in the lane is %v, want %v", test.utilisation, path, got, want)
+			}
+		}
+	}
 }
 
 // Alone a node sheds nothing unless it is told to.
