@@ -13,7 +13,7 @@ type NodeLoad struct {
 	Connections float64 `json:"connections"` // of the most connections
 	Egress      float64 `json:"egress"`      // of its configured capacity
 	Disk        float64 `json:"disk"`        // of the time of the busiest of its disks
-	Fills       float64 `json:"fills"`       // of the most fetches under way
+	Fills       float64 `json:"fills"`       // of the most fetches under way; see Utilisation
 	// Rates, each second.
 	Requests float64 `json:"requests"`
 	Octets   float64 `json:"octets"` // sent to visitors
@@ -25,9 +25,11 @@ type NodeLoad struct {
 	Shedding int `json:"shedding,omitempty"`
 }
 
-// Utilisation is the share of the scarcest resource.
+// Utilisation is the share of the scarcest resource. Fills are none: how many are under way depends on how long origins take, and one that hangs fills
+// the table of a node that is idle. Whom that node sends elsewhere would wait for the same origin there, and its hits would go with it. Nor is
+// memory one: a cache fills it on purpose.
 func (l *NodeLoad) Utilisation() float64 {
-	return max(l.CPU, l.Connections, l.Egress, l.Disk, l.Fills)
+	return max(l.CPU, l.Connections, l.Egress, l.Disk)
 }
 
 // VisitorSample is what a node saw of the visitors of one network during an interval.

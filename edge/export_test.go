@@ -46,6 +46,12 @@ func KeptFor(p *hit.Peer) (octets, fields int) {
 	return cap(v.key) + 16*cap(v.values) + len(v.accepted) + len(v.normal), fields + len(v.header)
 }
 
+// PreparePlaces prepares the index of where visitors are, and names it.
+func (s *Server) PreparePlaces() any {
+	s.preparePlaces()
+	return s.places.Load()
+}
+
 // Stored is the fill level of the node's store.
 func (s *Server) Stored() store.Stats { return s.store.Stats() }
 

@@ -132,7 +132,7 @@ func (h *hand) answered() bool {
 	if d.Verdict != httpcache.Fresh {
 		return false
 	}
-	if step := v.server.ladder.Step(); step >= shed.Spill && (o.Body.Len() >= large || v.rule.Priority == cdn.PriorityLow) {
+	if step := v.server.ladder.Step(); step >= shed.Spill && o.Body.Len() >= large || step >= shed.Refuse && v.rule.Priority == cdn.PriorityLow {
 		return false // it may be shed
 	}
 	h.view = view{v.tables, v.rule, answered, brief.Route, index}

@@ -27,7 +27,7 @@ func (s *Server) openMeter(fills int) {
 	s.meter = load.New(load.Config{
 		Counts: s.counts, Machine: load.NewProcess(dirs...),
 		Limits: func() load.Limits {
-			lim := load.Limits{Cores: runtime.GOMAXPROCS(0), Memory: memory, Connections: s.front.Capacity(), Fills: fills}
+			lim := load.Limits{Cores: load.Cores(runtime.GOMAXPROCS(0)), Memory: memory, Connections: s.front.Capacity(), Fills: fills}
 			if t := s.tables.Load(); t != nil {
 				lim.Egress = t.egress
 			}

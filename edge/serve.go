@@ -48,7 +48,7 @@ func (x *exchange) answer() {
 		x.failAbsent()
 	case httpcache.Stale:
 		o, c := x.stored, cacheStatus{hit: true, detail: x.decision.Reason}
-		if !x.s.sheds(shed.Background) {
+		if x.hop.node != "" || !x.s.sheds(shed.Background) { // a node that gets what is stale asks again for every visitor
 			x.refresh() // first: the visitor may take long, or leave
 		}
 		x.sendStored(o, wordStale, c)

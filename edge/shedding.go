@@ -3,15 +3,19 @@ package edge
 import (
 	"context"
 	"math/rand/v2"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/shed"
+	"nearcast/internal/geo"
 	"nearcast/internal/locate"
 )
 
@@ -85,11 +89,11 @@ func (x *exchange) diverts() bool {
 }
 
 // movable reports whether the request begins something large that any node can send, and comes from somebody who can be sent elsewhere: a
-// visitor who has not been sent on before. Credentials and scripts of other sites do not survive a redirect to another host.
+// visitor who has not been sent on before.
 func (x *exchange) movable() bool {
 	o := x.stored
 	if x.method != http.MethodGet || x.hop.node != "" || o == nil || x.decision.Verdict == httpcache.Pass || x.decision.Verdict == httpcache.Absent ||
-		x.header["Origin"] != nil || x.header["Authorization"] != nil {
+		x.bound(o.Response) {
 		return false
 	}
 	if start, end := x.selects(o).bounds(o); start > 0 || end-start < large {
@@ -99,17 +103,40 @@ func (x *exchange) movable() bool {
 	return err == nil && x.tables.zone != "" && !x.tables.routes.Names(host)
 }
 
+// bound reports whether a redirect to another host would change what the visitor gets, or what becomes of it. Credentials do not go there. What
+// scripts have fetched they may not read if it comes from there, and browsers say Origin for other sites only; over TLS they say
+// in Sec-Fetch-Mode what they are about to do (Fetch Metadata, section 2.2). A document would become the other host's.
+func (x *exchange) bound(o *httpcache.Response) bool {
+	if x.header["Origin"] != nil || x.header["Authorization"] != nil {
+		return true
+	}
+	if x.r.Header["Cookie"] != nil && (x.tables.rules[x.site].ChosenByCookies() || len(x.plan.Rule.CacheKey.Cookies) > 0 || o.Selecting()["Cookie"] != nil) {
+		return true
+	}
+	switch x.r.Header.Get("Sec-Fetch-Mode") {
+	case "", "no-cors", "navigate":
+	default:
+		return true
+	}
+	kind, _, _ := mime.ParseMediaType(o.Header.Get("Content-Type")) // unread it is none of these
+	switch kind {
+	case "text/html", "text/xml", "application/xml", "text/css", "text/javascript", "application/javascript":
+		return true
+	}
+	return strings.HasSuffix(kind, "+xml")
+}
+
 // helper returns who is to send the content instead, and by which step.
 func (x *exchange) helper(relief *shed.Relief) (cdn.NodeName, shed.Step, bool) {
 	t := x.tables
 	if node, ok := relief.LeastLoaded(t.neighbours.Own, x.s.cfg.Usable); ok && x.s.draw(x.s.ladder.SpillChance()) {
 		return node, shed.Spill, true
 	}
-	if !x.s.draw(x.s.ladder.DivertChance()) {
+	if t.steered[x.site.Name] || !x.s.draw(x.s.ladder.DivertChance()) {
 		return "", shed.None, false
 	}
 	client, _ := netip.ParseAddr(x.client) // one that is none is in no group
-	pop := relief.POPFor(client, x.s.placeOf)
+	pop := relief.POPFor(client, x.s.places.Load().finder())
 	node, ok := relief.Owner(string(x.key), t.neighbours.POPs[pop], x.s.cfg.Usable)
 	return node, shed.Divert, ok
 }
@@ -135,10 +162,30 @@ func (x *exchange) urlAt(node cdn.NodeName) (string, bool) {
 	return t.Scheme + "://" + string(t.Domain) + port + t.RequestURI(), true
 }
 
-// places are an index of where visitors are, made for some tables.
+// places are an index of where visitors are, and what it was made of.
 type places struct {
-	tables *tables
-	index  *locate.Index
+	clients  []cdn.ClientPrefix
+	database *geo.Database
+	index    *locate.Index // nil: none can be made of it
+}
+
+// madeOf reports whether the index is that of some tables.
+func (p *places) madeOf(t *tables) bool {
+	return p != nil && p.database == t.database && slices.Equal(p.clients, t.clients)
+}
+
+// finder returns what finds out where an address is; nil if there is no index.
+func (p *places) finder() func(netip.Addr) (*locate.Place, bool) {
+	if p == nil || p.index == nil {
+		return nil
+	}
+	return func(addr netip.Addr) (*locate.Place, bool) {
+		n, _ := p.index.Lookup(addr)
+		if n == locate.None {
+			return nil, false
+		}
+		return &p.index.Places()[n], true
+	}
 }
 
 // waker wakes a task up. It has room for one that does not sleep.
@@ -170,26 +217,13 @@ func (s *Server) preparePlaces() {
 		return
 	}
 	relief := s.cfg.Relief()
-	if old := s.places.Load(); relief == nil || len(relief.Groups) == 0 || old != nil && old.tables == t {
+	if relief == nil || len(relief.Groups) == 0 || s.places.Load().madeOf(t) {
 		return
 	}
 	index, err := locate.New(t.clients, t.database)
 	if err != nil {
-		s.log.Warn("where visitors are is not known; overloaded, the node sends all of them to the same POP", "error", err)
-		index = new(locate.Index)
+		s.log.Warn("where visitors are is not known; overloaded, the node sends all of them to the same POP, or none if some must stay", "error", err)
+		index = nil
 	}
-	s.places.Store(&places{t, index})
-}
-
-// placeOf returns where an address is, as far as it is known.
-func (s *Server) placeOf(addr netip.Addr) (*locate.Place, bool) {
-	p := s.places.Load()
-	if p == nil {
-		return nil, false
-	}
-	n, _ := p.index.Lookup(addr)
-	if n == locate.None {
-		return nil, false
-	}
-	return &p.index.Places()[n], true
+	s.places.Store(&places{t.clients, t.database, index})
 }

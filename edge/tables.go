@@ -34,7 +34,8 @@ type tables struct {
 	zone       cdn.Domain // empty if nodes have no names of their own
 	port       uint16     // of all nodes, in cleartext
 	neighbours shed.Neighbours
-	egress     float64 // what the node can send, in octets a second; zero if unknown
+	steered    map[cdn.SiteName]bool // sites that policies name: which POPs they allow, only the map knows
+	egress     float64               // what the node can send, in octets a second; zero if unknown
 	clients    []cdn.ClientPrefix
 	database   *geo.Database // may be nil
 }
@@ -69,7 +70,8 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 		return cdn.Errorf(cdn.NotFound, "edge.Apply", "node %q is in POP %q, which is not in the fleet", s.cfg.Node, self.POP)
 	}
 	t.tier = pop.Tier
-	t.zone, t.port, t.neighbours = fleet.Zone, fleet.Port(), shed.NeighboursOf(fleet, self)
+	t.zone, t.port, t.neighbours = fleet.Zone, fleet.Port(), shed.NeighboursOf(snapshot, self)
+	t.steered = steeredBy(fleet.Policies)
 	t.egress = float64(self.Capacity.EgressMbps) * 1e6 / 8
 	t.clients, t.database = fleet.Clients, s.database
 	for _, parent := range fleet.Parents(pop) {
@@ -78,6 +80,21 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	s.putInForce(t)
 	s.metrics.generation.Set(float64(snapshot.Generation))
 	return nil
+}
+
+// steeredBy returns the sites that policies send to POPs of their own.
+func steeredBy(policies []cdn.Policy) map[cdn.SiteName]bool {
+	sites := make(map[cdn.SiteName]bool)
+	for i := range policies {
+		p := &policies[i]
+		if len(p.Allow)+len(p.Deny)+len(p.Weights) == 0 && p.Pin == "" {
+			continue
+		}
+		for _, site := range p.Match.Sites {
+			sites[site] = true
+		}
+	}
+	return sites
 }
 
 // ApplyPlaces makes a database the one that says in which country visitors are whom no client prefix of the fleet covers. Nil is none.

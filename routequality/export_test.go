@@ -1,6 +1,10 @@
 package routequality
 
-import "net/http"
+import (
+	"net/http"
+
+	"nearcast/cdn"
+)
 
 // Handler returns what answers requests.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
@@ -20,4 +24,9 @@ func (s *Server) DrainWaiters() {
 	for range maxWaiters {
 		<-s.waiters
 	}
+}
+
+// Helpless is whom a POP of a fleet is told not to ask, if some nodes are not to be asked.
+func Helpless(fleet *cdn.Fleet, unusable map[cdn.POPName][]cdn.NodeName, pop cdn.POPName) []cdn.NodeName {
+	return (&world{fleet: fleet, unusable: unusable}).helpless(pop)
 }

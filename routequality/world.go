@@ -1,6 +1,7 @@
 package routequality
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -227,15 +228,24 @@ func (w *world) view(now time.Time) table.News {
 	return table.News{Nodes: v.Nodes, POPs: v.POPs, Alarms: append(v.Alarms, w.wrongClocksLocked()...)}
 }
 
-// helpless returns the nodes of the POPs that a POP asks on a miss that are not to be asked, as of the last view.
+// helpless returns the nodes of other POPs that are not to be asked, as of the last view: first those of POPs that a POP asks on a miss, then
+// those of its own tier, to which it sends visitors when it is overloaded.
 func (w *world) helpless(pop cdn.POPName) (nodes []cdn.NodeName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fleet == nil || w.fleet.POP(pop) == nil {
 		return nil
 	}
-	for _, parent := range w.fleet.Parents(w.fleet.POP(pop)) {
+	own := w.fleet.POP(pop)
+	parents := w.fleet.Parents(own)
+	for _, parent := range parents {
 		nodes = append(nodes, w.unusable[parent]...)
+	}
+	for i := range w.fleet.POPs {
+		p := &w.fleet.POPs[i]
+		if p.Name != pop && cmp.Or(p.Tier, cdn.TierEdge) == cmp.Or(own.Tier, cdn.TierEdge) && !slices.Contains(parents, p.Name) {
+			nodes = append(nodes, w.unusable[p.Name]...)
+		}
 	}
 	return nodes[:min(len(nodes), report.MaxUnusable)]
 }

@@ -2,7 +2,7 @@
 //
 // What it measures is the node's process, not its machine. A node can give away only what it does itself: if others use the machine,
 // turning visitors away does not make them stop, and where several nodes share one machine each would answer for the work of all. So the
-// processor time is that of the process over the cores that it may use (GOMAXPROCS, which follows the limits of its cgroup), and
+// processor time is that of the process over the cores that it may use (see [Cores]), and
 // the time for which a disk is busy is taken in proportion to the octets that the process moves. What others do shows all the same, as soon as
 // visitors notice: in their round trips and failures.
 //
@@ -37,7 +37,7 @@ type Counts struct {
 
 // Limits are what a node has. Zero means unknown.
 type Limits struct {
-	Cores       int
+	Cores       float64
 	Memory      uint64 // octets
 	Connections int
 	Egress      float64 // octets a second
@@ -167,7 +167,7 @@ func (m *Meter) read(now time.Time) (memory uint64, r reading) {
 func (m *Meter) rates(is *cdn.NodeLoad, next *reading, lim *Limits, seconds float64) {
 	last := &m.last
 	if next.hasCPU && last.hasCPU {
-		is.CPU = share((next.cpu - last.cpu).Seconds(), seconds*float64(lim.Cores))
+		is.CPU = share((next.cpu - last.cpu).Seconds(), seconds*lim.Cores)
 	}
 	is.Requests = float64(grown(last.counts.Requests, next.counts.Requests)) / seconds
 	is.Octets = float64(grown(last.counts.Octets, next.counts.Octets)) / seconds

@@ -192,3 +192,18 @@ func TestOften(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// A burst that takes a machine's only core for two seconds is not overload: the ladder of package shed begins above 0.88.
+func TestBurst(t *testing.T) {
+	r := newRig()
+	r.limits.Cores = 1
+	r.meter.Tick(r.now)
+	r.seconds(5, func() {})
+	busy := func() { r.machine.cpu += time.Second }
+	if l := r.seconds(2, busy); l.Utilisation() > 0.88 {
+		t.Errorf("after two seconds: %v", l.Utilisation())
+	}
+	if l := r.seconds(3, busy); l.Utilisation() < 0.95 {
+		t.Errorf("after five seconds: %v", l.Utilisation())
+	}
+}

@@ -18,3 +18,6 @@ func (*Process) Memory() (uint64, error) { return 0, nil }
 
 // Disks implements [Machine].
 func (*Process) Disks() ([]time.Duration, error) { return nil, nil }
+
+// Cores returns how many processor cores the process may use.
+func Cores(procs int) float64 { return float64(procs) }

@@ -13,6 +13,9 @@ type Brief struct {
 // LooksAtFields reports whether [Table.Brief] needs the request's fields.
 func (t *Table) LooksAtFields() bool { return t.fields }
 
+// ChosenByCookies reports whether the route of a request may depend on its cookies.
+func (t *Table) ChosenByCookies() bool { return t.cookies }
+
 // LooksAtStatus reports whether [Table.ResponseTo] looks at the request again, and not only at the brief.
 func (t *Table) LooksAtStatus() bool { return t.byStatus }
 

@@ -17,6 +17,7 @@ type Table struct {
 	fallback route // of requests that no route matches
 	byStatus bool  // some route is for certain statuses only
 	fields   bool  // some route looks at the request's fields
+	cookies  bool  // some route is chosen by its cookies
 }
 
 // route is a compiled [cdn.Route].
@@ -65,6 +66,7 @@ func Compile(site *cdn.Site) (*Table, error) {
 		t.routes[i] = r
 		t.byStatus = t.byStatus || len(r.rule.Match.Status) > 0
 		t.fields = t.fields || r.looksAtFields()
+		t.cookies = t.cookies || len(r.cookies) > 0
 	}
 	return t, nil
 }

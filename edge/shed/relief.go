@@ -14,8 +14,11 @@ const Busy = 0.85
 
 // Relief says who helps a POP whose nodes are overloaded. It is immutable. A nil Relief helps nobody.
 type Relief struct {
-	// Groups are the POPs that the map would send the visitors of each group to if it could not send them here.
+	// Groups are the POPs that the map would send the visitors of each group to if it could not send them here; empty: nowhere, for
+	// operators do not allow it.
 	Groups map[cdn.GroupName]cdn.POPName
+	// Bound says that some of Groups may go nowhere. Then nobody does of whom it is not known whether they are in one.
+	Bound bool
 	// Default is that of all other visitors; empty: nobody helps them.
 	Default cdn.POPName
 	// Loads are the utilisations of nodes as far as they are known. Other nodes of the same POP help only if theirs is; nodes of other
@@ -23,7 +26,8 @@ type Relief struct {
 	Loads map[cdn.NodeName]float64
 }
 
-// POPFor returns the POP that helps a visitor, or "". place says where an address is; nil knows of none.
+// POPFor returns the POP that helps a visitor, or "". place says where an address is; nil: that cannot be
+// told yet.
 func (r *Relief) POPFor(client netip.Addr, place func(netip.Addr) (*locate.Place, bool)) cdn.POPName {
 	if r == nil {
 		return ""
@@ -36,11 +40,15 @@ func (r *Relief) POPFor(client netip.Addr, place func(netip.Addr) (*locate.Place
 			return pop
 		}
 	}
-	if place != nil {
-		if p, ok := place(client); ok {
-			if pop, ok := r.Groups[p.Group()]; ok {
-				return pop
-			}
+	if place == nil {
+		if r.Bound {
+			return ""
+		}
+		return r.Default
+	}
+	if p, ok := place(client); ok {
+		if pop, ok := r.Groups[p.Group()]; ok {
+			return pop
 		}
 	}
 	return r.Default
@@ -85,15 +93,21 @@ type Neighbours struct {
 	POPs map[cdn.POPName][]cdn.NodeName
 }
 
-// NeighboursOf returns those of a node.
-func NeighboursOf(fleet *cdn.Fleet, self *cdn.Node) Neighbours {
+// NeighboursOf returns those of a node. What operators are emptying is not among them.
+func NeighboursOf(s *cdn.Snapshot, self *cdn.Node) Neighbours {
 	n := Neighbours{POPs: make(map[cdn.POPName][]cdn.NodeName)}
+	drained := make(map[cdn.Drain]bool, len(s.Drains))
+	for _, d := range s.Drains {
+		drained[cdn.Drain{POP: d.POP, Node: d.Node}] = true
+	}
+	fleet := &s.Fleet
 	own := fleet.POP(self.POP)
 	for i := range fleet.Nodes {
 		other := &fleet.Nodes[i]
 		pop := fleet.POP(other.POP)
 		switch {
 		case !other.Has(cdn.RoleEdge) || pop == nil || own == nil || other.Name == self.Name:
+		case drained[cdn.Drain{Node: other.Name}] || drained[cdn.Drain{POP: other.POP}]:
 		case other.POP == self.POP:
 			n.Own = append(n.Own, other.Name)
 		case cmp.Or(pop.Tier, cdn.TierEdge) == cmp.Or(own.Tier, cdn.TierEdge):

@@ -2,11 +2,15 @@
 // of its scarcest resource, see [cdn.NodeLoad.Utilisation]), each of which gives up something that matters more than what the
 // one below did.
 //
-//	above 0.80  Background  nothing is done that can wait
-//	above 0.85  Admission   nothing new is taken to disk
+//	above 0.88  Background  nothing is done that can wait
+//	above 0.90  Admission   nothing new is taken to disk
 //	above 0.92  Spill       large contents are sent by another node of the POP
 //	above 0.95  Divert      or by another POP, with a probability that grows to one at 1.00
 //	above 1.00  Refuse      requests of low priority are refused
+//
+// The ladder begins above 0.85 because that is what the map plans POPs to: a POP that is as full as it is meant to be, for hours, must renew what
+// it has and keep what it fetches, or its hit ratio falls and what it has left undone comes back as fetches that visitors wait for. The map
+// corrects its plan from 0.92 on, where visitors begin to notice.
 //
 // It is local and immediate: the map takes the cause away some seconds later. Nobody is sent on twice.
 //
@@ -57,7 +61,7 @@ func (s Step) String() string {
 
 // above is the utilisation above which each step is taken. That of Refuse is 1 to two decimals: a processor that is used up measures a
 // little less.
-var above = [...]float64{Background: 0.80, Admission: 0.85, Spill: 0.92, Divert: 0.95, Refuse: 0.995} //nolint:gochecknoglobals // constants
+var above = [...]float64{Background: 0.88, Admission: 0.90, Spill: 0.92, Divert: 0.95, Refuse: 0.995} //nolint:gochecknoglobals // constants
 
 // A step is left when the utilisation has been this much below where it is taken, for so long. What was shed would come
 // back otherwise as soon as it helps to shed it.

@@ -23,10 +23,11 @@ func TestUp(t *testing.T) {
 	}{
 		{0, shed.None},
 		{0.5, shed.None},
-		{0.80, shed.None},
-		{0.801, shed.Background},
-		{0.85, shed.Background},
-		{0.851, shed.Admission},
+		{0.85, shed.None},
+		{0.88, shed.None},
+		{0.881, shed.Background},
+		{0.90, shed.Background},
+		{0.901, shed.Admission},
 		{0.92, shed.Admission},
 		{0.921, shed.Spill},
 		{0.95, shed.Spill},
@@ -60,7 +61,7 @@ func TestDown(t *testing.T) {
 		{"a little below is not below", []tick{{0.96, shed.Divert}, {0.94, shed.Divert}, {0.93, shed.Divert}, {0.93, shed.Divert}, {0.93, shed.Divert}, {0.93, shed.Divert}}},
 		{"to the step that still holds", []tick{{0.96, shed.Divert}, {0.90, shed.Divert}, {0.90, shed.Divert}, {0.90, shed.Divert}, {0.90, shed.Spill}, {0.90, shed.Spill}}},
 		{"a dip that does not last", []tick{{0.96, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.Divert}, {0.96, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.Divert}, {0.5, shed.None}}},
-		{"up again on the way", []tick{{0.81, shed.Background}, {0.5, shed.Background}, {1.2, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.None}}},
+		{"up again on the way", []tick{{0.89, shed.Background}, {0.5, shed.Background}, {1.2, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.Refuse}, {0.5, shed.None}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var l shed.Ladder
@@ -75,7 +76,7 @@ func TestDown(t *testing.T) {
 
 // A utilisation that swings around each threshold, because shedding helps, does not make the step flap.
 func TestNoFlapping(t *testing.T) {
-	for _, around := range []float64{0.80, 0.85, 0.92, 0.95, 1.00} {
+	for _, around := range []float64{0.88, 0.90, 0.92, 0.95, 1.00} {
 		var l shed.Ladder
 		changes, last := 0, shed.None
 		for i := range 120 {
@@ -124,7 +125,7 @@ func TestReliefPOP(t *testing.T) {
 		}
 		return nil, false
 	}
-	groups := map[cdn.GroupName]cdn.POPName{"net 192.0.2.0/24": "lon", "place AS64500/DE/DE-BY/Munich": "vie", "net 2001:db8::/48": "ams"}
+	groups := map[cdn.GroupName]cdn.POPName{"net 192.0.2.0/24": "lon", "place AS64500/DE/DE-BY/Munich": "vie", "net 2001:db8::/48": "ams", "net 203.0.113.0/24": ""}
 	for _, test := range []struct {
 		name   string
 		relief *shed.Relief
@@ -137,6 +138,8 @@ func TestReliefPOP(t *testing.T) {
 		{"its network", &shed.Relief{Default: "par", Groups: groups}, "192.0.2.1", "lon"},
 		{"its network of IPv6", &shed.Relief{Default: "par", Groups: groups}, "2001:db8::1", "ams"},
 		{"its place", &shed.Relief{Default: "par", Groups: groups}, "198.51.100.1", "vie"},
+		{"must stay", &shed.Relief{Default: "par", Groups: groups, Bound: true}, "203.0.113.1", ""},
+		{"others must", &shed.Relief{Default: "par", Groups: groups, Bound: true}, "198.51.100.1", "vie"},
 		{"no group", &shed.Relief{Default: "par", Groups: groups}, "2001:db8:1::1", "par"},
 		{"no address", &shed.Relief{Default: "par", Groups: groups}, "", "par"},
 	} {
@@ -147,6 +150,9 @@ func TestReliefPOP(t *testing.T) {
 	}
 	if got := (&shed.Relief{Default: "par", Groups: groups}).POPFor(netip.MustParseAddr("198.51.100.1"), nil); got != "par" {
 		t.Errorf("without places: %q", got)
+	}
+	if got := (&shed.Relief{Default: "par", Groups: groups, Bound: true}).POPFor(netip.MustParseAddr("198.51.100.1"), nil); got != "" {
+		t.Errorf("without places, when some must stay: %q", got)
 	}
 }
 
@@ -199,7 +205,7 @@ func TestReliefNodes(t *testing.T) {
 
 func TestNeighbours(t *testing.T) {
 	edge := []cdn.Role{cdn.RoleEdge}
-	fleet := &cdn.Fleet{
+	fleet := cdn.Fleet{
 		POPs: []cdn.POP{{Name: "fra", Tier: cdn.TierEdge}, {Name: "lon", Tier: cdn.TierEdge}, {Name: "ams", Tier: cdn.TierRegional}},
 		Nodes: []cdn.Node{
 			{Name: "fra-1", POP: "fra", Roles: edge},
@@ -212,8 +218,18 @@ func TestNeighbours(t *testing.T) {
 		},
 	}
 	want := shed.Neighbours{Own: []cdn.NodeName{"fra-2"}, POPs: map[cdn.POPName][]cdn.NodeName{"lon": {"lon-1", "lon-2"}}}
-	if diff := cmp.Diff(want, shed.NeighboursOf(fleet, &fleet.Nodes[0])); diff != "" {
+	if diff := cmp.Diff(want, shed.NeighboursOf(&cdn.Snapshot{Fleet: fleet}, &fleet.Nodes[0])); diff != "" {
 		t.Errorf("neighbours (-want +got):\n%s", diff)
+	}
+	drains := []cdn.Drain{{Node: "lon-1", Since: start, By: "ops"}, {Node: "fra-2"}}
+	want = shed.Neighbours{POPs: map[cdn.POPName][]cdn.NodeName{"lon": {"lon-2"}}}
+	if diff := cmp.Diff(want, shed.NeighboursOf(&cdn.Snapshot{Fleet: fleet, Drains: drains}, &fleet.Nodes[0])); diff != "" {
+		t.Errorf("neighbours without two nodes that are drained (-want +got):\n%s", diff)
+	}
+	drains = []cdn.Drain{{POP: "lon"}}
+	want = shed.Neighbours{Own: []cdn.NodeName{"fra-2"}, POPs: map[cdn.POPName][]cdn.NodeName{}}
+	if diff := cmp.Diff(want, shed.NeighboursOf(&cdn.Snapshot{Fleet: fleet, Drains: drains}, &fleet.Nodes[0])); diff != "" {
+		t.Errorf("neighbours without a POP that is drained (-want +got):\n%s", diff)
 	}
 }
 

@@ -14,8 +14,8 @@ const MaxUnusable = 1024
 
 // Answer is what a route-quality server says to a POP's report.
 type Answer struct {
-	// Unusable are the nodes of the POPs that this one asks on a miss that are not to be asked now, in any order. All others are healthy, as
-	// far as is known.
+	// Unusable are the nodes that are not to be asked now, of POPs that this one asks on a miss or sends visitors to when it is overloaded, in any
+	// order. All others are healthy, as far as is known.
 	Unusable []cdn.NodeName `json:"unusable,omitempty"`
 }
 
