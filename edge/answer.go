@@ -17,14 +17,20 @@ import (
 func (x *exchange) sendStored(o *store.Object, word string, c cacheStatus) {
 	src := x.from(o)
 	defer src.close()
-	if h := x.lacking(src); h != nil {
+	if reader, h, own := x.lacking(src); h != nil {
 		if h.object == nil || h.object.ID != o.ID {
-			x.sendOther(src.next, h, src.nextOwn)
+			x.sendOther(reader, h, own)
 			return
 		}
-		word, c = wordMiss, cacheStatus{fwd: "partial", fwdStatus: h.status, stored: h.storing, collapsed: !src.nextOwn}
+		word, c = wordMiss, cacheStatus{fwd: "partial", fwdStatus: h.status, stored: h.storing, collapsed: !own}
 		x.rec.upstream = h.upstream
 	}
+	x.sendKnown(src, word, c)
+}
+
+// sendKnown answers with a content of which the source has all that is wanted, or finds it.
+func (x *exchange) sendKnown(src *source, word string, c cacheStatus) {
+	o := src.object
 	v := x.variantOf(o)
 	if x.sendVariant(src, v, true, word, c) {
 		return
@@ -41,27 +47,41 @@ func (x *exchange) sendStored(o *store.Object, word string, c cacheStatus) {
 }
 
 // lacking starts or joins a fill of the first octets that a stored content lacks of what is wanted, and
-// returns its head, or nil if it lacks none. That must have begun before the head is sent: it may turn out that
-// upstream has another content by now.
-func (x *exchange) lacking(src *source) *head {
+// returns it and its head, or nil if it lacks none. own says that it was started for this. It must have begun before the
+// head is sent: it may turn out that upstream has another content by now.
+func (x *exchange) lacking(src *source) (reader *fill.Reader[*head], h *head, own bool) {
 	o := src.object
-	start, end := x.selects(o).bounds(o)
-	if !o.Sliced || x.method == http.MethodHead || start >= end {
-		return nil
+	if !o.Sliced || x.method == http.MethodHead {
+		return nil, nil, false
 	}
-	at, _, missing := x.s.missing(o, start, end, true)
-	if !missing {
-		return nil
+	for _, r := range x.selects(o).spans(o) {
+		at, _, missing := x.s.missing(o, r.Start, r.End(), true)
+		if !missing {
+			continue
+		}
+		reader, h, own, err := src.join(at, r.End())
+		if err != nil {
+			x.abort(err)
+		}
+		if reader != nil { // else somebody else has just brought it
+			src.ahead = append(src.ahead, ahead{reader, h.from})
+		}
+		return reader, h, own
 	}
-	reader, h, own, err := src.join(at, end)
-	if err != nil {
-		x.abort(err)
+	return nil, nil, false
+}
+
+// sendAround answers with several ranges of a content of which the last octets are on their way for this request. Now that
+// they have told how long it is and which it is, the ranges before them are asked for by themselves.
+func (x *exchange) sendAround(last *fill.Reader[*head], f *head, c cacheStatus) {
+	src := x.from(f.object)
+	defer src.close()
+	src.ahead = append(src.ahead, ahead{last, f.from})
+	if reader, h, own := x.lacking(src); h != nil && (h.object == nil || h.object.ID != f.object.ID) {
+		x.sendOther(reader, h, own)
+		return
 	}
-	if reader == nil {
-		return nil // somebody else has just brought it
-	}
-	src.next, src.nextFrom, src.nextOwn = reader, h.from, own
-	return h
+	x.sendKnown(src, wordMiss, c)
 }
 
 // sendOther answers when the fill that was to complete a stored content has brought something else.
@@ -80,6 +100,7 @@ func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
 		x.sendFill(reader, h, own)
 		return
 	}
+	x.whole = x.anew // of what changes all the time the parts never fit
 	x.stored, x.anew, x.decision = nil, true, httpcache.Decision{Verdict: httpcache.Miss, Reason: "changed upstream"}
 	x.forward()
 }
@@ -117,12 +138,15 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 	c.fwdStatus, c.stored, c.detail = f.status, f.storing, f.reason
 	at, ok := x.place(f)
 	if own && (!ok || o.Doubtful || !reader.StartAt(at)) {
-		if f.partial() && !x.whole && o.Length >= 0 && x.wantsMore(o) {
+		switch {
+		case !f.partial() || x.whole || o.Length < 0 || !x.wantsMore(o):
+			x.sendAsIs(reader, f, c)
+		case x.endsOf(f):
+			x.sendAround(reader, f, c)
+		default:
 			x.stored, x.anew, x.whole = nil, true, true
 			x.forward()
-			return
 		}
-		x.sendAsIs(reader, f, c)
 		return
 	}
 	src := x.from(o)
@@ -158,6 +182,13 @@ func (x *exchange) sendStream(reader *fill.Reader[*head], f *head, own bool, c c
 func (x *exchange) wantsMore(o *store.Object) bool {
 	sel := x.selects(o)
 	return sel.status == http.StatusOK || sel.ranges != nil && !o.Doubtful && strings.Contains(joinLines(x.header["Range"]), ",")
+}
+
+// endsOf reports whether a part that came is the last octets of a content to which others can be put, of several ranges the one
+// counted from the end.
+func (x *exchange) endsOf(f *head) bool {
+	_, strong := f.object.Response.StrongValidator()
+	return strong && x.selects(f.object).ranges != nil && f.from+f.length == f.object.Length
 }
 
 // sendAsIs passes on a partial response that the node cannot make sense of, to the one who asked for it.

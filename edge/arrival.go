@@ -44,7 +44,7 @@ func (a *arrival) take(ctx context.Context, f *fill.Fill[*head]) {
 	if !h.storing || h.object.Sliced {
 		f.Unkeep()
 	}
-	if h.object.Sliced {
+	if h.object.Sliced && !a.through {
 		f.Near(fillWindow)
 	}
 	a.stream(ctx, f)

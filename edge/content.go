@@ -58,6 +58,18 @@ func (sel *selection) bounds(o *store.Object) (start, end int64) {
 	return o.Length, o.Length
 }
 
+// spans returns the ranges that are selected, one if it is the whole; none of a content without a known length, or if
+// nothing of it is sent.
+func (sel *selection) spans(o *store.Object) []httpcache.Range {
+	if sel.ranges != nil {
+		return sel.ranges
+	}
+	if start, end := sel.bounds(o); start < end {
+		return []httpcache.Range{{Start: start, Length: end - start}}
+	}
+	return nil
+}
+
 // wantedSpan is what to ask upstream for when nothing is known of a content and the visitor
 // sends this Range field. Of several ranges it is one of those that exist if any does: the one from the end, or the first. The
 // answer tells how long the content is, and then the others can be judged.

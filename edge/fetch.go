@@ -77,6 +77,8 @@ type errand struct {
 	// stored, lest what has been purged comes back.
 	gone    bool
 	ifRange string // the visitor's condition on its range
+	// through: what is wanted is taken from this one answer however far ahead it is, because parts do not fit.
+	through bool
 	// born is the newest purge that had been applied when the fill began.
 	born store.Epoch
 }

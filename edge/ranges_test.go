@@ -288,15 +288,19 @@ func TestRangeAmplification(t *testing.T) {
 	}
 	for name, field := range map[string]string{
 		"one octet": "bytes=300000000-300000000", "last octet": "bytes=-1", "two octets of two slices": "bytes=1048575-1048576",
-		"overlapping": overlapping, "far apart": many,
+		"overlapping": overlapping, "far apart": many, "both ends": "bytes=-1,0-0", "middle and end": "bytes=-1,500000000-500000000",
 	} {
 		t.Run(name, func(t *testing.T) {
 			origin := &rangeOrigin{etag: `"v1"`, generated: 1 << 30}
 			r := newRig(t, origin.ServeHTTP)
 			r.chain(t)
-			for range 3 {
+			for i := range 6 {
+				url := "/v?" + strconv.Itoa(i)
+				if i >= 3 { // and once more with something stored
+					r.get(t, r.addr("fra-1"), url, "Range", "bytes=77-77")
+				}
 				before := origin.sent.Load()
-				a := r.get(t, r.addr("fra-1"), "/v?"+strconv.Itoa(int(before)), "Range", field)
+				a := r.get(t, r.addr("fra-1"), url, "Range", field)
 				if cost, sent := origin.sent.Load()-before, int64(len(a.body)); cost > max(mib, 2*sent) {
 					t.Errorf("%d octets from the origin for %d to the visitor (%s)", cost, sent, a.Status)
 				}

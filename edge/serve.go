@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"nearcast/edge/fill"
@@ -180,11 +179,10 @@ func (x *exchange) join(shared bool) (r *fill.Reader[*head], own bool, err error
 // errand is what this request asks upstream for. Of what is not known yet it asks for
 // no more than the visitor does.
 func (x *exchange) errand() errand {
-	e := errand{query: x.query, base: x.stored, span: fill.Whole()}
+	e := errand{query: x.query, base: x.stored, span: fill.Whole(), through: x.whole}
 	field := joinLines(x.header["Range"])
 	switch {
 	case x.method != http.MethodGet || field == "" || x.whole:
-	case x.anew && strings.Contains(field, ","): // the whole has them all
 	case x.stored == nil:
 		e.span, e.ifRange = wantedSpan(field), x.header.Get("If-Range")
 	case x.stored.Length > store.SliceSize && x.stored.Response.RangeApplies(x.header):

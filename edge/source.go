@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"nearcast/edge/fill"
@@ -34,19 +35,25 @@ type source struct {
 	from   int64               // where in the content the fill's body begins
 	empty  int                 // fills in a row that brought nothing
 
-	next     *fill.Reader[*head] // found beforehand for octets further on; nil if there is none
-	nextFrom int64               // as from, of next
-	nextOwn  bool                // it was started for this source
+	ahead []ahead // found beforehand
+}
+
+// ahead is a fill that brings octets further on than those that are being read.
+type ahead struct {
+	reader *fill.Reader[*head]
+	from   int64 // where in the content its body begins
 }
 
 // fork returns a source of the same content for another goroutine.
 func (src *source) fork(ctx context.Context) *source {
-	other := &source{s: src.s, q: src.q, ctx: ctx, object: src.object, from: src.from, nextFrom: src.nextFrom}
+	other := &source{s: src.s, q: src.q, ctx: ctx, object: src.object, from: src.from}
 	if src.reader != nil {
 		other.reader = src.reader.Fork()
 	}
-	if src.next != nil {
-		other.next = src.next.Fork()
+	for _, next := range src.ahead {
+		if reader := next.reader.Fork(); reader != nil {
+			other.ahead = append(other.ahead, ahead{reader, next.from})
+		}
 	}
 	return other
 }
@@ -54,10 +61,10 @@ func (src *source) fork(ctx context.Context) *source {
 // close gives up the fills.
 func (src *source) close() {
 	src.drop()
-	if src.next != nil {
-		src.next.Close()
-		src.next = nil
+	for _, next := range src.ahead {
+		next.reader.Close()
 	}
+	src.ahead = nil
 }
 
 // drop gives up the fill that is being read.
@@ -135,9 +142,11 @@ func (src *source) pending() bool { return src.reader == nil || src.reader.Pendi
 
 // complete finds or starts a fill that brings what is not stored at an offset.
 func (src *source) complete(pos, end int64) error {
-	if next := src.next; next != nil && next.At()+src.nextFrom == pos {
-		src.reader, src.from, src.next = next, src.nextFrom, nil
-		return nil
+	for i, next := range src.ahead {
+		if next.reader.At()+next.from == pos {
+			src.reader, src.from, src.ahead = next.reader, next.from, slices.Delete(src.ahead, i, i+1)
+			return nil
+		}
 	}
 	reader, h, _, err := src.join(pos, end)
 	switch {
