@@ -76,7 +76,7 @@ func TestReliefWaitsForNobody(t *testing.T) {
 		go func() { done <- k.Run(ctx) }()
 		for second := range 20 {
 			load.Store(int64(second))
-			time.Sleep(reliefTick)
+			<-time.After(reliefTick)
 			synctest.Wait()
 			if got, want := k.Now().Loads["fra-2"], float64(second)/100; got != want {
 				t.Fatalf("second %d: %v, want %v", second, got, want)
