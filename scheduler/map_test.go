@@ -81,6 +81,27 @@ func TestMap(t *testing.T) {
 	}
 }
 
+// A configuration that takes away all that visitors can be sent to is not obeyed; a first one may have nothing.
+func TestNothingLeft(t *testing.T) {
+	s := start(t, config(slog.New(slog.DiscardHandler)))
+	nothing := snapshot(1)
+	nothing.Fleet.POPs, nothing.Fleet.Nodes = nil, nil
+	if err := s.Apply(nothing); err != nil {
+		t.Errorf("the first: %v", err)
+	}
+	if err := s.Apply(snapshot(2)); err != nil {
+		t.Fatal(err)
+	}
+	nothing.Generation = 3
+	if err := s.Apply(nothing); cdn.KindOf(err) != cdn.Invalid {
+		t.Errorf("the third: %v, want invalid", err)
+	}
+	x, err := s.Explain("www.shop.example", netip.MustParseAddr("203.0.113.9"))
+	if err != nil || x.POP != "p1" {
+		t.Errorf("then %+v, %v", x, err)
+	}
+}
+
 // A table from the future is not obeyed, and the status says so.
 func TestRefused(t *testing.T) {
 	var log output

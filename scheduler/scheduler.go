@@ -89,8 +89,8 @@ func (s *Server) HTTPAddr() net.Addr {
 	return s.http.Addr()
 }
 
-// Apply makes a configuration the one that is answered from. After an error the
-// previous one stays.
+// Apply makes a configuration the one that is answered from. One without a POP that visitors can be sent to is refused if the one
+// before had some. After an error the previous one stays.
 func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 	s.compiling.Lock()
 	defer s.compiling.Unlock()
@@ -124,6 +124,9 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	plan, err := view.CompileWith(snapshot, clients)
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
+	}
+	if before := s.current.Load(); len(plan.POPs) == 0 && before != nil && len(before.POPs) > 0 {
+		return cdn.Errorf(cdn.Invalid, "scheduler.Apply", "configuration %d has no POP of tier edge with a node that has a cache: visitors would have nowhere to go, so that %d stays in force", plan.Generation, before.Generation)
 	}
 	s.snapshot, s.database, s.clients = snapshot, database, clients
 	s.steering.Lock()

@@ -30,6 +30,7 @@ func (source) Explain(name cdn.Domain, client netip.Addr) (*cdn.RouteExplanation
 	}
 	return &cdn.RouteExplanation{Scheduler: "core-1", Name: name, Client: client.String(), POP: "fra"}, nil
 }
+
 func (source) Status() (*cdn.MapStatus, error) {
 	return &cdn.MapStatus{Scheduler: "core-1", Groups: 3}, nil
 }

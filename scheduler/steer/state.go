@@ -105,7 +105,7 @@ func (m *Mapper) take(now time.Time, h *head, ctl *assign.Controller) {
 		m.received = h.Table.At // it may have been confirmed since, but not to us
 	}
 	m.ctl, m.table, m.steps, m.made, m.aged, m.shrunk = ctl, h.Table, h.Steps, h.Made, h.Aged, h.Shrunk
-	m.weight, m.classes, m.refused, m.absurd = h.Weight, h.Classes, "", nil
+	m.weight, m.classes, m.refused, m.doubted, m.absurd = h.Weight, h.Classes, "", "", nil
 	at := m.measured()
 	if !m.aged.IsZero() {
 		at = m.aged
