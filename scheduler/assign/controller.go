@@ -89,6 +89,7 @@ type popState struct {
 	ideal    float64   // what the factor should be, as learnt
 	planned  float64   // its demand by the map in force
 	expected float64   // the demand that has come to it already
+	leaving  float64   // its demand by the map in force when it began to drain
 	load     float64   // as measured last; NaN if unknown
 	since    time.Time // when it began to drain or to warm up
 	warming  bool

@@ -188,7 +188,7 @@ func (c *Controller) keepTime(now time.Time, t *table, pops []popState) {
 		switch {
 		case is == was:
 		case is == Draining:
-			if s.since, s.warming = now, false; was == Down { // nobody is there whom it would have to lose slowly
+			if s.since, s.leaving, s.warming = now, s.planned, false; was == Down { // nobody is there whom it would have to lose slowly
 				s.since = time.Time{}
 			}
 		case is == Down:
@@ -223,7 +223,11 @@ func (c *Controller) limits(now time.Time) []float64 {
 		row := &c.table.pops[p]
 		s := &c.pops[p]
 		over := max(0, s.expected/(row.capacity*s.factor)-hot)
-		limits[p] = row.capacity * max(lowestRoom, headroom-float64(lead*over)) * s.factor * ramp(now, row.state, s, c.set)
+		limit := row.capacity * max(lowestRoom, headroom-float64(lead*over)) * s.factor
+		if row.state == Draining { // what leaves is what was there, or an idle POP would keep all of it to the last moment
+			limit = min(limit, s.leaving)
+		}
+		limits[p] = limit * ramp(now, row.state, s, c.set)
 	}
 	return limits
 }

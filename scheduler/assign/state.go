@@ -9,7 +9,7 @@ import (
 )
 
 // stateMagic begins the state of a controller. Then come the last map, preceded by its length; the slot; the POPs; and the groups.
-const stateMagic = "nearcast map state 1\n"
+const stateMagic = "nearcast map state 2\n"
 
 // AppendBinary appends all that the controller remembers, for [Restore]: a scheduler that starts anew, or that was cut off, goes on from it as if it had seen
 // everything itself. It has about 150 octets for each group. Before the first step there is nothing to remember, and it fails.
@@ -43,7 +43,7 @@ func (r *popRow) append(b []byte) []byte {
 }
 
 func (s *popState) append(b []byte) []byte {
-	b = appendFloats(b, s.factor, s.ideal, s.planned, s.expected, s.load)
+	b = appendFloats(b, s.factor, s.ideal, s.planned, s.expected, s.leaving, s.load)
 	b = append(b, bit(s.warming))
 	return appendTime(appendTime(b, s.since), s.downed)
 }
@@ -119,6 +119,7 @@ func (c *Controller) readPOPs(r *reader, n *names) {
 			ideal:    r.float(1),
 			planned:  r.float(maxSum),
 			expected: r.float(maxSum),
+			leaving:  r.float(maxSum),
 			load:     r.load(),
 			warming:  r.bit(),
 			since:    r.time(),
