@@ -56,16 +56,10 @@ func (a *Agent) look() {
 	}
 }
 
-// elect finds the aggregators. Everybody in the POP finds the same, whichever configuration they have. Called with mu held.
+// elect finds the aggregators. Everybody in the POP who has the same configuration finds the same. Called with mu held.
 func (a *Agent) elect(all []gossip.Member, now time.Time) {
-	living := []cdn.NodeName{a.cfg.Node}
-	for i := range all {
-		if all[i].State != cdn.StateDown && all[i].Name != a.cfg.Node {
-			living = append(living, all[i].Name)
-		}
-	}
 	d := &a.duty
-	d.aggregators = report.Aggregators(a.cfg.POP, living)
+	d.aggregators = report.Aggregators(a.cfg.POP, a.electable(all))
 	switch {
 	case slices.Contains(d.aggregators, a.cfg.Node):
 		if !d.on {
@@ -82,19 +76,42 @@ func (a *Agent) elect(all []gossip.Member, now time.Time) {
 	}
 }
 
-// membersOf returns what is told of the pool's members: those that the fleet has in this POP, and this node whatever the fleet says; all of them
-// while there is no fleet. Called with mu held.
-func (a *Agent) membersOf(all []gossip.Member) []report.Member {
-	var ours map[cdn.NodeName]bool
+// electable returns those living members that the fleet has in this POP, since nobody would believe others; all of the living if there is none
+// of these. Called with mu held.
+func (a *Agent) electable(all []gossip.Member) []cdn.NodeName {
+	living := []cdn.NodeName{a.cfg.Node}
+	for i := range all {
+		if all[i].State != cdn.StateDown && all[i].Name != a.cfg.Node {
+			living = append(living, all[i].Name)
+		}
+	}
+	ours := a.ours()
+	known := slices.DeleteFunc(slices.Clone(living), func(n cdn.NodeName) bool { return !ours[n] })
+	if len(known) > 0 {
+		return known
+	}
+	return living
+}
+
+// ours are the nodes that the fleet has in this POP; none while there is no fleet. Called with mu held.
+func (a *Agent) ours() map[cdn.NodeName]bool {
+	ours := make(map[cdn.NodeName]bool)
 	if a.snapshot != nil {
-		ours = map[cdn.NodeName]bool{a.cfg.Node: true}
 		for _, n := range a.snapshot.Fleet.CacheNodes(a.cfg.POP) {
 			ours[n.Name] = true
 		}
 	}
+	return ours
+}
+
+// membersOf returns what is told of the pool's members: those that the fleet has in this POP, and this node whatever the fleet says; all of them
+// while there is no fleet. Called with mu held.
+func (a *Agent) membersOf(all []gossip.Member) []report.Member {
+	ours := a.ours()
+	ours[a.cfg.Node] = true
 	members := make([]report.Member, 0, len(all))
 	for i := range all {
-		if ours != nil && !ours[all[i].Name] {
+		if a.snapshot != nil && !ours[all[i].Name] {
 			continue
 		}
 		m := report.Member{Node: all[i].Name, State: all[i].State}

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -148,4 +149,38 @@ func TestLateLook(t *testing.T) {
 	if got := a.Take().Members; len(got) != 2 || got[1].State != cdn.StateDown {
 		t.Errorf("members %v, want b to be down", got)
 	}
+}
+
+// TestStrangersDoNotSpeak: nodes that the fleet has not in this POP, though they still run there, do not become its aggregators: nobody would
+// believe them.
+func TestStrangersDoNotSpeak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := []cdn.NodeName{"a", "b", "c", "d"}
+		p, s := newPlace("fra", names...), new(servers)
+		var stay []cdn.NodeName
+		gone := report.Aggregators("fra", names)
+		nodes := make(map[cdn.NodeName]*node)
+		for _, name := range names {
+			if !slices.Contains(gone, name) {
+				stay = append(stay, name)
+			}
+			nodes[name] = p.run(t, config(p, name), s)
+		}
+		pass(3 * time.Second)
+		for _, n := range nodes {
+			if err := n.Apply(fleet(stay, "ams")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(12 * time.Second)
+		s.take()
+		pass(5 * time.Second)
+		by := make(map[cdn.NodeName]int)
+		for _, r := range s.take() {
+			by[r.From]++
+		}
+		if len(by) != 2 || by[stay[0]] < 5 || by[stay[1]] < 5 {
+			t.Errorf("reports came from %v, want five from each of %v", by, stay)
+		}
+	})
 }
