@@ -15,6 +15,10 @@ const (
 	StateDown     NodeState = "down"     // not reachable by its peers
 )
 
+// ProbeHost is the Host of requests that ask a cache node whether it is there: it answers 204, whatever else is asked, and counts no visit. The name can
+// never be a site's (RFC 6761 section 6.4).
+const ProbeHost = "probe.nearcast.invalid"
+
 // Usable reports whether new visitors may be sent to a node in this state.
 func (s NodeState) Usable() bool { return s == StateReady || s == StateUnknown }
 

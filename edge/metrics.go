@@ -22,6 +22,7 @@ type metrics struct {
 	upstreamErrors     *prometheus.CounterVec
 	bypassed           prometheus.Counter
 	refused            prometheus.Counter
+	probed             prometheus.Counter
 	panics             prometheus.Counter
 	resumed            prometheus.Counter
 	broken             prometheus.Counter
@@ -55,6 +56,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		connectionsRefused: counterVec("connections_refused_total", "Connections closed at once because there were too many, by limit.", "limit"),
 		fillsRefused:       counterVec("fills_refused_total", "Fetches not started because there were too many, by limit.", "limit"),
 		bombs:              counter("decoding_refused_total", "Bodies that would have decoded to far more octets than they have."),
+		probed:             counter("probes_answered_total", "Probes of those who watch the node's POP."),
 		panics:             counter("panics_total", "Panics while serving; each is a defect."),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_edge_configuration_generation", Help: "Generation of the configuration that is served.",
@@ -73,7 +75,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		m.shed[step] = shedding.WithLabelValues(step.String())
 	}
 	if registry != nil {
-		registry.MustRegister(m.requests, m.rejected, shedding, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.panics, m.resumed, m.broken, m.uncommitted, m.coded, m.bombs,
+		registry.MustRegister(m.requests, m.rejected, shedding, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.probed, m.panics, m.resumed, m.broken, m.uncommitted, m.coded, m.bombs,
 			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped, newStoreCollector(s))
 		registry.MustRegister(gauges(s)...)
 		registry.MustRegister(purgeGauges(s)...)

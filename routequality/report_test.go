@@ -18,6 +18,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/routequality"
+	"nearcast/routequality/probe/probetest"
 	"nearcast/routequality/report"
 )
 
@@ -44,9 +45,7 @@ func (d *dialer) dial(_ context.Context, _, address string) (net.Conn, error) {
 	if dead := d.dead.Load(); dead != nil && strings.HasPrefix(address, *dead) {
 		return nil, errors.New("connection refused")
 	}
-	here, there := net.Pipe()
-	there.Close()
-	return here, nil
+	return probetest.Conn(), nil
 }
 
 func reachable(cfg *routequality.Config) { cfg.Dial = new(dialer).dial }

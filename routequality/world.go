@@ -102,7 +102,7 @@ const probeTimeout = time.Second
 // targets returns what a server probes: every POP.
 func targets(f *cdn.Fleet) (all []probe.Target) {
 	for pop, addrs := range addresses(f) {
-		all = append(all, probe.Target{Name: string(pop), Addrs: addrs, Every: liveness.ProbeEvery, Timeout: probeTimeout})
+		all = append(all, probe.Target{Name: string(pop), Addrs: addrs, Ask: true, Every: liveness.ProbeEvery, Timeout: probeTimeout})
 	}
 	return all
 }

@@ -25,6 +25,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/routequality/agent"
 	"nearcast/routequality/gossip"
+	"nearcast/routequality/probe/probetest"
 	"nearcast/routequality/report"
 )
 
@@ -299,8 +300,7 @@ func TestVotes(t *testing.T) {
 			wait, cancel := context.WithTimeout(ctx, 25*time.Millisecond)
 			defer cancel()
 			<-wait.Done()
-			c, _ := net.Pipe()
-			return c, nil
+			return probetest.Conn(), nil
 		}
 		cfg.Probe.Resolve = func(context.Context, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("192.0.2.200")}, nil
@@ -672,12 +672,9 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// TestSockets: with real sockets, one connection is enough for all reports, and another POP that listens is voted up.
+// TestSockets: with real sockets, one connection is enough for all reports, and another POP that answers is voted up.
 func TestSockets(t *testing.T) {
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer other.Close()
 	reports := make(chan *report.POP, 100)
 	var connections atomic.Int64
@@ -703,7 +700,7 @@ func TestSockets(t *testing.T) {
 	n := p.run(t, cfg, nil)
 	f := fleet([]cdn.NodeName{"a"}, "lon")
 	f.Fleet.Nodes[1].Addresses = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
-	f.Fleet.HTTPPort = uint16(other.Addr().(*net.TCPAddr).Port)
+	f.Fleet.HTTPPort = uint16(other.Listener.Addr().(*net.TCPAddr).Port)
 	n.Apply(f)
 	for p := range reports {
 		if len(p.Votes) == 1 && p.Votes[0].Up && p.Seq > 3 {

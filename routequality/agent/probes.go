@@ -77,10 +77,10 @@ func (a *Agent) targets(s *cdn.Snapshot) (targets []probe.Target, voted map[cdn.
 		if pop == a.cfg.POP {
 			continue
 		}
-		targets = append(targets, probe.Target{Name: popPrefix + string(pop), Addrs: addrs[pop], Every: popEvery, Timeout: pathTimeout})
+		targets = append(targets, probe.Target{Name: popPrefix + string(pop), Addrs: addrs[pop], Ask: true, Every: popEvery, Timeout: pathTimeout})
 		if len(voted) < report.MaxVotes && slices.Contains(report.Voters(pop, pops), a.cfg.POP) {
 			voted[pop] = true
-			targets = append(targets, probe.Target{Name: votePrefix + string(pop), Addrs: addrs[pop], Every: voteEvery, Timeout: voteTimeout})
+			targets = append(targets, probe.Target{Name: votePrefix + string(pop), Addrs: addrs[pop], Ask: true, Every: voteEvery, Timeout: voteTimeout})
 		}
 	}
 	for _, origin := range a.shortlist(s.Sites) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync"
 	"time"
+
+	"nearcast/cdn"
 )
 
 const (
@@ -33,7 +36,7 @@ func (p *Prober) probe(ctx context.Context, t *task, turn int) {
 	}
 	r := Result{Target: t.target.Name, Err: err}
 	if err == nil {
-		r.RTT, r.Err = p.connect(ctx, addrs[:min(len(addrs), MaxAddrs)], turn, t.target.Timeout)
+		r.RTT, r.Err = p.connect(ctx, &t.target, addrs[:min(len(addrs), MaxAddrs)], turn)
 	}
 	r.At = p.cfg.Now()
 	switch {
@@ -75,7 +78,8 @@ type attempt struct {
 }
 
 // connect returns how long the first connection to one of the addresses took to open, or why none did.
-func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, timeout time.Duration) (time.Duration, error) {
+func (p *Prober) connect(ctx context.Context, t *Target, addrs []netip.AddrPort, turn int) (time.Duration, error) {
+	timeout := t.Timeout
 	if len(addrs) == 0 {
 		return 0, errors.New("it has no address")
 	}
@@ -91,7 +95,7 @@ func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, 
 		for range min(n, len(addrs)-started) {
 			addr := addrs[(turn*firstWave+started)%len(addrs)]
 			started++
-			wg.Go(func() { outcomes <- p.open(ctx, addr, timeout, left) })
+			wg.Go(func() { outcomes <- p.open(ctx, addr, t, left) })
 		}
 	}
 	start(firstWave)
@@ -120,9 +124,10 @@ func (p *Prober) connect(ctx context.Context, addrs []netip.AddrPort, turn int, 
 	}
 }
 
-// open opens a connection within the time that is left for it, and closes it. Waiting for room, as long as the timeout, is not part of that time: a
+// open opens a connection within the time that is left for it, asks whoever is behind it to answer if the target wants that, and closes it. Waiting for room, as long as the timeout, is not part of that time: a
 // connection that began late must not fail for it.
-func (p *Prober) open(ctx context.Context, addr netip.AddrPort, timeout, left time.Duration) attempt {
+func (p *Prober) open(ctx context.Context, addr netip.AddrPort, t *Target, left time.Duration) attempt {
+	timeout := t.Timeout
 	room := time.NewTimer(timeout)
 	defer room.Stop()
 	select {
@@ -144,6 +149,38 @@ func (p *Prober) open(ctx context.Context, addr netip.AddrPort, timeout, left ti
 	if err != nil {
 		return attempt{err: err}
 	}
-	c.Close() //nolint:errcheck // nothing was written
+	defer c.Close() //nolint:errcheck // whatever was read is there
+	if t.Ask {
+		err := ask(c, began.Add(left))
+		if err != nil && time.Since(began) > left+timeout/4 {
+			err = errStalled
+		}
+		if err != nil {
+			return attempt{err: err}
+		}
+	}
 	return attempt{rtt: rtt}
+}
+
+// question is answered by every cache node, see [cdn.ProbeHost].
+const question = "GET / HTTP/1.1\r\nHost: " + cdn.ProbeHost + "\r\nConnection: close\r\n\r\n"
+
+// ask sends the question and waits for the beginning of an answer: a process that hangs has a kernel that opens connections for it.
+func ask(c net.Conn, deadline time.Time) error {
+	const answer = "HTTP/1."
+	var b [len(answer)]byte
+	err := c.SetDeadline(deadline)
+	if err == nil {
+		_, err = io.WriteString(c, question)
+	}
+	if err == nil {
+		_, err = io.ReadFull(c, b[:])
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("it opens connections and does not answer: %w", err)
+	case string(b[:]) != answer:
+		return fmt.Errorf("it answers %q, not HTTP", b)
+	}
+	return nil
 }

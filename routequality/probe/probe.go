@@ -23,6 +23,9 @@ type Target struct {
 	// Host, "name:port", is resolved before each probe in place of Addrs if it is set, for at most Timeout; its first 8 addresses
 	// count. The round trip does not include it.
 	Host string
+	// Ask says that the program behind the connection, a cache node, has to answer too (within the same time): a kernel opens connections
+	// for one that hangs. The round trip is that of the connection nevertheless.
+	Ask bool
 	// Every is the time between two probes, and Timeout how long an answer may take. They may overlap: the next one begins in time.
 	Every, Timeout time.Duration
 }

@@ -1,11 +1,15 @@
 package probe_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"nearcast/cdn"
 	"nearcast/routequality/probe"
 )
 
@@ -428,5 +433,69 @@ func TestSockets(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAsk: a process that hangs has a kernel that opens connections for it, so whoever has to be there is asked.
+func TestAsk(t *testing.T) {
+	serve := func(answer string) netip.AddrPort {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				r, err := http.ReadRequest(bufio.NewReader(c))
+				if err != nil || r.Host != cdn.ProbeHost {
+					t.Errorf("asked %+v, %v", r, err)
+				}
+				io.WriteString(c, answer)
+				c.Close()
+			}
+		})
+		t.Cleanup(func() {
+			l.Close()
+			wg.Wait()
+		})
+		return l.Addr().(*net.TCPAddr).AddrPort()
+	}
+	hangs, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hangs.Close() })
+	for name, c := range map[string]struct {
+		at   netip.AddrPort
+		want string
+	}{
+		"answers":        {serve("HTTP/1.1 204 No Content\r\n\r\n"), ""},
+		"breaks off":     {serve("HTT"), "does not answer"},
+		"something else": {serve("SSH-2.0-x\r\n"), "not HTTP"},
+		"hangs":          {hangs.Addr().(*net.TCPAddr).AddrPort(), "does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			results := make(chan probe.Result, 1)
+			p := probe.New(probe.Config{OnResult: func(r probe.Result) {
+				select {
+				case results <- r:
+				default:
+				}
+			}})
+			p.Set([]probe.Target{{Name: "x", Addrs: []netip.AddrPort{c.at}, Ask: true, Every: 50 * time.Millisecond, Timeout: 300 * time.Millisecond}})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- p.Run(ctx) }()
+			r := <-results
+			if got := fmt.Sprint(r.Err); c.want == "" && (r.Err != nil || r.RTT <= 0) || c.want != "" && !strings.Contains(got, c.want) {
+				t.Errorf("%v after %v, want %q", r.Err, r.RTT, c.want)
+			}
+			cancel()
+			<-done
+		})
 	}
 }
