@@ -38,6 +38,7 @@ type flow struct {
 	now   [][]share // where the traffic is
 	used  []float64 // by POP: traffic
 	loads [][]float64
+	moved float64 // share of the traffic that the maps of this second have sent elsewhere
 	score score
 }
 
@@ -54,7 +55,11 @@ type score struct {
 	refused              uint64 // samples
 	clocks               int    // that are wrong
 	course               []point
+	off                  [offMost + 1]float64 // traffic by regret, rounded to ms; the last has all above
 }
+
+// offMost is from where on regret is counted together, in ms.
+const offMost = 100
 
 // run lets a controller steer a world and returns the score.
 func run(w *world, c controller) score {
@@ -86,7 +91,7 @@ func (f *flow) publish(m [][]share, t int) {
 			total += d
 			moved += d * apart(f.m[g], m[g])
 		}
-		f.score.moved += moved / total
+		f.moved += moved / total
 	}
 	f.m = m
 }
@@ -164,6 +169,7 @@ func (f *flow) count(t int) {
 			s.placed += amount
 			off := w.rtt[g][x.pop] - best[g]
 			s.regret += amount * off
+			s.off[min(int(off+0.5), offMost)] += amount
 			if off > 10 {
 				s.far += amount
 			}
@@ -177,12 +183,13 @@ func (f *flow) count(t int) {
 			s.lossy += u
 		}
 	}
+	s.moved += f.moved
 	if t%grain == 0 {
 		s.course = append(s.course, point{})
 	}
 	p := &s.course[len(s.course)-1]
 	p.total, p.overload = p.total+s.total-before.total, p.overload+s.overload-before.overload
-	p.placed, p.regret = p.placed+s.placed-before.placed, p.regret+s.regret-before.regret
+	p.moved, f.moved = p.moved+f.moved, 0
 	f.watchLoss(t)
 }
 

@@ -108,7 +108,7 @@ func command(args []string, out, errs io.Writer) error {
 		return err
 	}
 	if o.chart != "" {
-		if err := draw(o.chart, chart(o.scenario, results)); err != nil {
+		if err := draw(o.chart, chart(o, results)); err != nil {
 			return err
 		}
 	}

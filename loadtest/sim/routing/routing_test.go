@@ -79,8 +79,8 @@ func TestTableAndChart(t *testing.T) {
 			lines++
 		}
 	}
-	if lines != 6 {
-		t.Errorf("the chart has %d lines, want 3 in each of 2 panels", lines)
+	if lines != 9 {
+		t.Errorf("the chart has %d lines, want 3 in each of 3 panels", lines)
 	}
 }
 
