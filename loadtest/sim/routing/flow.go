@@ -14,10 +14,10 @@ type share struct {
 // sight is what a controller may know at a second.
 type sight struct {
 	t        int
-	answered []bool    // by POP: a probe of this second came back to two of three that probed
+	answered []bool    // by POP: a probe of answerLag ago came back to two of three that probed
 	heard    []bool    // by POP: a report of this second arrived
 	load     []float64 // by POP: share of the declared capacity that is used, 3 s ago; NaN: no report
-	capacity []float64 // by POP: declared, 2 s ago
+	capacity []float64 // by POP: declared, stateLag ago
 	demand   []float64 // by group: as logs say, 3 s ago
 	flow     *flow     // what passes, for what edges measure of their own visitors; not for looking at more
 }
@@ -30,6 +30,9 @@ type controller interface {
 
 // reportLag is how old what reports say is, in seconds.
 const reportLag = 3
+
+// stateLag is how long it takes until what has become of nodes is known, in seconds.
+const stateLag = 2
 
 // flow is visitors that follow a map, each when its resolver asks again.
 type flow struct {
@@ -51,6 +54,7 @@ type score struct {
 	moved                float64 // share of all traffic that new maps have sent elsewhere
 	detected, failedOver int     // seconds from the loss until the map had none, and visitors less than 5 %, of what was there; -1: never
 	atLoss               float64
+	maps                 int    // of several schedulers that were compared
 	frozen               int    // steps of which the map was frozen
 	refused              uint64 // samples
 	clocks               int    // that are wrong
@@ -60,6 +64,10 @@ type score struct {
 
 // offMost is from where on regret is counted together, in ms.
 const offMost = 100
+
+// answerLag is how long it takes until the outcome of a probe counts, in seconds: with three probes to a death, one each second, a map knows of it after
+// 3 s, as --gossip finds.
+const answerLag = 1
 
 // run lets a controller steer a world and returns the score.
 func run(w *world, c controller) score {
@@ -227,9 +235,9 @@ func (f *flow) sight(t int) sight {
 	n := len(w.names)
 	s := sight{t: t, answered: make([]bool, n), heard: make([]bool, n), load: make([]float64, n), capacity: make([]float64, n), demand: make([]float64, len(w.groups)), flow: f}
 	for p := range n {
-		s.answered[p] = w.alive(p, t) && !w.cut(p, t)
+		s.answered[p] = w.alive(p, t-answerLag) && !w.cut(p, t-answerLag)
 		s.heard[p] = !w.mute(p, t)
-		s.capacity[p] = w.declared(p, t-2)
+		s.capacity[p] = w.declared(p, t-stateLag)
 		s.load[p] = math.NaN()
 		if len(f.loads) == reportLag && s.heard[p] {
 			s.load[p] = f.loads[0][p]
