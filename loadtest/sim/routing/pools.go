@@ -14,9 +14,10 @@ import (
 
 const (
 	gossipLoss = 0.01
-	gateways   = 2 // of each POP, in the WAN pool
-	services   = 5 // members of the WAN pool that are in no POP: three schedulers and two route-quality servers
-	leastPool  = 3 // members, so that one can be killed
+	gateways   = 2   // of each POP, in the WAN pool
+	services   = 5   // members of the WAN pool that are in no POP: three schedulers and two route-quality servers
+	leastPool  = 3   // members, so that one can be killed
+	mostPool   = 256 // members that are simulated here
 	votedKills = 100
 
 	deathLag = answerLag + 2 // between the first and the third probe without an answer
@@ -32,9 +33,12 @@ type pool struct {
 func (o options) pools() []pool {
 	return []pool{
 		{"LAN of a POP", pools.Options{Kind: gossip.LAN, Nodes: max(leastPool, (o.nodes+o.pops/2)/o.pops), Kills: 5, Minutes: 0.5, Loss: gossipLoss}},
-		{"WAN", pools.Options{Kind: gossip.WAN, Nodes: gateways*o.pops + services, Kills: 1, Minutes: 0.25, Loss: gossipLoss, Matrix: o.matrix}},
+		{"WAN", pools.Options{Kind: gossip.WAN, Nodes: min(mostPool, o.gateways()), Kills: 1, Minutes: 0.25, Loss: gossipLoss, Matrix: o.matrix}},
 	}
 }
+
+// gateways is how many members the WAN pool has.
+func (o options) gateways() int { return gateways*o.pops + services }
 
 // detection runs the real gossip, and the votes on POPs, and prints what they cost and how long they take.
 func (o options) detection(t *testing.T, out io.Writer) error {
@@ -55,6 +59,9 @@ func (o options) detection(t *testing.T, out io.Writer) error {
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("printing the table: %w", err)
+	}
+	if all := o.gateways(); all > mostPool {
+		fmt.Fprintf(out, "The WAN pool of %d POPs has %d members: go run ./loadtest/sim/gossip --kind wan --nodes %d --minutes 1 --kills 1\n", o.pops, all, all)
 	}
 	_, err = fmt.Fprintf(out, `
 A POP's death: detected by route quality after p50 %.2f s, p99 %.2f s, published to a scheduler after p50 %.2f s, p99 %.2f s (%d deaths).

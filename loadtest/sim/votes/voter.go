@@ -40,7 +40,8 @@ func (w *world) probe(v *voter, tick time.Duration) (end time.Duration, answered
 	v.began = began
 	deadline := began + timeout
 	for i := range w.nodes {
-		if w.lost() || w.lost() { // there, and back
+		there, back := w.lost(), w.lost()
+		if there || back {
 			continue
 		}
 		replied := w.nodes[i].awake(began + w.jittered(v.toPOP))
