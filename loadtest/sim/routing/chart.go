@@ -48,7 +48,7 @@ func chart(o options, results []result) []byte {
 	fmt.Fprintf(&b, `<text x="%d" y="20" font-size="14">scenario %s, %d POPs</text>`+"\n", marginLeft, escape(o.scenario), o.pops)
 	for k, name := range controllerNames() {
 		x := 330 + 120*k
-		fmt.Fprintf(&b, `<line x1="%d" y1="16" x2="%d" y2="16" stroke="%s" stroke-width="2"/><text x="%d" y="20">%s</text>`+"\n", x, x+24, colour(name), x+30, name)
+		fmt.Fprintf(&b, `<line x1="%d" y1="16" x2="%d" y2="16" %s stroke-width="2"/><text x="%d" y="20">%s</text>`+"\n", x, x+24, stroke(name), x+30, name)
 	}
 	for i, p := range panels {
 		p.draw(&b, marginTop+i*panelHeight)
@@ -67,8 +67,9 @@ func (o options) command() string {
 	return c + fmt.Sprintf(" --scenario %s --pops %d --nodes %d --seeds %d --chart FILE", o.scenario, o.pops, o.nodes, o.seeds)
 }
 
-func colour(controller string) string {
-	return map[string]string{"nearcast": "#0b6e4f", "geo": "#c46210", "binary": "#7a3e9d"}[controller]
+// stroke is how a controller's line looks. One is dashed, to be seen on top of another.
+func stroke(controller string) string {
+	return map[string]string{"nearcast": `stroke="#0b6e4f"`, "geo": `stroke="#c46210"`, "binary": `stroke="#7a3e9d" stroke-dasharray="6 4"`}[controller]
 }
 
 func escape(s string) string { return strings.NewReplacer("&", "&amp;", "<", "&lt;").Replace(s) }
@@ -141,7 +142,7 @@ func (p panel) draw(b *strings.Builder, y int) {
 		for i, v := range line {
 			fmt.Fprintf(&path, "%.1f,%.1f ", float64(marginLeft)+plotWidth*(float64(i)+0.5)/float64(len(line)), float64(bottom)-plotHeight*v/top)
 		}
-		fmt.Fprintf(b, `<polyline fill="none" stroke="%s" stroke-width="1.5" points="%s"/>`+"\n", colour(name), strings.TrimSpace(path.String()))
+		fmt.Fprintf(b, `<polyline fill="none" %s stroke-width="1.5" points="%s"/>`+"\n", stroke(name), strings.TrimSpace(path.String()))
 	}
 }
 
