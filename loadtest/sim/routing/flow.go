@@ -14,7 +14,7 @@ type share struct {
 // sight is what a controller may know at a second.
 type sight struct {
 	t        int
-	answered []bool    // by POP: a probe of answerLag ago came back to two of three that probed
+	answered []bool    // by POP: a probe of this second came back to two of three that probed
 	heard    []bool    // by POP: a report of this second arrived
 	load     []float64 // by POP: share of the declared capacity that is used, 3 s ago; NaN: no report
 	capacity []float64 // by POP: declared, stateLag ago
@@ -64,10 +64,6 @@ type score struct {
 
 // offMost is from where on regret is counted together, in ms.
 const offMost = 100
-
-// answerLag is how long it takes until the outcome of a probe counts, in seconds: with three probes to a death, one each second, a map knows of it after
-// 3 s, as --gossip finds.
-const answerLag = 1
 
 // run lets a controller steer a world and returns the score.
 func run(w *world, c controller) score {
@@ -235,7 +231,7 @@ func (f *flow) sight(t int) sight {
 	n := len(w.names)
 	s := sight{t: t, answered: make([]bool, n), heard: make([]bool, n), load: make([]float64, n), capacity: make([]float64, n), demand: make([]float64, len(w.groups)), flow: f}
 	for p := range n {
-		s.answered[p] = w.alive(p, t-answerLag) && !w.cut(p, t-answerLag)
+		s.answered[p] = w.alive(p, t) && !w.cut(p, t)
 		s.heard[p] = !w.mute(p, t)
 		s.capacity[p] = w.declared(p, t-stateLag)
 		s.load[p] = math.NaN()
