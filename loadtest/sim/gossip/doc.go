@@ -3,6 +3,10 @@
 //
 //	go run ./loadtest/sim/gossip --kind lan --nodes 8 --minutes 60 --loss 0.01 --starve 0.2 --kills 20 [--seeds 4] [-o json]
 //	go run ./loadtest/sim/gossip --kind wan --nodes 1000 --minutes 3 --loss 0.01 --kills 2 [--matrix M.csv]
+//	go run ./loadtest/sim/gossip --kind pop --seeds 4 [--minutes 43200] [--loss 0.01 --starve 0.2]
+//
+// The third is no pool: it says how often the votes on a living POP (loadtest/sim/votes) would remove it, of so many months, and how long the death of
+// one takes to be known.
 //
 // Killed nodes lose their power: nothing comes from them or answers them any more. A living node that any other takes for dead is a false removal,
 // once for each time, however many believe it.

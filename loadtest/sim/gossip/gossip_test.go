@@ -3,18 +3,18 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"nearcast/internal/leaktest"
+	"nearcast/loadtest/sim/pools"
+	"nearcast/loadtest/sim/votes"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m, 5*time.Second) }
 
-func run(t *testing.T, args string) (r result) {
+func run(t *testing.T, args string) (r pools.Result) {
 	t.Helper()
 	o, err := parseFlags(strings.Fields(args+" -o json"), io.Discard)
 	if err != nil {
@@ -55,49 +55,42 @@ func TestWAN(t *testing.T) {
 	}
 }
 
-func TestMatrix(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "m.csv")
-	if err := os.WriteFile(file, []byte("id,a,b\na,0,100\nb,,0\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	delay, err := matrixDelays(file)
+// TestPOP: two hours of a POP, in every case; docs/scheduling.md has what came of months.
+func TestPOP(t *testing.T) {
+	o, err := parseFlags(strings.Fields("--kind pop --minutes 120 --kills 10 -o json"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		from, to int
-		want     time.Duration
-	}{{0, 1, 100 * time.Microsecond}, {0, 2, 50 * time.Millisecond}, {2, 0, unknownRTT / 2 * time.Millisecond}, {3, 5, 75 * time.Millisecond}} {
-		if got := delay(nodeAddr(test.from), nodeAddr(test.to)); got != test.want {
-			t.Errorf("from %d to %d: %v, want %v", test.from, test.to, got, test.want)
+	var out strings.Builder
+	if err := command(t, o, &out); err != nil {
+		t.Fatal(err)
+	}
+	var all []votes.Result
+	if err := json.Unmarshal([]byte(out.String()), &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 4 {
+		t.Fatalf("%d cases", len(all))
+	}
+	for _, r := range all {
+		if r.Removals > 0 || r.Misses == 0 || r.Seconds != 7200 || r.Detected.Count != 10 || r.Published.Max > 5 {
+			t.Errorf("%+v", r)
 		}
 	}
-	for _, bad := range []string{"", "id,a\n", "id,a,b\na,0,1\n", "id,a,b\na,0,-1\nb,1,0\n", "id,a,b\na,0,NaN\nb,1,0\n"} {
-		if err := os.WriteFile(file, []byte(bad), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := matrixDelays(file); err == nil {
-			t.Errorf("matrix %q was taken", bad)
-		}
+	o.output = "table"
+	out.Reset()
+	if err := command(t, o, &out); err != nil || strings.Count(out.String(), "\n") != 5 {
+		t.Errorf("a title and a line for each case are wanted: %v\n%s", err, out.String())
 	}
 }
 
 func TestFlags(t *testing.T) {
 	for _, args := range []string{
 		"--kind man", "--nodes 2", "--minutes 0", "--minutes NaN", "--loss 1", "--loss -0.1", "--starve 1", "--stretch 0s", "--kills -1", "--seeds 0", "-o xml", "surplus",
-		"--unknown",
+		"--unknown", "--kind pop --nodes 8", "--kind pop --matrix M.csv",
 	} {
 		if _, err := parseFlags(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%s was taken", args)
-		}
-	}
-}
-
-// What is promised of a count of events: Poisson's upper bounds at 95 %.
-func TestUpperBound(t *testing.T) {
-	for seen, want := range []float64{3.00, 4.74, 6.30, 7.75} {
-		if got := upperBound(seen); got < want-0.01 || got > want+0.01 {
-			t.Errorf("having seen %d: at most %.2f, want %.2f", seen, got, want)
 		}
 	}
 }

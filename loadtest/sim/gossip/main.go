@@ -7,27 +7,18 @@ import (
 	"io"
 	"os"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"nearcast/loadtest/sim/pools"
 	"nearcast/routequality/gossip"
 )
 
 func main() {
 	o, err := parseFlags(os.Args[1:], os.Stderr)
-	if err == nil {
-		inTest(func(t *testing.T) { t.Helper(); os.Exit(exitCode(command(t, o, os.Stdout))) })
+	if err != nil {
+		os.Exit(exitCode(err))
 	}
-	os.Exit(exitCode(err))
-}
-
-// inTest calls f as a test, since only a test has virtual time.
-func inTest(f func(*testing.T)) {
-	testing.Init()
-	if err := flag.CommandLine.Parse(nil); err != nil { // nothing cannot be wrong
-		panic(err)
-	}
-	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "gossip", F: f}}, nil, nil)
+	pools.Main("gossip", func(t *testing.T) int { t.Helper(); return exitCode(command(t, o, os.Stdout)) })
 }
 
 func exitCode(err error) int {
@@ -43,29 +34,31 @@ func exitCode(err error) int {
 
 var errUsage = errors.New("usage")
 
+// kindPOP is not a pool but the votes on a POP.
+const kindPOP gossip.Kind = "pop"
+
 // options are the flags.
 type options struct {
-	kind                  gossip.Kind
-	nodes, kills, seeds   int
-	first                 uint64
-	minutes, loss, starve float64
-	stretch               time.Duration
-	matrix, output        string
+	pools.Options
+	seeds  int
+	first  uint64
+	output string
+	given  map[string]bool // the flags that are there
 }
 
 func parseFlags(args []string, errs io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("gossip", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	flags.StringVar((*string)(&o.kind), "kind", "lan", "what kind of pool: lan or wan")
-	flags.IntVar(&o.nodes, "nodes", 8, "how many members, 3 to 10000")
-	flags.Float64Var(&o.minutes, "minutes", 10, "for how long, after everybody has joined; longer if the kills need it")
-	flags.Float64Var(&o.loss, "loss", 0.01, "the share of packets that are lost, below 1")
-	flags.Float64Var(&o.starve, "starve", 0, "the share of its time for which each node stands still, below 1")
-	flags.DurationVar(&o.stretch, "stretch", 100*time.Millisecond, "for how long it stands still at a time, on average")
-	flags.IntVar(&o.kills, "kills", 0, "how many nodes are killed, and come back, one after the other")
+	flags.StringVar((*string)(&o.Kind), "kind", "lan", "what kind of pool: lan or wan; or pop: the votes on a POP")
+	flags.IntVar(&o.Nodes, "nodes", 8, "how many members, 3 to 10000")
+	flags.Float64Var(&o.Minutes, "minutes", 10, "for how long, after everybody has joined; longer if the kills need it. Of a pop a month (43200) if it is not given")
+	flags.Float64Var(&o.Loss, "loss", 0.01, "the share of packets that are lost, below 1. Of a pop several are tried if neither this nor --starve is given")
+	flags.Float64Var(&o.Starving.Share, "starve", 0, "the share of its time for which each node stands still, below 1")
+	flags.DurationVar(&o.Starving.Stretch, "stretch", 100*time.Millisecond, "for how long it stands still at a time, on average")
+	flags.IntVar(&o.Kills, "kills", 0, "how many nodes are killed, and come back, one after the other. Of a pop: how many die, of 100 if it is not given")
 	flags.IntVar(&o.seeds, "seeds", 1, "how many seeds are run")
 	flags.Uint64Var(&o.first, "seed", 1, "the first of them")
-	flags.StringVar(&o.matrix, "matrix", "", "`FILE` of round trips in ms between sites; none: made up")
+	flags.StringVar(&o.Matrix, "matrix", "", "`FILE` of round trips in ms between sites; none: made up")
 	flags.StringVar(&o.output, "o", "table", "what to print: table or json")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -75,25 +68,29 @@ func parseFlags(args []string, errs io.Writer) (o options, err error) {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
+	o.given = make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	return o, o.check()
 }
 
 func (o *options) check() error {
 	switch {
-	case o.kind != gossip.LAN && o.kind != gossip.WAN:
-		return fmt.Errorf("--kind: %q is neither lan nor wan", o.kind)
-	case o.nodes < 3 || o.nodes > 10_000:
-		return fmt.Errorf("--nodes: %d is not from 3 to 10000", o.nodes)
-	case !(o.minutes > 0 && o.minutes <= 1e6):
-		return fmt.Errorf("--minutes: %v is not above 0 and at most a million", o.minutes)
-	case !(o.loss >= 0 && o.loss < 1):
-		return fmt.Errorf("--loss: %v is no share below 1", o.loss)
-	case !(o.starve >= 0 && o.starve < 1):
-		return fmt.Errorf("--starve: %v is no share below 1", o.starve)
-	case o.stretch < time.Millisecond || o.stretch > time.Minute:
-		return fmt.Errorf("--stretch: %v is not from 1ms to 1m", o.stretch)
-	case o.kills < 0 || o.kills > 100_000:
-		return fmt.Errorf("--kills: %d is not from 0 to 100000", o.kills)
+	case o.Kind != gossip.LAN && o.Kind != gossip.WAN && o.Kind != kindPOP:
+		return fmt.Errorf("--kind: %q is none of lan, wan and pop", o.Kind)
+	case o.Kind == kindPOP && (o.given["nodes"] || o.given["matrix"]):
+		return errors.New("--kind pop is always the same: two nodes and four voters, without --nodes and --matrix")
+	case o.Nodes < 3 || o.Nodes > 10_000:
+		return fmt.Errorf("--nodes: %d is not from 3 to 10000", o.Nodes)
+	case !(o.Minutes > 0 && o.Minutes <= 1e6):
+		return fmt.Errorf("--minutes: %v is not above 0 and at most a million", o.Minutes)
+	case !(o.Loss >= 0 && o.Loss < 1):
+		return fmt.Errorf("--loss: %v is no share below 1", o.Loss)
+	case !(o.Starving.Share >= 0 && o.Starving.Share < 1):
+		return fmt.Errorf("--starve: %v is no share below 1", o.Starving.Share)
+	case o.Starving.Stretch < time.Millisecond || o.Starving.Stretch > time.Minute:
+		return fmt.Errorf("--stretch: %v is not from 1ms to 1m", o.Starving.Stretch)
+	case o.Kills < 0 || o.Kills > 100_000:
+		return fmt.Errorf("--kills: %d is not from 0 to 100000", o.Kills)
 	case o.seeds < 1 || o.seeds > 10_000:
 		return fmt.Errorf("--seeds: %d is not from 1 to 10000", o.seeds)
 	case o.output != "table" && o.output != "json":
@@ -105,23 +102,12 @@ func (o *options) check() error {
 // command runs all seeds and prints what came of them.
 func command(t *testing.T, o options, out io.Writer) error {
 	t.Helper()
-	all := result{Kind: o.kind, Nodes: o.nodes, Loss: o.loss, Starve: o.starve}
-	for i := range o.seeds {
-		seed := o.first + uint64(i) //nolint:gosec // an index
-		delay, err := delays(&o, seed)
-		if err != nil {
-			return err
-		}
-		synctest.Test(t, func(*testing.T) {
-			var r result
-			if r, err = simulate(&o, seed, delay); err == nil {
-				all.add(&r)
-			}
-		})
-		if err != nil {
-			return fmt.Errorf("seed %d: %w", seed, err)
-		}
+	if o.Kind == kindPOP {
+		return vote(o, out)
 	}
-	all.finish()
-	return all.print(out, o.output)
+	r, err := pools.Run(t, &o.Options, o.first, o.seeds)
+	if err != nil {
+		return err
+	}
+	return r.Print(out, o.output)
 }

@@ -17,7 +17,7 @@ type sight struct {
 	answered []bool    // by POP: a probe of this second came back to two of three that probed
 	heard    []bool    // by POP: a report of this second arrived
 	load     []float64 // by POP: share of the declared capacity that is used, 3 s ago; NaN: no report
-	capacity []float64 // by POP: declared, 2 s ago
+	capacity []float64 // by POP: declared, stateLag ago
 	demand   []float64 // by group: as logs say, 3 s ago
 	flow     *flow     // what passes, for what edges measure of their own visitors; not for looking at more
 }
@@ -31,6 +31,9 @@ type controller interface {
 // reportLag is how old what reports say is, in seconds.
 const reportLag = 3
 
+// stateLag is how long it takes until what has become of nodes is known, in seconds.
+const stateLag = 2
+
 // flow is visitors that follow a map, each when its resolver asks again.
 type flow struct {
 	w     *world
@@ -38,6 +41,7 @@ type flow struct {
 	now   [][]share // where the traffic is
 	used  []float64 // by POP: traffic
 	loads [][]float64
+	moved float64 // share of the traffic that the maps of this second have sent elsewhere
 	score score
 }
 
@@ -50,11 +54,16 @@ type score struct {
 	moved                float64 // share of all traffic that new maps have sent elsewhere
 	detected, failedOver int     // seconds from the loss until the map had none, and visitors less than 5 %, of what was there; -1: never
 	atLoss               float64
+	maps                 int    // of several schedulers that were compared
 	frozen               int    // steps of which the map was frozen
 	refused              uint64 // samples
 	clocks               int    // that are wrong
 	course               []point
+	off                  [offMost + 1]float64 // traffic by regret, rounded to ms; the last has all above
 }
+
+// offMost is from where on regret is counted together, in ms.
+const offMost = 100
 
 // run lets a controller steer a world and returns the score.
 func run(w *world, c controller) score {
@@ -86,7 +95,7 @@ func (f *flow) publish(m [][]share, t int) {
 			total += d
 			moved += d * apart(f.m[g], m[g])
 		}
-		f.score.moved += moved / total
+		f.moved += moved / total
 	}
 	f.m = m
 }
@@ -164,6 +173,7 @@ func (f *flow) count(t int) {
 			s.placed += amount
 			off := w.rtt[g][x.pop] - best[g]
 			s.regret += amount * off
+			s.off[min(int(off+0.5), offMost)] += amount
 			if off > 10 {
 				s.far += amount
 			}
@@ -177,12 +187,13 @@ func (f *flow) count(t int) {
 			s.lossy += u
 		}
 	}
+	s.moved += f.moved
 	if t%grain == 0 {
 		s.course = append(s.course, point{})
 	}
 	p := &s.course[len(s.course)-1]
 	p.total, p.overload = p.total+s.total-before.total, p.overload+s.overload-before.overload
-	p.placed, p.regret = p.placed+s.placed-before.placed, p.regret+s.regret-before.regret
+	p.moved, f.moved = p.moved+f.moved, 0
 	f.watchLoss(t)
 }
 
@@ -222,7 +233,7 @@ func (f *flow) sight(t int) sight {
 	for p := range n {
 		s.answered[p] = w.alive(p, t) && !w.cut(p, t)
 		s.heard[p] = !w.mute(p, t)
-		s.capacity[p] = w.declared(p, t-2)
+		s.capacity[p] = w.declared(p, t-stateLag)
 		s.load[p] = math.NaN()
 		if len(f.loads) == reportLag && s.heard[p] {
 			s.load[p] = f.loads[0][p]

@@ -8,19 +8,26 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"nearcast/loadtest/sim/pools"
 )
 
 func main() {
-	switch err := command(os.Args[1:], os.Stdout, os.Stderr); {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "routing:", err)
-		os.Exit(1)
-	}
+	pools.Main("routing", func(t *testing.T) int {
+		t.Helper()
+		switch err := command(t, os.Args[1:], os.Stdout, os.Stderr); {
+		case err == nil, errors.Is(err, flag.ErrHelp):
+			return 0
+		case errors.Is(err, errUsage):
+			return 2
+		default:
+			fmt.Fprintln(os.Stderr, "routing:", err)
+			return 1
+		}
+	})
 }
 
 var errUsage = errors.New("usage")
@@ -29,6 +36,7 @@ var errUsage = errors.New("usage")
 type options struct {
 	matrix, sites, scenario, chart, output, convert string
 	pops, nodes, seeds, schedulers                  int
+	gossip                                          bool
 }
 
 func parseFlags(args []string, errs io.Writer) (o options, err error) {
@@ -44,6 +52,7 @@ func parseFlags(args []string, errs io.Writer) (o options, err error) {
 	flags.IntVar(&o.nodes, "nodes", 0, "how many nodes the POPs have together, up to 10000; 0: ten for each POP")
 	flags.IntVar(&o.seeds, "seeds", 20, "how many seeds are run: 1, 2, ...")
 	flags.IntVar(&o.schedulers, "schedulers", 1, "how many schedulers compute the map, each in an order of its own; it is an error if they differ")
+	flags.BoolVar(&o.gossip, "gossip", true, "below the table: run the pools of such a fleet and the votes on its POPs, and print what they cost and when deaths are known")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return o, err
@@ -78,7 +87,9 @@ func (o options) check() error {
 	return nil
 }
 
-func command(args []string, out, errs io.Writer) error {
+// command runs what the arguments say. The test lends its virtual time to the gossip.
+func command(t *testing.T, args []string, out, errs io.Writer) error {
+	t.Helper()
 	o, err := parseFlags(args, errs)
 	if err != nil {
 		return err
@@ -90,27 +101,9 @@ func command(args []string, out, errs io.Writer) error {
 		}
 		return net.write(o.matrix, o.sites)
 	}
-	s, err := parseScript(o.scenario)
+	results, err := o.run()
 	if err != nil {
 		return err
-	}
-	network, err := o.network()
-	if err != nil {
-		return err
-	}
-	if o.chart != "" { // before the work, to know that it can be written
-		if err := draw(o.chart, nil); err != nil {
-			return err
-		}
-	}
-	results, err := o.simulate(network, s)
-	if err != nil {
-		return err
-	}
-	if o.chart != "" {
-		if err := draw(o.chart, chart(o.scenario, results)); err != nil {
-			return err
-		}
 	}
 	if o.output == "json" {
 		encoder := json.NewEncoder(out)
@@ -120,7 +113,32 @@ func command(args []string, out, errs io.Writer) error {
 		}
 		return nil
 	}
-	return table(out, o, results)
+	if err := table(out, o, results); err != nil || !o.gossip {
+		return err
+	}
+	return o.detection(t, out)
+}
+
+// run simulates and draws.
+func (o options) run() ([]result, error) {
+	s, err := parseScript(o.scenario)
+	if err != nil {
+		return nil, err
+	}
+	network, err := o.network()
+	if err != nil {
+		return nil, err
+	}
+	if o.chart != "" { // before the work, to know that it can be written
+		if err := draw(o.chart, nil); err != nil {
+			return nil, err
+		}
+	}
+	results, err := o.simulate(network, s)
+	if err == nil && o.chart != "" {
+		err = draw(o.chart, chart(o, results))
+	}
+	return results, err
 }
 
 func draw(file string, svg []byte) error {
@@ -200,6 +218,7 @@ func one(net *network, o options, seed uint64, s script, name string) (score, er
 	}
 	c := newNearcast(w, max(1, o.schedulers))
 	r := run(w, c)
+	r.maps = c.control.compared
 	r.frozen, r.refused, r.clocks = c.frozen, c.measure.refused.Total(), c.measure.wrongClocks()
 	return r, c.err
 }

@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	slot      = 5   // seconds between two steps of the controller
-	first     = 150 // seconds of measuring before the first step; until then geography is all there is
-	leastSeen = 8   // samples, without which a POP is not offered to the controller: it remembers the first cost that it is told
+	slot  = 5   // seconds between two steps of the controller
+	first = 150 // seconds of measuring before the first step; until then geography is all there is
+	// answerLag is how long it takes until the outcome of a probe counts, in seconds: with three probes to a death, one each second, the map knows of it
+	// after 3 s, as --gossip finds. The rivals know at once.
+	answerLag = 1
+	leastSeen = 8 // samples, without which a POP is not offered to the controller: it remembers the first cost that it is told
 )
 
 // nearcast steers as the running system does: estimates from measurement, states from estimate.Health, the map from assign.Controller.
@@ -26,7 +29,8 @@ type nearcast struct {
 	place   []int // the map's POPs in the world
 	rows    []int // the map's groups in the world
 	m       [][]share
-	frozen  int // steps whose map was frozen
+	answers []bool // by POP: of the second before
+	frozen  int    // steps whose map was frozen
 	err     error
 }
 
@@ -52,8 +56,9 @@ func newNearcast(w *world, schedulers int) *nearcast {
 func (c *nearcast) second(s sight) ([][]share, bool) {
 	c.measure.second(s)
 	var changes []assign.POPChange
+	answers := c.lagged(s)
 	for p := range c.health {
-		c.health[p].Observe(clock(s.t), s.answered[p] || s.heard[p])
+		c.health[p].Observe(clock(s.t), answers[p])
 		state := assign.Up
 		if is, _ := c.health[p].State(clock(s.t)); is == estimate.Down || is == estimate.Suppressed {
 			state = assign.Down
@@ -86,6 +91,20 @@ func (c *nearcast) second(s sight) ([][]share, bool) {
 	}
 	c.m = c.translate(r.Map)
 	return c.m, true
+}
+
+// lagged returns which POPs answered a second ago (answerLag), to probes or by reporting.
+func (c *nearcast) lagged(s sight) []bool {
+	now := slices.Clone(s.answered)
+	for p := range now {
+		now[p] = now[p] || s.heard[p]
+	}
+	before := c.answers
+	c.answers = now
+	if before == nil { // it has just begun
+		return now
+	}
+	return before
 }
 
 // begin is the map of before anything is known.

@@ -126,7 +126,7 @@ func TestConvert(t *testing.T) {
 		t.Fatal(err)
 	}
 	matrix, sites := filepath.Join(dir, "m.csv"), filepath.Join(dir, "s.csv")
-	if err := command([]string{"--convert", dir, "--matrix", matrix, "--sites", sites}, &strings.Builder{}, &strings.Builder{}); err != nil {
+	if err := command(t, []string{"--convert", dir, "--matrix", matrix, "--sites", sites}, &strings.Builder{}, &strings.Builder{}); err != nil {
 		t.Fatal(err)
 	}
 	n, err := readNetwork(matrix, sites)

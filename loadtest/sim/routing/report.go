@@ -33,7 +33,7 @@ func table(out io.Writer, o options, results []result) error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("printing the table: %w", err)
 	}
-	return notes(out, results)
+	return notes(out, o, results)
 }
 
 // column prints the mean and the worst of what a function says, or a dash if it never happened.
@@ -49,16 +49,22 @@ func column(results []result, format string, unit float64, of func(result) float
 	return fmt.Sprintf(format+" ("+format+")", unit*sum/float64(len(results)), unit*worst)
 }
 
-// notes prints what nearcast has not believed.
-func notes(out io.Writer, results []result) error {
-	frozen, refused, clocks := 0, uint64(0), 0
+// notes prints what nearcast has not believed, and that several schedulers had the same maps: if not, nothing would be printed.
+func notes(out io.Writer, o options, results []result) error {
+	frozen, refused, clocks, maps := 0, uint64(0), 0, 0
 	for _, r := range results {
 		frozen += r.score.frozen
 		refused += r.score.refused
 		clocks += r.score.clocks
+		maps += r.score.maps
 	}
 	if _, err := fmt.Fprintf(out, "\nnearcast: %d steps with a frozen map, %d samples refused, %d clocks of POPs wrong\n", frozen, refused, clocks); err != nil {
 		return fmt.Errorf("printing the table: %w", err)
+	}
+	if o.schedulers > 1 {
+		if _, err := fmt.Fprintf(out, "%d schedulers, each told in an order of its own: the digests of %d maps are the same\n", o.schedulers, maps); err != nil {
+			return fmt.Errorf("printing the table: %w", err)
+		}
 	}
 	return nil
 }

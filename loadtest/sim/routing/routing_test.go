@@ -10,15 +10,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"nearcast/loadtest/sim/votes"
 )
 
 // printed runs the command and returns what it prints.
 func printed(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs strings.Builder
-	if err := command(args, &out, &errs); err != nil {
+	if err := command(t, args, &out, &errs); err != nil {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
 	return out.String()
@@ -55,8 +58,8 @@ func TestJSON(t *testing.T) {
 
 func TestTableAndChart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "chart.svg")
-	out := printed(t, "--pops", "4", "--seeds", "1", "--scenario", "loss", "--chart", file)
-	for _, want := range []string{"scenario loss, 4 POPs, 40 nodes, 1 seeds", "nearcast", "geo", "binary", "regret ms", "failed over s"} {
+	out := printed(t, "--pops", "4", "--seeds", "1", "--scenario", "loss", "--schedulers", "2", "--chart", file)
+	for _, want := range []string{"scenario loss, 4 POPs, 40 nodes, 1 seeds", "nearcast", "geo", "binary", "regret ms", "failed over s", "2 schedulers", "LAN of a POP", "WAN", "(100 deaths)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in:\n%s", want, out)
 		}
@@ -79,8 +82,8 @@ func TestTableAndChart(t *testing.T) {
 			lines++
 		}
 	}
-	if lines != 6 {
-		t.Errorf("the chart has %d lines, want 3 in each of 2 panels", lines)
+	if lines != 9 {
+		t.Errorf("the chart has %d lines, want 3 in each of 3 panels", lines)
 	}
 }
 
@@ -105,12 +108,12 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"--matrix", matrix + "x", "--sites", sites}, "no such file"},
 		{[]string{"--pops", "8", "--seeds", "1", "--chart", "/nowhere/at/all.svg"}, "drawing the chart"},
 	} {
-		err := command(tt.args, io.Discard, io.Discard)
+		err := command(t, tt.args, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: error %v, want %q", tt.args, err, tt.want)
 		}
 	}
-	if err := command([]string{"--pops", "many"}, io.Discard, io.Discard); !errors.Is(err, errUsage) {
+	if err := command(t, []string{"--pops", "many"}, io.Discard, io.Discard); !errors.Is(err, errUsage) {
 		t.Errorf("a flag that cannot be read: %v", err)
 	}
 }
@@ -259,5 +262,54 @@ func atMost(t *testing.T, what string, got, limit float64) {
 	t.Helper()
 	if !(got <= limit) {
 		t.Errorf("%s: %.5f, want %.5f at most", what, got, limit)
+	}
+}
+
+// TestGossip: the pools of a small fleet cost little, deaths in them are found in time, and without --gossip they are not simulated.
+func TestGossip(t *testing.T) {
+	var out strings.Builder
+	o := options{pops: 4, nodes: 40}
+	if err := o.detection(t, &out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	for i, want := range []struct {
+		pool, members      string
+		octets, p50, cores float64
+	}{{"LAN", "10", 30e3, 2, 0.1}, {"WAN", "13", 30e3, 20, 0.1}} {
+		f := strings.Fields(strings.NewReplacer("LAN of a POP", "LAN").Replace(lines[2+i]))
+		if len(f) != 9 || f[0] != want.pool || f[1] != want.members {
+			t.Fatalf("line %q", lines[2+i])
+		}
+		atMost(t, want.pool+": octets per node and second", above0(t, f[2]), want.octets)
+		atMost(t, want.pool+": cores per node", above0(t, f[4]), want.cores)
+		atMost(t, want.pool+": seconds until a death is known", above0(t, f[6]), want.p50)
+	}
+	if all := printed(t, "--pops", "4", "--seeds", "1", "--gossip=false"); strings.Contains(all, "gossip") {
+		t.Errorf("with --gossip=false there is gossip:\n%s", all)
+	}
+}
+
+func above0(t *testing.T, text string) float64 {
+	t.Helper()
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil || x < 0 {
+		t.Fatalf("%q is no number from zero on: %v", text, err)
+	}
+	return x
+}
+
+// TestDeathLag: what the world assumes about the death of a POP is what the votes on it come to.
+func TestDeathLag(t *testing.T) {
+	v, err := votes.Run(votes.Options{Loss: gossipLoss}, 1, 0, 0, votedKills)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Published.P99 > deathLag || v.Published.P50 < deathLag-1 {
+		t.Errorf("a scheduler knows after p50 %.2f s, p99 %.2f s; the world assumes %d s", v.Published.P50, v.Published.P99, deathLag)
+	}
+	w := small(t, "loss", 1, false)
+	if s := run(w, newNearcast(w, 1)); s.detected != deathLag {
+		t.Errorf("the map has left the POP after %d s, want %d", s.detected, deathLag)
 	}
 }

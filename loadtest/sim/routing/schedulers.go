@@ -13,6 +13,8 @@ type schedulers struct {
 	all  []*assign.Controller
 	pops [][]int // by scheduler: where it has each POP; the first has them as they come
 	dice *rand.Rand
+
+	compared int // maps, each with that of every other scheduler
 }
 
 func newSchedulers(n, pops int, seed uint64) *schedulers {
@@ -60,6 +62,9 @@ func (s *schedulers) agree(of func(k int) (assign.Result, error)) (first assign.
 		} else if r.Map.Digest() != first.Map.Digest() {
 			return first, fmt.Errorf("scheduler %d has another map than the first", k+1)
 		}
+	}
+	if len(s.all) > 1 {
+		s.compared++
 	}
 	return first, nil
 }

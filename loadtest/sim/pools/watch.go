@@ -1,4 +1,4 @@
-package main
+package pools
 
 import (
 	"slices"
@@ -124,10 +124,10 @@ func (w *watch) forget(who int, believed []bool) {
 	}
 }
 
-func (w *watch) result() result {
+func (w *watch) result() Result {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return result{first: w.first, every: w.every, last: w.last, Missed: w.missed, FalseAny: w.falseAny, FalseAll: w.falseAll}
+	return Result{first: w.first, every: w.every, last: w.last, Missed: w.missed, FalseAny: w.falseAny, FalseAll: w.falseAll}
 }
 
 // processorTime returns what this process has used.

@@ -1,4 +1,4 @@
-package main
+package pools
 
 import (
 	"context"
@@ -25,7 +25,7 @@ const (
 
 // world is one simulated pool.
 type world struct {
-	o      *options
+	o      *Options
 	net    *memnet.Network
 	chance *rand.Rand // of the kills
 	nodes  []*node
@@ -46,13 +46,13 @@ type node struct {
 }
 
 // simulate runs one seed. It must be called in virtual time.
-func simulate(o *options, seed uint64, delay oneWay) (r result, err error) {
+func simulate(o *Options, seed uint64, delay oneWay) (r Result, err error) {
 	w := &world{
 		o:      o,
-		net:    memnet.New(memnet.Config{Seed: seed, Delay: delay, Jitter: jitter, Loss: o.loss}),
+		net:    memnet.New(memnet.Config{Seed: seed, Delay: delay, Jitter: jitter, Loss: o.Loss}),
 		chance: rand.New(rand.NewPCG(seed, 2)), //nolint:gosec // not a secret
 	}
-	w.watch.init(o.nodes)
+	w.watch.init(o.Nodes)
 	defer func() { err = errors.Join(err, w.end()) }()
 	if err := w.begin(); err != nil {
 		return r, err
@@ -70,7 +70,7 @@ func simulate(o *options, seed uint64, delay oneWay) (r result, err error) {
 	if err := w.kills(); err != nil {
 		return r, err
 	}
-	if rest := time.Duration(o.minutes*float64(time.Minute)) - time.Since(start); rest > 0 {
+	if rest := time.Duration(o.Minutes*float64(time.Minute)) - time.Since(start); rest > 0 {
 		<-time.After(rest)
 	}
 	seconds := time.Since(start).Seconds()
@@ -89,7 +89,7 @@ const settle = 30 * time.Second
 
 // begin starts all nodes and waits until each knows all.
 func (w *world) begin() error {
-	w.nodes = make([]*node, w.o.nodes)
+	w.nodes = make([]*node, w.o.Nodes)
 	for i := range w.nodes {
 		n := &node{index: i, name: cdn.NodeName(fmt.Sprintf("node-%d", i)), reg: prometheus.NewRegistry()}
 		if err := w.start(n); err != nil {
@@ -132,7 +132,7 @@ func (w *world) start(n *node) error {
 		}
 	}
 	n.pool, err = gossip.New(gossip.Config{
-		Kind: w.o.kind, Node: n.name, Role: cdn.RoleEdge, POP: "pop", Version: "1.0.0", Join: join, Secrets: []string{"simulated"},
+		Kind: w.o.Kind, Node: n.name, Role: cdn.RoleEdge, POP: "pop", Version: "1.0.0", Join: join, Secrets: []string{"simulated"},
 		Cluster: "sim", Transport: host, Log: slog.New(slog.DiscardHandler), Registry: n.reg,
 	})
 	if err != nil {
@@ -175,17 +175,16 @@ func (n *node) living() int {
 
 // starve lets a node stand still, time and again.
 func (w *world) starve(ctx context.Context, n *node, chance *rand.Rand) {
-	if w.o.starve == 0 {
+	if w.o.Starving.Share == 0 {
 		return
 	}
-	gap := float64(w.o.stretch) * (1 - w.o.starve) / w.o.starve
 	for {
+		runs, d := w.o.Starving.Next(chance)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(time.Duration(chance.ExpFloat64() * gap)):
+		case <-time.After(runs):
 		}
-		d := min(time.Duration(chance.ExpFloat64()*float64(w.o.stretch)), 5*w.o.stretch)
 		n.host.Pause(d)
 		select {
 		case <-ctx.Done():
@@ -229,7 +228,7 @@ func (w *world) observe(n *node) {
 
 // kills kills nodes one after the other, never a seed, and starts each again once it has been found dead.
 func (w *world) kills() error {
-	for range w.o.kills {
+	for range w.o.Kills {
 		<-time.After(10*time.Second + time.Duration(w.chance.Float64()*float64(5*time.Second)))
 		n := w.nodes[seedNodes+w.chance.IntN(len(w.nodes)-seedNodes)]
 		w.watch.kill(n)

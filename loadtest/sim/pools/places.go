@@ -1,4 +1,4 @@
-package main
+package pools
 
 import (
 	"encoding/csv"
@@ -35,14 +35,14 @@ func nodeIndex(a netip.AddrPort) int {
 }
 
 // delays returns how far the nodes are from each other.
-func delays(o *options, seed uint64) (oneWay, error) {
+func delays(o *Options, seed uint64) (oneWay, error) {
 	switch {
-	case o.matrix != "":
-		return matrixDelays(o.matrix)
-	case o.kind == "lan":
+	case o.Matrix != "":
+		return matrixDelays(o.Matrix)
+	case o.Kind == "lan":
 		return func(_, _ netip.AddrPort) time.Duration { return lanOneWay }, nil
 	}
-	return globe(o.nodes, seed), nil
+	return globe(o.Nodes, seed), nil
 }
 
 // globe puts two nodes in a row, as of one POP, in each of as many random places.
