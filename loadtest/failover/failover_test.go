@@ -35,6 +35,9 @@ const (
 	popMedian, popWorst   = 3 * time.Second, 5 * time.Second
 )
 
+// enough is of how many deaths p50 and p99 mean something.
+const enough = 20
+
 const webDomain = "www.web.example"
 
 // fleet is a lab and those who are asked about it.
@@ -220,6 +223,9 @@ func report(t *testing.T, what string, took []time.Duration, median, worst time.
 	slices.Sort(took)
 	p50, p99 := took[len(took)/2], took[(len(took)*99+99)/100-1]
 	t.Logf("%s: %d times, p50 %.2f s, p99 %.2f s, max %.2f s (limits %v, %v)", what, len(took), p50.Seconds(), p99.Seconds(), took[len(took)-1].Seconds(), median, worst)
+	if len(took) < enough { // one that was unlucky, while other tests had the processor, is no p99; what may never be is bounded where it is waited for
+		return
+	}
 	if p50 > median || p99 > worst {
 		t.Errorf("%s: p50 %v, p99 %v; limits %v and %v", what, p50, p99, median, worst)
 	}

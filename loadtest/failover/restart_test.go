@@ -1,6 +1,7 @@
 package failover_test
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,4 +37,22 @@ func TestRestartKnowsTheDead(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestAPOPHangs: a POP whose processes stand still gets no visitors, although their kernel still opens connections, and is back when they go on.
+func TestAPOPHangs(t *testing.T) {
+	f := start(t)
+	signal := func(s syscall.Signal) {
+		for _, n := range []string{"mad-1", "mad-2"} {
+			if err := syscall.Kill(f.Node(t, n).PID, s); err != nil {
+				t.Fatalf("%v to %s: %v", s, n, err)
+			}
+		}
+	}
+	signal(syscall.SIGSTOP)
+	defer signal(syscall.SIGCONT) // or the lab could not end them
+	took := labtest.Eventually(t, 15*time.Second, "no map counts on a POP that hangs", func() bool { return f.avoided(t, "mad") })
+	t.Logf("after %v", took)
+	signal(syscall.SIGCONT)
+	f.settle(t)
 }
