@@ -64,7 +64,7 @@ func runRouteQuality(cmd *cobra.Command, f *routeQualityFlags) error {
 	if err != nil {
 		return err
 	}
-	parts := r.followGeo(f.geo, func(d *geo.Database) { //nolint:contextcheck // the files are read at once, before anything is served
+	parts := r.followGeo(f.geo, func(d *geo.Database) {
 		if err := server.ApplyPlaces(d); err != nil {
 			r.log.Error("a database of addresses cannot be used", "error", err)
 		}

@@ -23,7 +23,6 @@ import (
 	"nearcast/scheduler/apiclient"
 )
 
-//nolint:gochecknoglobals // flags of the test binary
 var (
 	kills    = flag.Int("kills", 4, "how many nodes are killed, one after the other")
 	popKills = flag.Int("pop-kills", 3, "how many POPs are killed, one after the other")

@@ -265,7 +265,7 @@ func TestDamage(t *testing.T) {
 			t.Errorf("bit %d of octet %d of %d flipped: %s", bit%8, bit/8, len(file), v)
 		}
 	}
-	for n := range len(file) { // all of it was durable
+	for n := range file { // all of it was durable
 		if v, _ := judged(t, file[:n], objects...); v != "222222" {
 			t.Errorf("cut to %d of %d octets: %s", n, len(file), v)
 		}
