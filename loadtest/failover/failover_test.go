@@ -24,8 +24,8 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 4, "how many nodes are killed, one after the other")
-	popKills = flag.Int("pop-kills", 3, "how many POPs are killed, one after the other")
+	kills    = flag.Int("kills", 2, "how many nodes are killed, one after the other")
+	popKills = flag.Int("pop-kills", 2, "how many POPs are killed, one after the other")
 )
 
 // Limits of the issue, for 50 of each.
