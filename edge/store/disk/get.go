@@ -8,6 +8,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
+	"nearcast/edge/store/disk/index"
 	"nearcast/edge/store/disk/record"
 )
 
@@ -74,7 +75,7 @@ func (s *Store) findOnce(l store.Lookup, hash uint64, count bool) (o *store.Obje
 			}
 			return o, true, false
 		}
-		gone = gone || errors.Is(err, errGone)
+		gone = gone || errors.Is(err, errGone) || !f.volume.pointsAt(hash, f.entry.Location)
 		list = slices.Delete(list, i, i+1)
 	}
 	return nil, false, gone
@@ -92,9 +93,14 @@ func (s *Store) stored(hash uint64, key cdn.CacheKey, variant string) (list, unr
 			switch {
 			case err != nil:
 				v.spoiled(hash, e, err)
+				if errors.Is(err, record.ErrDamaged) && !v.pointsAt(hash, e.Location) {
+					err = errGone // or it was damaged and is gone now: it is looked for once more in vain
+				}
 				unread = append(unread, &found{volume: v, segment: v.at(e.Segment), entry: e, err: err})
 			case f.Header.Kind == record.Object && f.Is(key, variant):
 				list = append(list, f)
+			case !v.pointsAt(hash, e.Location): // the segment was given up meanwhile, and another one has its place
+				unread = append(unread, &found{volume: v, entry: e, err: errGone})
 			}
 		}
 	}
@@ -102,6 +108,12 @@ func (s *Store) stored(hash uint64, key cdn.CacheKey, variant string) (list, unr
 		slices.SortFunc(list, func(a, b *found) int { return cmp.Compare(b.Header.Seq, a.Header.Seq) })
 	}
 	return list, unread
+}
+
+// pointsAt reports whether the index still has a place for a hash.
+func (v *volume) pointsAt(hash uint64, at index.Location) bool {
+	var room [8]entry
+	return slices.ContainsFunc(v.index.Find(hash, room[:0]), func(e entry) bool { return e.Location == at })
 }
 
 // lookAt reads the head of a record.
