@@ -60,10 +60,12 @@ func (x *exchange) lacking(src *source) (reader *fill.Reader[*head], h *head, ow
 			continue
 		}
 		reader, h, own, err := src.join(at, r.End())
-		if err != nil {
+		switch {
+		case errors.Is(err, fill.ErrBusy), errors.Is(err, fill.ErrBusyClient):
+			return nil, &head{err: err}, false
+		case err != nil:
 			x.abort(err)
-		}
-		if reader != nil { // else somebody else has just brought it
+		case reader != nil: // else somebody else has just brought it
 			src.ahead = append(src.ahead, ahead{reader, h.from})
 		}
 		return reader, h, own
@@ -77,6 +79,10 @@ func (x *exchange) sendAround(last *fill.Reader[*head], f *head, c cacheStatus) 
 	src := x.from(f.object)
 	defer src.close()
 	src.ahead = append(src.ahead, ahead{last, f.from})
+	if first := last.Fork(); first != nil { // whatever is asked for before the content's head is stored is not kept: with octets it is
+		first.Next(x.r.Context()) //nolint:errcheck // whoever reads them learns it
+		first.Close()
+	}
 	if reader, h, own := x.lacking(src); h != nil && (h.object == nil || h.object.ID != f.object.ID) {
 		x.sendOther(reader, h, own)
 		return
@@ -84,8 +90,13 @@ func (x *exchange) sendAround(last *fill.Reader[*head], f *head, c cacheStatus) 
 	x.sendKnown(src, wordMiss, c)
 }
 
-// sendOther answers when the fill that was to complete a stored content has brought something else.
+// sendOther answers when the fill that was to complete a known content has brought something else, or must not be started: then
+// there is no reader.
 func (x *exchange) sendOther(reader *fill.Reader[*head], h *head, own bool) {
+	if reader == nil {
+		x.failBusy(h.err)
+		return
+	}
 	at, ok := x.accepts(h)
 	if own && h.object != nil {
 		at, ok = x.place(h)

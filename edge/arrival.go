@@ -157,7 +157,7 @@ func (a *arrival) stream(ctx context.Context, f *fill.Fill[*head]) {
 		f.Hold(0)
 	}
 	f.Announce(h, h.shared)
-	if slices { // whoever finds this lacks the octets, and must find the fill that brings them
+	if slices { // whoever finds this lacks the octets, and must find the fill that brings them; who has octets finds this
 		f.CommitPart(func() { a.store(h.object) })
 	}
 	watchdog := time.AfterFunc(bodyStall, src.interrupt)

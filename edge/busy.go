@@ -34,6 +34,11 @@ func (x *exchange) sendRefused(why error) {
 		x.sendStored(x.stored, wordStale, cacheStatus{fwd: x.forwardReason(), detail: "busy"})
 		return
 	}
+	x.failBusy(why)
+}
+
+// failBusy is sendRefused without anything that may stand in.
+func (x *exchange) failBusy(why error) {
 	x.rec.cache = wordMiss
 	x.w.Header().Set("Retry-After", "1")
 	x.failOwn(http.StatusServiceUnavailable, "connection_limit_reached", why.Error())

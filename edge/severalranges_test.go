@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"nearcast/edge"
 )
 
 // far is a length of which the middle is further from the start than a fill's window reaches.
@@ -109,4 +111,15 @@ func TestOnlyTheWholeHasATag(t *testing.T) {
 	_, addr := r.startAlone(t)
 	a := r.get(t, addr, "/v", "Range", "bytes=-1000,5665977-5667861")
 	wantParts(t, a, body, [2]int{5665977, 5667862}, [2]int{far - 1000, far})
+}
+
+// TestNoRoomForTheOtherRanges: the end of a content is on its way, and what comes before it must not be asked for.
+func TestNoRoomForTheOtherRanges(t *testing.T) {
+	origin := &rangeOrigin{body: content(far, 12), etag: `"v1"`}
+	r := newRig(t, origin.ServeHTTP)
+	s, _ := r.startLimited(t, edge.Limits{FillsPerClient: 1})
+	a := r.get(t, s.Addr().String(), "/v", "Range", "bytes=-9000000,0-9") // more than goes without a reader
+	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%s, Retry-After %q, want 503", a.Status, a.Header.Get("Retry-After"))
+	}
 }
