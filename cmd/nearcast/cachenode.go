@@ -51,7 +51,7 @@ type cacheNode struct {
 
 func runCacheNode(ctx context.Context, r *role, f *edgeFlags, cfg edge.Config) error {
 	n := &cacheNode{role: r, flags: f}
-	secrets := deriveAll(r.secrets, forGossip)
+	secrets := gossipSecrets(r.secrets)
 	n.secrets.Store(&secrets)
 	if err := n.open(cfg); err != nil {
 		return err

@@ -21,7 +21,7 @@ func (r *role) newPool(cfg gossip.Config, flag, bind, join string) (*gossip.Pool
 	cfg.Bind, cfg.Version, cfg.Cluster = addr, Version, "nearcast"
 	cfg.Log, cfg.Registry = r.log, r.registry
 	if cfg.Secrets == nil {
-		cfg.Secrets = deriveAll(r.secrets, forGossip)
+		cfg.Secrets = gossipSecrets(r.secrets)
 	}
 	return gossip.New(cfg)
 }

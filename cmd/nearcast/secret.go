@@ -69,11 +69,11 @@ func derive(secret, purpose string) string {
 // derive returns the part of the fleet's secret for one purpose.
 func (r *role) derive(purpose string) string { return derive(r.secrets[0], purpose) }
 
-// deriveAll returns the part for one purpose of each secret that the fleet knows, the one in use first.
-func deriveAll(secrets []string, purpose string) []string {
+// gossipSecrets returns the part for gossip of each secret that the fleet knows, the one in use first.
+func gossipSecrets(secrets []string) []string {
 	all := make([]string, len(secrets))
 	for i, s := range secrets {
-		all[i] = derive(s, purpose)
+		all[i] = derive(s, forGossip)
 	}
 	return all
 }
@@ -99,7 +99,7 @@ func (r *role) followSecrets(path string, apply func(secrets []string) error) fu
 				continue
 			}
 			if err == nil {
-				err = apply(deriveAll(secrets, forGossip))
+				err = apply(gossipSecrets(secrets))
 			}
 			switch {
 			case err == nil:
