@@ -52,6 +52,9 @@ func (s *Server) PreparePlaces() any {
 	return s.places.Load()
 }
 
+// Fills returns how many fetches are under way.
+func (s *Server) Fills() int { return s.fills.Running() }
+
 // Stored is the fill level of the node's store.
 func (s *Server) Stored() store.Stats { return s.store.Stats() }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,12 +49,20 @@ func TestFollowSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		r := &role{secrets: []string{oldSecret}, log: slog.New(slog.NewTextHandler(&log, nil))}
+		var mu sync.Mutex // guards the following
 		var used []string
 		var refuses error
+		refuse := func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			refuses = err
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() {
 			done <- r.followSecrets(name, func(secrets []string) error {
+				mu.Lock()
+				defer mu.Unlock()
 				if refuses == nil {
 					used = secrets
 				}
@@ -64,6 +73,8 @@ func TestFollowSecrets(t *testing.T) {
 			t.Helper()
 			<-time.After(3 * secretInterval)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(used, gossipSecrets(want)) {
 				t.Errorf("%d secrets are in use, not %q", len(used), want)
 			}
@@ -78,10 +89,10 @@ func TestFollowSecrets(t *testing.T) {
 		if n := strings.Count(log.String(), "cannot be used"); n != 1 {
 			t.Errorf("a bad file is told %d times, want once:\n%s", n, &log)
 		}
-		refuses = errors.New("no")
+		refuse(errors.New("no"))
 		write(newSecret)
 		pass(newSecret, oldSecret)
-		refuses = nil
+		refuse(nil)
 		pass(newSecret)
 		cancel()
 		if err := <-done; err != nil {
