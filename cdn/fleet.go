@@ -154,6 +154,21 @@ func (f *Fleet) CacheNodes(pop POPName) []*Node {
 	return nodes
 }
 
+// Serving returns where the cache nodes of each POP serve visitors.
+func (f *Fleet) Serving() map[POPName][]netip.AddrPort {
+	at := make(map[POPName][]netip.AddrPort)
+	for i := range f.Nodes {
+		n := &f.Nodes[i]
+		if !n.Has(RoleEdge) {
+			continue
+		}
+		for _, ip := range n.Addresses {
+			at[n.POP] = append(at[n.POP], netip.AddrPortFrom(ip, f.Port()))
+		}
+	}
+	return at
+}
+
 // Parents returns the regional POPs that a POP asks on a miss, in order of
 // preference; none for a regional POP, which asks the origin.
 func (f *Fleet) Parents(p *POP) []POPName {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -54,7 +53,7 @@ func newWorld(self cdn.NodeName) *world {
 }
 
 func (w *world) apply(fleet *cdn.Fleet) {
-	addrs := addresses(fleet)
+	addrs := fleet.Serving()
 	pops := slices.Sorted(maps.Keys(addrs))
 	voters := make(map[cdn.POPName][]cdn.POPName, len(pops))
 	for _, pop := range pops {
@@ -81,27 +80,12 @@ func (w *world) apply(fleet *cdn.Fleet) {
 	}
 }
 
-// addresses returns where the cache nodes of each POP serve visitors.
-func addresses(f *cdn.Fleet) map[cdn.POPName][]netip.AddrPort {
-	addrs := make(map[cdn.POPName][]netip.AddrPort)
-	for i := range f.Nodes {
-		n := &f.Nodes[i]
-		if !n.Has(cdn.RoleEdge) {
-			continue
-		}
-		for _, ip := range n.Addresses {
-			addrs[n.POP] = append(addrs[n.POP], netip.AddrPortFrom(ip, f.Port()))
-		}
-	}
-	return addrs
-}
-
 // probeTimeout is how long a POP may take to answer a probe.
 const probeTimeout = time.Second
 
 // targets returns what a server probes: every POP.
 func targets(f *cdn.Fleet) (all []probe.Target) {
-	for pop, addrs := range addresses(f) {
+	for pop, addrs := range f.Serving() {
 		all = append(all, probe.Target{Name: string(pop), Addrs: addrs, Ask: true, Every: liveness.ProbeEvery, Timeout: probeTimeout})
 	}
 	return all

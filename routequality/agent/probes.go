@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -65,7 +64,7 @@ func (a *Agent) retarget() {
 
 // targets returns what an aggregator probes, and the POPs of which it has a vote.
 func (a *Agent) targets(s *cdn.Snapshot) (targets []probe.Target, voted map[cdn.POPName]bool) {
-	addrs := addresses(&s.Fleet)
+	addrs := s.Fleet.Serving()
 	var pops []cdn.POPName
 	for i := range s.Fleet.POPs {
 		if pop := s.Fleet.POPs[i].Name; len(addrs[pop]) > 0 {
@@ -89,21 +88,6 @@ func (a *Agent) targets(s *cdn.Snapshot) (targets []probe.Target, voted map[cdn.
 		}
 	}
 	return targets, voted
-}
-
-// addresses returns where the cache nodes of each POP serve visitors.
-func addresses(f *cdn.Fleet) map[cdn.POPName][]netip.AddrPort {
-	addrs := make(map[cdn.POPName][]netip.AddrPort)
-	for i := range f.Nodes {
-		n := &f.Nodes[i]
-		if !n.Has(cdn.RoleEdge) {
-			continue
-		}
-		for _, ip := range n.Addresses {
-			addrs[n.POP] = append(addrs[n.POP], netip.AddrPortFrom(ip, f.Port()))
-		}
-	}
-	return addrs
 }
 
 // shortlist returns the origins of the sites, each once; if they are too many, other ones in each POP, so that somebody probes each.
