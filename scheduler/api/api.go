@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,14 +10,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
 	"nearcast/cdn"
 	"nearcast/internal/httpjson"
+	"nearcast/internal/httpserve"
 )
-
-// shutdownTimeout bounds how long answers under way may take at the end.
-const shutdownTimeout = time.Second
 
 // Source is what is told of.
 type Source interface { //nolint:interfacebloat // it is one thing, the scheduler
@@ -146,26 +142,5 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Run serves until ctx ends and answers under way are done, which may take a second.
 func (s *Server) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("scheduler's API: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		return s.shutdown() //nolint:contextcheck // ctx has ended: the shutdown has a time of its own
-	})
-	return group.Wait()
-}
-
-func (s *Server) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.log.Debug("closing connections that did not end", "error", err)
-		return s.http.Close()
-	}
-	return nil
+	return httpserve.Run(ctx, s.http, s.listener, "scheduler's API", s.log)
 }

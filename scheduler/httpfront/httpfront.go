@@ -2,7 +2,6 @@ package httpfront
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,9 +12,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
 	"nearcast/cdn"
+	"nearcast/internal/httpserve"
 	"nearcast/scheduler/connlimit"
 	"nearcast/scheduler/decide"
 	"nearcast/scheduler/view"
@@ -24,7 +23,6 @@ import (
 const (
 	maxConns          = 4096
 	maxConnsPerSource = 512 // large networks share an address
-	shutdownTimeout   = time.Second
 	// reuse is for how long a visitor may go to the same node without asking again,
 	// in seconds; as long as a DNS answer of this scheduler.
 	reuse = 20
@@ -92,28 +90,7 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Run serves until ctx ends and answers under way are done, which may take a second.
 func (s *Server) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("redirecting HTTP server: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		return s.shutdown() //nolint:contextcheck // ctx has ended: the shutdown has a time of its own
-	})
-	return group.Wait()
-}
-
-func (s *Server) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.log.Debug("closing connections that did not end", "error", err)
-		return s.http.Close()
-	}
-	return nil
+	return httpserve.Run(ctx, s.http, s.listener, "redirecting HTTP server", s.log)
 }
 
 // ServeHTTP redirects to the best node for the visitor's address.
