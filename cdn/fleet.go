@@ -34,6 +34,12 @@ type Fleet struct {
 	// HTTPPort is the port on which every edge node serves visitors; DNS carries
 	// no port, so there is one for the fleet. Zero means 80.
 	HTTPPort uint16 `json:"http_port,omitempty"`
+	// HTTPS is what edge nodes speak over TLS; nil says that they do not.
+	HTTPS *HTTPS `json:"https,omitempty"`
+	// DNS is how the schedulers answer.
+	DNS DNS `json:"dns,omitzero"`
+	// Zones are those delegated to the schedulers, and what is in the fleet's own.
+	Zones []Zone `json:"zones,omitempty"`
 	// POPs are the points of presence.
 	POPs []POP `json:"pops"`
 	// Nodes are the machines.
@@ -60,6 +66,8 @@ type POP struct {
 	Parents []POPName `json:"parents,omitempty"`
 	// Price is what sending a visitor here costs beside time, as milliseconds that it may be slower elsewhere; 0 to 1000.
 	Price float64 `json:"price,omitempty"`
+	// ALPN are the protocols that the POP's nodes speak over TLS, if they are others than the fleet's.
+	ALPN []string `json:"alpn,omitempty"`
 }
 
 // Node is one machine of the fleet.

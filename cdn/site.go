@@ -10,6 +10,8 @@ type Site struct {
 	Domains []Domain `json:"domains"`
 	// Origin is where misses are fetched from.
 	Origin Origin `json:"origin"`
+	// Redirection is how the redirecting HTTP front treats the site's requests. Its zero value redirects all of them.
+	Redirection Redirection `json:"redirection,omitzero"`
 	// Routes are tried in order; the first that matches the request rules it. A
 	// request that matches none obeys the origin's headers alone.
 	Routes []Route `json:"routes,omitempty"`

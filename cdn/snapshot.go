@@ -26,6 +26,8 @@ type Snapshot struct {
 	Sites []Site `json:"sites"`
 	// Drains are the POPs and nodes that operators are emptying, in the order of [Drain.Name].
 	Drains []Drain `json:"drains,omitempty"`
+	// ZoneKeys sign the zones if [DNS.Signed] says so; in the order in which they were made.
+	ZoneKeys []ZoneKey `json:"zone_keys,omitempty"`
 }
 
 // Drain says that a POP or a node is to get no new visitors.
@@ -47,14 +49,15 @@ func (d Drain) Name() string {
 	return "node " + string(d.Node)
 }
 
-// Digest returns the SHA-256 of the content (Fleet, Sites and Drains) in hex: equal
+// Digest returns the SHA-256 of the content (Fleet, Sites, Drains and ZoneKeys) in hex: equal
 // content has an equal digest whatever its number.
 func (s *Snapshot) Digest() string {
 	content, err := json.Marshal(struct {
-		Fleet  Fleet
-		Sites  []Site
-		Drains []Drain `json:",omitempty"`
-	}{s.Fleet, s.Sites, s.Drains})
+		Fleet    Fleet
+		Sites    []Site
+		Drains   []Drain   `json:",omitempty"`
+		ZoneKeys []ZoneKey `json:",omitempty"`
+	}{s.Fleet, s.Sites, s.Drains, s.ZoneKeys})
 	if err != nil {
 		panic("cdn: a snapshot does not marshal: " + err.Error()) // only types without custom failures
 	}

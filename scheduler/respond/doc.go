@@ -1,0 +1,2 @@
+// Package respond answers DNS queries, whatever they came over: octets in, octets out.
+package respond

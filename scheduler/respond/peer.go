@@ -1,0 +1,22 @@
+package respond
+
+import "net/netip"
+
+// Transport is how a query came.
+type Transport uint8
+
+// The transports.
+const (
+	UDP   Transport = iota // a datagram, from whoever it says
+	TCP                    // a stream: the peer has shown that it can receive
+	TLS                    // DNS over TLS (RFC 7858)
+	HTTPS                  // DNS over HTTPS (RFC 8484)
+)
+
+// Peer is who asks.
+type Peer struct {
+	// Addr is where the query came from, without a port and never IPv4 in IPv6; over HTTPS it may be what a trusted proxy says.
+	Addr netip.Addr
+	// Transport is how it came.
+	Transport Transport
+}
