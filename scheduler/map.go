@@ -29,7 +29,7 @@ func (s *Server) Explain(name cdn.Domain, client netip.Addr) (*cdn.RouteExplanat
 		}
 		name = part
 	}
-	x := decide.Explain(v, decide.Query{Domain: name, Client: client.Unmap(), Now: time.Now(), Shared: true})
+	x := decide.Explain(v, decide.Query{Domain: name, Client: client.Unmap(), Now: time.Now()})
 	x.Scheduler = s.node
 	return &x, nil
 }

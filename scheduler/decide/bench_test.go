@@ -70,10 +70,11 @@ func BenchmarkMapped(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			v := large(b, 60, 20_000, bench.policies...)
 			i := 0
+			room := make([]*cdn.Node, 0, 64)
 			b.ReportAllocs()
 			for b.Loop() {
 				i++
-				q := decide.Query{Domain: "www.shop.example", Client: netip.AddrFrom4([4]byte{bench.client, byte(i >> 8 % 70), byte(i), 1}), Now: noon, Shared: true}
+				q := decide.Query{Domain: "www.shop.example", Client: netip.AddrFrom4([4]byte{bench.client, byte(i >> 8 % 70), byte(i), 1}), Now: noon, Room: room}
 				decide.Answer(v, q)
 			}
 		})

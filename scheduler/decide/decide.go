@@ -20,8 +20,11 @@ type Query struct {
 	Client netip.Addr
 	// Now is the time; without it nobody is sent anywhere to explore.
 	Now time.Time
-	// Shared says that the answer will be used for everybody in its scope, as by a resolver that has told the client's subnet.
-	Shared bool
+	// Alone says that the answer is used for Client's network only, whatever its scope, as by a resolver that does not tell for whom it asks. Only then may a
+	// network get another answer than those around it that have the same scope.
+	Alone bool
+	// Room is where to put the decision's nodes, if it is large enough; otherwise, as when it is nil, memory is allocated.
+	Room []*cdn.Node
 }
 
 // Decision is where to send the visitor.
@@ -76,7 +79,7 @@ func Answer(v *view.View, q Query) Decision {
 	if pop < 0 {
 		return Decision{Scope: a.scope, Reason: reason}
 	}
-	return Decision{POP: v.Usable[pop].Name, Nodes: rank(v, pop, &a, q.Domain), Scope: a.scope, Reason: reason}
+	return Decision{POP: v.Usable[pop].Name, Nodes: rank(v, pop, &a, q.Domain, q.Room[:0]), Scope: a.scope, Reason: reason}
 }
 
 // ask finds out about the visitor.
@@ -251,7 +254,7 @@ const (
 // explore is a POP whose way to the visitor is little known and could be as good, or -1. It is for one network in a hundred, others every minute. An
 // answer that is shared is left alone if it is for more than one network; and so is everybody while nobody learns from it, or knows who is full.
 func explore(v *view.View, q *Query, a *asker) int {
-	if q.Now.IsZero() || !v.Loads || v.HealthIgnored || !a.network.IsValid() || q.Shared && a.scope < a.network.Bits() {
+	if q.Now.IsZero() || !v.Loads || v.HealthIgnored || !a.network.IsValid() || !q.Alone && a.scope < a.network.Bits() {
 		return -1
 	}
 	turn := mix(a.hash ^ uint64(q.Now.Unix()/60)) //nolint:gosec // the bits

@@ -289,7 +289,7 @@ func TestExplore(t *testing.T) {
 		}
 		return n
 	}
-	q := decide.Query{Domain: "www.shop.example"}
+	q := decide.Query{Domain: "www.shop.example", Alone: true}
 	for _, test := range []struct {
 		name   string
 		change func()
@@ -324,7 +324,7 @@ func TestExplore(t *testing.T) {
 	}
 	x = situationOf()
 	thin(3)
-	q.Shared = true
+	q.Alone = false
 	if got := explored(q); got != 0 {
 		t.Errorf("%d answers that hold for more than a network explore", got)
 	}
@@ -449,7 +449,7 @@ func TestNever(t *testing.T) {
 		}
 		v := x.view(rt)
 		client := rapid.SampledFrom([]string{"10.1.2.3", "10.1.2.200", "10.1.9.3", "10.2.2.3", "10.3.1.1", "192.0.2.3", "198.51.100.3"}).Draw(rt, "client")
-		q := decide.Query{Domain: "www.shop.example", Client: netip.MustParseAddr(client), Now: noon.Add(time.Duration(rapid.IntRange(0, 9999).Draw(rt, "minute")) * time.Minute), Shared: true}
+		q := decide.Query{Domain: "www.shop.example", Client: netip.MustParseAddr(client), Now: noon.Add(time.Duration(rapid.IntRange(0, 9999).Draw(rt, "minute")) * time.Minute)}
 		d := decide.Answer(v, q)
 		allowed := func(pop cdn.POPName) bool {
 			for _, p := range x.s.Fleet.Policies {

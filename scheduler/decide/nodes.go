@@ -2,6 +2,7 @@ package decide
 
 import (
 	"math"
+	"slices"
 
 	"nearcast/cdn"
 	"nearcast/scheduler/view"
@@ -22,14 +23,14 @@ type candidate struct {
 	claim float64
 }
 
-// rank returns the POP's nodes in the order in which the visitor should try them. The owners of the domain come first, by rendezvous on the domain alone, so
+// rank appends the POP's nodes in the order in which the visitor should try them. The owners of the domain come first, by rendezvous on the domain alone, so
 // that its contents meet in few caches; among them the one that the visitor's network claims. Owners that have more to do than bounded loads allow give
 // way to the next (Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", 2018). Of a domain with more owners than usual
 // the network's first two are compared, and the one with less to do is first (Mitzenmacher, "The power of two choices", 2001).
-func rank(v *view.View, pop int, a *asker, domain cdn.Domain) []*cdn.Node {
+func rank(v *view.View, pop int, a *asker, domain cdn.Domain, out []*cdn.Node) []*cdn.Node {
 	p := &v.Usable[pop]
 	n := len(p.Nodes)
-	out := make([]*cdn.Node, 0, n)
+	out = slices.Grow(out, n)
 	if n == 1 {
 		return append(out, p.Nodes[0])
 	}

@@ -88,7 +88,7 @@ func (r *responder) steer(q dns.Question, domain cdn.Domain) {
 	if q.Qtype != dns.TypeA && q.Qtype != dns.TypeAAAA {
 		return
 	}
-	d := decide.Answer(r.view, decide.Query{Domain: domain, Client: r.client.addr, Now: time.Now(), Shared: r.client.subnet != nil})
+	d := decide.Answer(r.view, decide.Query{Domain: domain, Client: r.client.addr, Now: time.Now(), Alone: r.client.subnet == nil})
 	for _, node := range d.Nodes {
 		if len(r.reply.Answer) == maxAddresses {
 			break
