@@ -39,7 +39,25 @@ type Decision struct {
 	Scope int
 	// Reason says why this POP: one of the constants.
 	Reason string
+	// Outlook says how long the decision is likely to hold.
+	Outlook Outlook
 }
+
+// Outlook is how long a decision is likely to hold.
+type Outlook uint8
+
+// The outlooks.
+const (
+	Ordinary Outlook = iota
+	Stable           // the visitor's group has gone the same way for ten minutes, and the POP has room
+	Leaving          // the POP is being drained
+)
+
+// Bounds of what is stable.
+const (
+	stableAfter = 10 * time.Minute
+	stableBelow = 0.7 // utilisation of the POP
+)
 
 // Reasons for a decision.
 const (
@@ -79,7 +97,22 @@ func Answer(v *view.View, q Query) Decision {
 	if pop < 0 {
 		return Decision{Scope: a.scope, Reason: reason}
 	}
-	return Decision{POP: v.Usable[pop].Name, Nodes: rank(v, pop, &a, q.Domain, q.Room[:0]), Scope: a.scope, Reason: reason}
+	return Decision{
+		POP: v.Usable[pop].Name, Nodes: rank(v, pop, &a, q.Domain, q.Room[:0]), Scope: a.scope, Reason: reason, Outlook: outlook(v, &q, &a, pop, reason),
+	}
+}
+
+// outlook is how long a decision is likely to hold.
+func outlook(v *view.View, q *Query, a *asker, pop int, reason string) Outlook {
+	switch {
+	case v.Usable[pop].Draining:
+		return Leaving
+	case reason != Mapped || q.Now.IsZero() || !(v.Load[pop] < stableBelow): // false if the load is not known
+		return Ordinary
+	case v.Chart.Since(v.Chart.Group(a.group, a.class)) > q.Now.Add(-stableAfter).Unix():
+		return Ordinary
+	}
+	return Stable
 }
 
 // ask finds out about the visitor.

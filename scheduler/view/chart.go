@@ -31,6 +31,7 @@ type Chart struct {
 	of     []int // by POP of the plan: its index in the map, or -1
 	states []assign.POPView
 	groups []int32 // by group and class: its number in the map, or -1
+	since  []int64 // by number in the map: when the group's shares changed last, in Unix seconds
 }
 
 // Bind makes a chart of what is set of it, for a plan.
@@ -44,6 +45,7 @@ func (c Chart) Bind(p *Plan, before *Chart) *Chart {
 			c.of[at] = i
 		}
 	}
+	c.since = c.changed(before)
 	known := before != nil && before.Index == c.Index
 	if known && before.Map.SameNames(c.Map) {
 		c.groups = before.groups
@@ -64,6 +66,40 @@ func (c Chart) Bind(p *Plan, before *Chart) *Chart {
 	}
 	return &c
 }
+
+// changed returns since when the groups' shares have been as they are.
+func (c *Chart) changed(before *Chart) []int64 {
+	if before != nil && before.Map == c.Map {
+		return before.since
+	}
+	now := c.Version.At.Unix()
+	since := make([]int64, c.Map.Len())
+	same := before != nil && before.Map.SameNames(c.Map)
+	for g := range since {
+		since[g] = now
+		if before == nil {
+			continue
+		}
+		old, ok := g, true
+		if !same {
+			old, ok = before.Map.Find(c.Map.ID(g))
+		}
+		if ok && c.sameShares(g, before, old) {
+			since[g] = before.since[old]
+		}
+	}
+	return since
+}
+
+// sameShares reports whether a group goes where it went before, in the same parts.
+func (c *Chart) sameShares(g int, before *Chart, old int) bool {
+	return slices.EqualFunc(c.Map.Shares(g), before.Map.Shares(old), func(a, b assign.Share) bool {
+		return a.Weight == b.Weight && c.Map.POPs()[a.POP] == before.Map.POPs()[b.POP]
+	})
+}
+
+// Since is when the shares of a group of the map changed last, in Unix seconds.
+func (c *Chart) Since(of int) int64 { return c.since[of] }
 
 // Group is the number in the map of a group of the index and a class of policies, or -1.
 func (c *Chart) Group(group, class int) int {
