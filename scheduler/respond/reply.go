@@ -1,0 +1,213 @@
+package respond
+
+import (
+	"nearcast/scheduler/dnssec"
+	"nearcast/scheduler/dnswire"
+	"nearcast/scheduler/rr"
+	"nearcast/scheduler/zone"
+)
+
+// maxItems is how many sets are put into an answer; there are more in no zone that was compiled.
+const maxItems = 48
+
+// item is a set of records of an answer.
+type item struct {
+	section dnswire.Section
+	owner   []byte // nil is the question's name; otherwise in wire form, lower case
+	set     rr.Set // in canonical order
+	ttl     uint32 // that is told; the set's own is what is signed
+	turned  bool   // the last record goes first
+	signer  *zone.Zone
+	key     bool // the set is signed by all keys
+	extra   bool // a courtesy: left out if it does not fit
+}
+
+// reply is what an answer has to say, before it is written.
+type reply struct {
+	items     [maxItems]item
+	n         int
+	truncated bool
+	lost      bool // there was more than maxItems
+}
+
+func (p *reply) reset() {
+	clear(p.items[:p.n])
+	p.n, p.truncated, p.lost = 0, false, false
+}
+
+func (p *reply) add(i item) *item {
+	if p.n == maxItems {
+		p.lost = true
+		return &p.items[maxItems-1]
+	}
+	p.items[p.n] = i
+	p.n++
+	return &p.items[p.n-1]
+}
+
+// record is the octets of a record beside owner and data (RFC 1035 section 4.1.3).
+const record = 10
+
+// pointer is the octets of a name that is the question's, or ends in a part of it that is known.
+const pointer = 2
+
+// size is how long the item is at most, in octets.
+func (i *item) size(signed bool) int {
+	owner := pointer
+	if i.owner != nil && (i.signer == nil || len(i.owner) != len(i.signer.Name)) { // a zone's name is the end of the question's
+		owner = len(i.owner)
+	}
+	n := 0
+	for _, d := range i.set.Data {
+		n += owner + record + len(d)
+	}
+	if signed && i.signer != nil {
+		n += owner + record + dnssec.SignatureSize(i.signer.Name)
+		if i.key {
+			n += owner + record + dnssec.SignatureSize(i.signer.Name)
+		}
+	}
+	return n
+}
+
+// length is how long all items are.
+func (x *exchange) length(signed bool) int {
+	n := 0
+	for i := range x.reply.items[:x.reply.n] {
+		n += x.reply.items[i].size(signed)
+	}
+	return n
+}
+
+// limit is how long the answer may be, in octets.
+func (x *exchange) limit() int {
+	if x.from.Transport != UDP {
+		return dnswire.MaxMessage
+	}
+	n := dnswire.PlainSize
+	if x.query.EDNS {
+		n = min(max(int(x.query.Size), dnswire.PlainSize), dnswire.EDNSSize)
+	}
+	if x.cookied || x.state == nil {
+		return n
+	}
+	return min(n, max(x.state.Settings.Amplification*x.size, dnswire.HeaderSize))
+}
+
+// signed reports whether the answer is to have signatures.
+func (x *exchange) signed() bool { return x.query.DO && x.state != nil && x.state.Signer != nil }
+
+// fit leaves out what does not fit: courtesies, then all but one of several addresses, then everything.
+func (x *exchange) fit(overhead int) {
+	room := x.limit() - overhead
+	signed := x.signed()
+	if x.length(signed) <= room {
+		return
+	}
+	kept := 0
+	for i := range x.reply.items[:x.reply.n] {
+		if !x.reply.items[i].extra {
+			x.reply.items[kept] = x.reply.items[i]
+			kept++
+		}
+	}
+	clear(x.reply.items[kept:x.reply.n])
+	x.reply.n = kept
+	if x.length(signed) <= room {
+		return
+	}
+	if x.reply.n == 1 && x.steer.chosen && len(x.reply.items[0].set.Data) > 1 {
+		i := &x.reply.items[0]
+		first := 0
+		if i.turned {
+			first = len(i.set.Data) - 1
+		}
+		i.set.Data, i.turned = i.set.Data[first:first+1], false
+		if x.length(signed) <= room {
+			return
+		}
+	}
+	x.reply.truncated = true // part of a set would be worse than none, RFC 2181 section 9
+}
+
+// finish writes the answer.
+func (x *exchange) finish() []byte {
+	w, q := &x.writer, &x.query
+	ending := x.ending()
+	if x.reply.lost {
+		x.rcode, x.reply.truncated = dnswire.ServerFailure, true
+	}
+	if !x.reply.truncated {
+		x.fit(w.Len() + ending.Len())
+	}
+	if x.reply.truncated {
+		ending.TC = x.from.Transport == UDP
+		x.reply.n = 0
+		x.scope = 0
+	}
+	for i := range x.reply.items[:x.reply.n] {
+		x.write(&x.reply.items[i])
+	}
+	ending.Rcode, ending.AA = x.rcode, x.aa && x.rcode != dnswire.FormatError
+	if ending.OPT != nil && q.Subnet.Present {
+		ending.OPT.Scope = uint8(x.scope) //nolint:gosec // at most 56
+	}
+	return w.End(ending)
+}
+
+// write writes a set and its signatures.
+func (x *exchange) write(i *item) {
+	w := &x.writer
+	owner := dnswire.AtQuestion
+	if i.owner != nil {
+		owner = dnswire.Name(i.owner)
+	}
+	data := i.set.Data
+	if i.turned {
+		w.Record(i.section, owner, i.set.Type, i.ttl, data[len(data)-1])
+		data = data[:len(data)-1]
+	}
+	for _, d := range data {
+		w.Record(i.section, owner, i.set.Type, i.ttl, d)
+	}
+	if i.signer == nil || !x.signed() {
+		return
+	}
+	name := i.owner
+	if name == nil {
+		name = x.name
+	}
+	for _, sig := range x.state.Signer.Sign(x.now, i.signer.Name, name, &i.set, i.key) {
+		w.Record(i.section, owner, rr.TypeRRSIG, i.ttl, sig)
+	}
+}
+
+// ending is what the message ends with.
+func (x *exchange) ending() dnswire.Ending {
+	q := &x.query
+	var e dnswire.Ending
+	if !q.EDNS {
+		return e
+	}
+	o := &x.opt
+	*o = dnswire.OPT{Size: dnswire.EDNSSize, DO: q.DO, Cookie: x.echo, Keepalive: -1}
+	if q.Subnet.Present {
+		o.Subnet = &q.Subnet
+	}
+	if q.NSID {
+		o.NSID = string(x.responder.cfg.Node)
+	}
+	if q.Keepalive && (x.from.Transport == TCP || x.from.Transport == TLS) {
+		o.Keepalive = keepalive
+	}
+	if q.Padding && (x.from.Transport == TLS || x.from.Transport == HTTPS) {
+		o.PadTo = paddingBlock
+	}
+	e.OPT = o
+	return e
+}
+
+const (
+	keepalive    = 100 // of a connection over which nothing comes, in units of 100 ms (RFC 7828)
+	paddingBlock = 468 // octets, RFC 8467 section 4.1
+)

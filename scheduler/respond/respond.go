@@ -1,0 +1,181 @@
+package respond
+
+import (
+	"net/netip"
+	"time"
+
+	"nearcast/cdn"
+	"nearcast/scheduler/cookie"
+	"nearcast/scheduler/dnssec"
+	"nearcast/scheduler/dnswire"
+	"nearcast/scheduler/rr"
+	"nearcast/scheduler/rrl"
+	"nearcast/scheduler/view"
+	"nearcast/scheduler/zone"
+)
+
+// State is what is answered from. It is immutable, and replaced as a whole.
+type State struct {
+	// View has the zones, and where visitors go. Required.
+	View *view.View
+	// Settings are the fleet's for answers.
+	Settings Settings
+	// Signer signs answers for who asks for that; nil says that zones are not signed.
+	Signer *dnssec.Signer
+	// Limiter bounds answers over UDP; nil does not.
+	Limiter *rrl.Limiter
+}
+
+// Config is what answers are made with.
+type Config struct {
+	// State returns what to answer from. It is called once for each query and must not wait. While it returns nil, every answer is SERVFAIL. Required.
+	State func() *State
+	// Node is the scheduler's name, for NSID (RFC 5001) and id.server. Empty is not told.
+	Node cdn.NodeName
+	// Cookies makes and checks DNS cookies. Required.
+	Cookies *cookie.Jar
+	// Alias returns the addresses of the target of an ALIAS and for how many seconds they hold; false if they are not known yet. Nil knows none.
+	Alias func(target string) (addrs []netip.Addr, ttl uint32, ok bool)
+	// Special answers what has to do with copies of zones, and what is signed by TSIG: the whole message, or nil for silence. Nil answers NOTIMP.
+	Special func(query []byte, from Peer) []byte
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Metrics counts. Required.
+	Metrics *Metrics
+	// Log gets queries; nil for none.
+	Log *QueryLog
+}
+
+// Responder answers queries. It is safe for concurrent use, each goroutine with its own [Scratch].
+type Responder struct {
+	cfg Config
+}
+
+// New returns a responder.
+func New(cfg Config) *Responder {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Responder{cfg: cfg}
+}
+
+// Scratch is memory to work in, for one goroutine. Its zero value is ready.
+type Scratch struct {
+	query    dnswire.Query
+	writer   dnswire.Writer
+	match    zone.Match
+	lower    [dnswire.MaxName]byte // the question's name in lower case
+	name     []byte                // that part of lower
+	reply    reply
+	steer    steering
+	tally    tally
+	types    [64]uint16 // of an NSEC record
+	nsec     [2 * dnswire.MaxName]byte
+	nsecData [1][]byte
+	cookie   [dnswire.CookieSize]byte
+	params   [maxParams]byte // RDATA of an HTTPS record
+	opt      dnswire.OPT
+}
+
+// Respond appends the answer to a query to dst and returns it. It returns nil for what must not be answered: scraps, and answers, lest two
+// servers answer each other for ever, and what is beyond a limit. It does not allocate for ordinary queries.
+func (r *Responder) Respond(dst, packet []byte, from Peer, s *Scratch) []byte {
+	s.tally.begin(r.cfg.Metrics)
+	q := &s.query
+	status := q.Parse(packet)
+	if status == dnswire.Silent {
+		r.cfg.Metrics.drop("silent")
+		return nil
+	}
+	x := exchange{responder: r, Scratch: s, state: r.cfg.State(), from: from, size: len(packet)}
+	x.reply.reset()
+	if out, ok := x.special(status, packet); ok {
+		return append(dst, out...)
+	}
+	x.now = r.cfg.Now()
+	s.writer.Begin(dst, q)
+	if !x.admit() {
+		return nil
+	}
+	if x.rcode == 0 && !x.reply.truncated {
+		x.answer(status)
+	}
+	out := x.finish()
+	x.count()
+	return out
+}
+
+// exchange is one query and the answer that is being made.
+type exchange struct {
+	*Scratch
+
+	responder *Responder
+	state     *State
+	from      Peer
+	now       time.Time
+	size      int    // of the query, in octets
+	rcode     uint16 // extended (RFC 6891 section 6.1.3)
+	aa        bool
+	cookied   bool // a valid cookie was there
+	echo      []byte
+	scope     int // of the answer, for the client's subnet
+}
+
+// special hands over what another part answers, and reports whether it was that.
+func (x *exchange) special(status dnswire.Status, packet []byte) (out []byte, ok bool) {
+	q := &x.query
+	if status != dnswire.OK || !q.TSIG && q.Type != rr.TypeAXFR && q.Type != rr.TypeIXFR {
+		return nil, false
+	}
+	if x.responder.cfg.Special == nil || x.state == nil {
+		return nil, false
+	}
+	return x.responder.cfg.Special(packet, x.from), true
+}
+
+// admit looks at the cookie and the limits for what anybody may have sent in another's name. It reports false for silence.
+func (x *exchange) admit() bool {
+	q := &x.query
+	jar := x.responder.cfg.Cookies
+	if q.Cookie != nil {
+		x.echo, x.cookied = jar.Check(x.Scratch.cookie[:0], x.from.Addr, q.Cookie, x.now)
+	}
+	if x.from.Transport != UDP || x.cookied || x.state == nil || x.state.Limiter == nil {
+		return true
+	}
+	switch x.state.Limiter.Admit(x.from.Addr, x.now.UnixNano()) {
+	case rrl.Drop:
+		x.responder.cfg.Metrics.limit("drop")
+		return false
+	case rrl.Slip: // who is there can come again over TCP
+		x.responder.cfg.Metrics.limit("slip")
+		x.reply.truncated = true
+	}
+	return true
+}
+
+// answer makes the answer of a query that may be answered.
+func (x *exchange) answer(status dnswire.Status) {
+	q := &x.query
+	switch {
+	case status == dnswire.NotImp:
+		x.rcode = dnswire.NotImplemented
+	case status != dnswire.OK:
+		x.rcode = dnswire.FormatError
+	case q.EDNS && q.Version != 0:
+		x.rcode = dnswire.BadVersion
+	case x.state == nil:
+		x.rcode = dnswire.ServerFailure
+	case q.Class == rr.ClassCHAOS:
+		x.chaos()
+	case q.Class != rr.ClassIN:
+		x.rcode = dnswire.Refused
+	case q.Type == rr.TypeNXNAME: // RFC 9824 section 3.5
+		x.rcode = dnswire.FormatError
+	case q.Type == rr.TypeAXFR, q.Type == rr.TypeIXFR, q.Type == rr.TypeRRSIG, q.Type == rr.TypeOPT, q.Type == rr.TypeTSIG:
+		x.rcode = dnswire.Refused // not without the set that it signs, and the others are no data
+	default:
+		x.name = dnswire.Lower(x.lower[:0], q.Name)
+		x.internet()
+	}
+}
