@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"nearcast/edge/fill"
-	"nearcast/edge/grammar"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
+	"nearcast/internal/web/grammar"
 )
 
 // selection is what of a response a visitor gets.

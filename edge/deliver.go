@@ -14,11 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"nearcast/edge/grammar"
-	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 	"nearcast/internal/rawtcp"
+	"nearcast/internal/web/grammar"
+	"nearcast/internal/web/lane"
 )
 
 // errInterimFlood is that an upstream says much and answers nothing.
@@ -136,7 +136,7 @@ func (x *exchange) sendSpan(src *source, start, end int64) {
 // filer is a writer that sends what is in a file without a copy of it.
 type filer interface {
 	CanSendFile() bool
-	SendFile(from hit.File, offset, length int64) (int64, error)
+	SendFile(from lane.File, offset, length int64) (int64, error)
 }
 
 // sendFile sends octets of a slice that is in a file, if they are at hand there and the connection can do that. It returns how

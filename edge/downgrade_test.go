@@ -16,8 +16,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
-	"nearcast/edge/tlscert"
 	"nearcast/internal/testcert"
+	"nearcast/internal/web/tlscert"
 )
 
 // octetOrigin is an origin that keeps all octets that it gets, and reads them as strictly as net/http does.

@@ -18,7 +18,6 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/fill"
-	"nearcast/edge/front"
 	"nearcast/edge/load"
 	"nearcast/edge/rules"
 	"nearcast/edge/shed"
@@ -26,10 +25,11 @@ import (
 	"nearcast/edge/store/purge"
 	"nearcast/edge/store/shadow"
 	"nearcast/edge/store/tier"
-	"nearcast/edge/tlscert"
 	"nearcast/edge/visitors"
 	"nearcast/internal/geo"
 	"nearcast/internal/lograte"
+	"nearcast/internal/web/front"
+	"nearcast/internal/web/tlscert"
 )
 
 // The node's limits. They bound what any one visitor or upstream can hold.

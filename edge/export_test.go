@@ -11,13 +11,13 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/cacheadmin"
-	"nearcast/edge/hit"
 	"nearcast/edge/store"
-	"nearcast/edge/tlscert"
+	"nearcast/internal/web/lane"
+	"nearcast/internal/web/tlscert"
 )
 
 // Lane is how the node answers in the loops of its connections.
-func (s *Server) Lane() hit.Lane { return lane{s} }
+func (s *Server) Lane() lane.Handler { return hitLane{s} }
 
 // Certificates are those in use.
 func (s *Server) Certificates() *tlscert.Keeper { return s.certificates }
@@ -33,7 +33,7 @@ func WriteRecords(w io.Writer, registry *prometheus.Registry, lines ...string) {
 
 // KeptFor is how much memory the lane keeps for a connection between two requests, in octets, without what it has for each, and
 // how many fields of the last request.
-func KeptFor(p *hit.Peer) (octets, fields int) {
+func KeptFor(p *lane.Peer) (octets, fields int) {
 	v, ok := p.Memo.(*visit)
 	if !ok {
 		return 0, 0

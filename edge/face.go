@@ -10,12 +10,12 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/coding"
-	"nearcast/edge/grammar"
-	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 	"nearcast/edge/store"
 	"nearcast/internal/heapsize"
+	"nearcast/internal/web/grammar"
+	"nearcast/internal/web/lane"
 )
 
 // view is from where visitors look at an object: the routes that rule their requests and its response.
@@ -34,7 +34,7 @@ type face struct {
 	base                      *httpcache.Response // that the object has, or is a variant of
 
 	response               *httpcache.Response // with the header that conditions and ranges are about
-	whole, part, unchanged *hit.Block          // nil if visitors need the general way
+	whole, part, unchanged *lane.Block         // nil if visitors need the general way
 
 	browserTTL time.Duration // what Cache-Control says besides the age; zero if it is the origin's
 	undated    bool          // it has no Date
@@ -67,7 +67,7 @@ func (f *face) fits(v view, base *httpcache.Response) bool {
 // size is the memory of the face in bytes, without what the object has anyway.
 func (f *face) size() int64 {
 	n := heapsize.Pointers(int(unsafe.Sizeof(*f)))
-	for _, b := range [...]*hit.Block{f.whole, f.part, f.unchanged} {
+	for _, b := range [...]*lane.Block{f.whole, f.part, f.unchanged} {
 		if b != nil {
 			n += b.Size()
 		}
@@ -138,12 +138,12 @@ func (f *face) draw(s *Server, v view, h http.Header) {
 		_, fields := rules.CORS(v.asked, nil, http.MethodGet)
 		rules.SetCORS(h, fields)
 	}
-	f.whole = hit.NewBlock(status, fieldsOf(h))
-	f.part = hit.NewBlock(http.StatusPartialContent, fieldsOf(h))
+	f.whole = lane.NewBlock(status, fieldsOf(h))
+	f.part = lane.NewBlock(http.StatusPartialContent, fieldsOf(h))
 	for _, name := range [...]string{"Content-Type", "Content-Encoding", "Content-Range", "Content-Language"} {
 		h.Del(name) // as in exchange.begin
 	}
-	f.unchanged = hit.NewBlock(http.StatusNotModified, fieldsOf(h))
+	f.unchanged = lane.NewBlock(http.StatusNotModified, fieldsOf(h))
 }
 
 // touches reports whether a rule changes what the lane writes itself.
@@ -170,15 +170,15 @@ func touches(rule *cdn.HeaderRule, cacheControl bool) bool {
 
 // fieldsOf returns the lines of a header in the order of their names, without those that a server writes itself or
 // that cannot be sent.
-func fieldsOf(h http.Header) []hit.Field {
-	var fields []hit.Field
+func fieldsOf(h http.Header) []lane.Field {
+	var fields []lane.Field
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		if httpcache.HopByHop(name) || name == "Content-Length" || !grammar.IsToken(name) {
 			continue
 		}
 		for _, value := range h[name] {
 			if grammar.IsFieldValue(value) {
-				fields = append(fields, hit.Field{Name: name, Value: strings.Trim(value, " \t")})
+				fields = append(fields, lane.Field{Name: name, Value: strings.Trim(value, " \t")})
 			}
 		}
 	}

@@ -7,23 +7,23 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/coding"
-	"nearcast/edge/grammar"
-	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
 	"nearcast/edge/shed"
 	"nearcast/edge/store"
+	"nearcast/internal/web/grammar"
+	"nearcast/internal/web/lane"
 )
 
-// lane answers fresh hits out of memory, in the loop of the connection. It decides by the same functions as an
+// hitLane answers fresh hits out of memory, in the loop of the connection. It decides by the same functions as an
 // exchange, and leaves to that whatever needs more than what is stored: of what is in memory it allocates nothing, and its
 // answers are those of the exchange but for the order of the fields.
-type lane struct{ *Server }
+type hitLane struct{ *Server }
 
 // names are those of the fields that the lane writes itself.
-var names = struct{ age, cacheStatus, cacheControl, contentLength, contentRange, date hit.Name }{ //nolint:gochecknoglobals // constants
-	hit.NewName("Age"), hit.NewName("Cache-Status"), hit.NewName("Cache-Control"),
-	hit.NewName("Content-Length"), hit.NewName("Content-Range"), hit.NewName("Date"),
+var names = struct{ age, cacheStatus, cacheControl, contentLength, contentRange, date lane.Name }{ //nolint:gochecknoglobals // constants
+	lane.NewName("Age"), lane.NewName("Cache-Status"), lane.NewName("Cache-Control"),
+	lane.NewName("Content-Length"), lane.NewName("Content-Range"), lane.NewName("Date"),
 }
 
 // note is what the lane remembers of an answer until it is sent.
@@ -34,10 +34,10 @@ type note struct {
 }
 
 // elsewhere are the kinds of fields with which a request is none for the lane.
-const elsewhere = hit.Precondition | hit.Authorization | hit.Node | hit.Loop
+const elsewhere = lane.Precondition | lane.Authorization | lane.Node | lane.Loop
 
-// Hit implements [hit.Lane].
-func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
+// Take implements [lane.Handler].
+func (l hitLane) Take(p *lane.Peer, r *lane.Request, a *lane.Answer) bool {
 	t := l.tables.Load()
 	if t == nil || r.Kinds&elsewhere != 0 || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -60,14 +60,14 @@ func (l lane) Hit(p *hit.Peer, r *hit.Request, a *hit.Answer) bool {
 
 // timeOf is the cache's time at a moment that the loop has looked up, which spares looking it up again unless the
 // cache has a clock of its own.
-func (l lane) timeOf(at time.Time) time.Time {
+func (l hitLane) timeOf(at time.Time) time.Time {
 	if l.cfg.Now != nil {
 		return l.now()
 	}
 	return at
 }
 
-func noteOf(a *hit.Answer) *note {
+func noteOf(a *lane.Answer) *note {
 	n, ok := a.Memo.(*note)
 	if !ok {
 		n = new(note)
@@ -76,16 +76,16 @@ func noteOf(a *hit.Answer) *note {
 	return n
 }
 
-// Sent implements [hit.Lane].
-func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, how hit.End) {
+// Sent implements [lane.Handler].
+func (l hitLane) Sent(p *lane.Peer, r *lane.Request, a *lane.Answer, how lane.End) {
 	n := noteOf(a)
 	end := l.timeOf(how.At)
 	l.metrics.hit(a.Status, how.Sent, end.Sub(n.start))
-	p.Visitor.Served(n.site.Name, how.Sent, false, end)
+	visitorOf(p.Watched).Served(n.site.Name, how.Sent, false, end)
 	if l.records.on() {
 		l.records.add(&record{
 			start: n.start, firstByte: n.start, site: n.site.Name, client: p.Client, method: r.Method, protocol: protocolName(r.Major, r.Minor),
-			target: n.target, status: a.Status, sent: how.Sent, cache: wordHit, userAgent: r.First(hit.UserAgent), referer: r.First(hit.Referer),
+			target: n.target, status: a.Status, sent: how.Sent, cache: wordHit, userAgent: r.First(lane.UserAgent), referer: r.First(lane.Referer),
 		}, end)
 	}
 	n.target = cdn.Target{} // it lies in the loop's memory
@@ -94,8 +94,8 @@ func (l lane) Sent(p *hit.Peer, r *hit.Request, a *hit.Answer, how hit.End) {
 // hand is one request in the lane.
 type hand struct {
 	visit   *visit
-	request *hit.Request
-	answer  *hit.Answer
+	request *lane.Request
+	answer  *lane.Answer
 	now     time.Time
 	target  cdn.Target
 
@@ -104,7 +104,7 @@ type hand struct {
 	face   *face
 }
 
-// answered is Hit for a request whose site is known.
+// answered is Take for a request whose site is known.
 func (h *hand) answered() bool {
 	v := h.visit
 	ask := rules.Request{Method: h.request.Method, Target: h.target, Country: v.country}
@@ -137,7 +137,7 @@ func (h *hand) answered() bool {
 	}
 	h.view = view{v.tables, v.rule, answered, brief.Route, index}
 	h.face = v.server.faceOf(o, h.view)
-	if !h.code() || h.face.whole == nil || h.face.byOrigin && h.request.Kinds&hit.Origin != 0 {
+	if !h.code() || h.face.whole == nil || h.face.byOrigin && h.request.Kinds&lane.Origin != 0 {
 		return false
 	}
 	if !h.choose() {
@@ -155,7 +155,7 @@ func (h *hand) lookup(variant string) store.Lookup {
 // cacheRequest is the request as httpcache sees it. The fields are there only if they matter.
 func (h *hand) cacheRequest() httpcache.Request {
 	req := httpcache.Request{Method: h.request.Method}
-	if h.object.Response.Varies() || h.visit.rule.ObeyRequestCacheControl && h.request.Kinds&hit.CacheControl != 0 {
+	if h.object.Response.Varies() || h.visit.rule.ObeyRequestCacheControl && h.request.Kinds&lane.CacheControl != 0 {
 		req.Header = h.visit.late()
 	}
 	return req
@@ -168,7 +168,7 @@ func (h *hand) code() bool {
 	switch {
 	case f.policy == nil:
 		return true
-	case h.request.Kinds&hit.CacheControl != 0:
+	case h.request.Kinds&lane.CacheControl != 0:
 		return false // there may be a no-transform
 	}
 	h.visit.late()
@@ -195,7 +195,7 @@ func (h *hand) code() bool {
 func (h *hand) choose() bool {
 	a, f, o := h.answer, h.face, h.object
 	a.Status, a.Block = f.response.Status, f.whole
-	if h.request.Kinds&(hit.Condition|hit.Range) != 0 && f.response.Status == http.StatusOK {
+	if h.request.Kinds&(lane.Condition|lane.Range) != 0 && f.response.Status == http.StatusOK {
 		header := h.visit.late()
 		if f.response.NotModified(httpcache.Request{Method: h.request.Method, Header: header}) {
 			a.Status, a.Block = http.StatusNotModified, f.unchanged

@@ -19,8 +19,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
-	"nearcast/edge/hit"
 	"nearcast/edge/visitors"
+	"nearcast/internal/web/lane"
 )
 
 // laneRoutes are routes of every kind that bears on a hit.
@@ -159,16 +159,16 @@ func TestLaneAgrees(t *testing.T) {
 // takes reports whether the lane takes a request.
 func takes(t *testing.T, s *edge.Server, method, path string, fields ...string) bool {
 	t.Helper()
-	var r hit.Request
+	var r lane.Request
 	r.Method, r.Host, r.Target, r.Major, r.Minor, r.At = method, domain, path, 1, 1, time.Now()
 	for i := 0; i < len(fields); i += 2 {
 		r.Add(fields[i], fields[i+1])
 	}
-	var a hit.Answer
-	p := hit.Peer{Client: "127.0.0.1"}
-	ok := s.Lane().Hit(&p, &r, &a)
+	var a lane.Answer
+	p := lane.Peer{Client: "127.0.0.1"}
+	ok := s.Lane().Take(&p, &r, &a)
 	if ok {
-		s.Lane().Sent(&p, &r, &a, hit.End{At: time.Now(), Sent: a.Length})
+		s.Lane().Sent(&p, &r, &a, lane.End{At: time.Now(), Sent: a.Length})
 	}
 	return ok
 }
@@ -208,7 +208,7 @@ func TestLaneKeepsLittle(t *testing.T) {
 	r.clock.stop()
 	s := r.start(t, "ams-1")
 	target := "/device?" + strings.Repeat("x", 10_000)
-	var q hit.Request
+	var q lane.Request
 	q.Method, q.Host, q.Target, q.Major, q.Minor, q.At = http.MethodGet, domain, target, 1, 1, time.Now()
 	q.Add("Accept-Encoding", "br"+strings.Repeat(" ", 20_000))
 	for i := range 190 {
@@ -217,12 +217,12 @@ func TestLaneKeepsLittle(t *testing.T) {
 	for range 2 {
 		r.get(t, r.addr("ams-1"), target)
 	}
-	var p hit.Peer
-	var a hit.Answer
-	if !s.Lane().Hit(&p, &q, &a) {
+	var p lane.Peer
+	var a lane.Answer
+	if !s.Lane().Take(&p, &q, &a) {
 		t.Fatal("not in the lane")
 	}
-	s.Lane().Sent(&p, &q, &a, hit.End{At: time.Now(), Sent: a.Length})
+	s.Lane().Sent(&p, &q, &a, lane.End{At: time.Now(), Sent: a.Length})
 	if octets, fields := edge.KeptFor(&p); octets > 4<<10 || fields > 0 {
 		t.Errorf("%d octets and %d fields are kept", octets, fields)
 	}
@@ -302,16 +302,16 @@ func (c *hitClient) skipAnswer(t testing.TB, headOnly bool) {
 }
 
 // BenchmarkLane is the lane alone: from a parsed request to an answer's head, and its record.
-func BenchmarkLane(b *testing.B) { benchmarkLane(b, &hit.Peer{Client: "127.0.0.1"}) }
+func BenchmarkLane(b *testing.B) { benchmarkLane(b, &lane.Peer{Client: "127.0.0.1"}) }
 
 // BenchmarkLaneOfVisitors is the lane on a node that measures its visitors.
 func BenchmarkLaneOfVisitors(b *testing.B) {
 	nc, other := net.Pipe()
 	b.Cleanup(func() { nc.Close(); other.Close() })
-	benchmarkLane(b, &hit.Peer{Client: "127.0.0.1", Visitor: visitors.New(visitors.Config{}).Enter(nc)})
+	benchmarkLane(b, &lane.Peer{Client: "127.0.0.1", Watched: visitors.New(visitors.Config{}).Enter(nc)})
 }
 
-func benchmarkLane(b *testing.B, p *hit.Peer) {
+func benchmarkLane(b *testing.B, p *lane.Peer) {
 	b.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(laneOrigin))
 	defer origin.Close()
@@ -329,16 +329,16 @@ func benchmarkLane(b *testing.B, p *hit.Peer) {
 			b.Fatal(fmt.Sprint("no hit: ", w.Header()))
 		}
 	}
-	l, r, a, out := s.Lane(), hit.Request{}, hit.Answer{}, []byte(nil)
+	l, r, a, out := s.Lane(), lane.Request{}, lane.Answer{}, []byte(nil)
 	r.Method, r.Host, r.Target, r.Major, r.Minor, r.At = http.MethodGet, "x.example", "/a", 1, 1, time.Now()
 	r.Add("User-Agent", "Mozilla/5.0")
 	b.ReportAllocs()
 	for b.Loop() {
 		a.Reset()
-		if !l.Hit(p, &r, &a) {
+		if !l.Take(p, &r, &a) {
 			b.Fatal("not in the lane")
 		}
 		out = a.AppendHTTP1(out[:0])
-		l.Sent(p, &r, &a, hit.End{At: r.At, Sent: a.Length})
+		l.Sent(p, &r, &a, lane.End{At: r.At, Sent: a.Length})
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"nearcast/cdn"
-	"nearcast/edge/front"
-	"nearcast/edge/http1"
-	"nearcast/edge/http2"
-	"nearcast/edge/tlscert"
+	"nearcast/edge/visitors"
 	"nearcast/internal/clientip"
 	"nearcast/internal/netfirst"
+	"nearcast/internal/web/front"
+	"nearcast/internal/web/http1"
+	"nearcast/internal/web/http2"
+	"nearcast/internal/web/tlscert"
 )
 
 // Limits bound what visitors can hold, and for how long. A field that is zero means its default. The limits that are not here
@@ -53,24 +54,24 @@ func (s *Server) openFront() error {
 	lim, crowd := s.cfg.Limits, netfirst.NewCrowd()
 	s.front = &front.Server{
 		HTTP1: &http1.Server{
-			Handler: s, Lane: lane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked, Crowd: crowd,
+			Handler: s, Lane: hitLane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked, Crowd: crowd,
 			Limits: http1.Limits{
 				HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall,
 				MinRate: lim.MinRate, Drain: drainTimeout,
 			},
 		},
 		HTTP2: &http2.Server{
-			Handler: s, Lane: lane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked, Crowd: crowd,
+			Handler: s, Lane: hitLane{s}, Log: s.log, Rejected: s.rejected, Panicked: s.panicked, Crowd: crowd,
 			Abused: func(_ net.Addr, reason string) { s.metrics.abused.WithLabelValues(reason).Inc() },
 			Limits: http2.Limits{
 				Streams: lim.Streams, HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall,
 				MinRate: lim.MinRate, Drain: drainTimeout,
 			},
 		},
-		Limits:   front.Limits{Connections: lim.Connections, PerClient: lim.ConnectionsPerClient},
-		Visitors: s.visitors,
-		Log:      s.log,
-		Refused:  func(_ net.Addr, reason string) { s.metrics.connectionsRefused.WithLabelValues(reason).Inc() },
+		Limits:  front.Limits{Connections: lim.Connections, PerClient: lim.ConnectionsPerClient},
+		Watch:   s.watch,
+		Log:     s.log,
+		Refused: func(_ net.Addr, reason string) { s.metrics.connectionsRefused.WithLabelValues(reason).Inc() },
 	}
 	if s.cfg.TLSAddr == "" {
 		return nil
@@ -89,6 +90,21 @@ func (s *Server) openFront() error {
 	s.front.Gate = s.gate
 	s.front.TLS = s.certificates.Config(tlscert.ConfigOptions{Protocols: front.Protocols(), Policy: s.ticketPolicy})
 	return nil
+}
+
+// watch has what is done for a visitor's connection counted.
+func (s *Server) watch(nc net.Conn) (watched any, leave func()) {
+	c := s.visitors.Enter(nc)
+	if c == nil {
+		return nil, nil
+	}
+	return c, c.Leave
+}
+
+// visitorOf is the connection that watch has returned. It is nil, which counts nothing, if it has returned none.
+func visitorOf(watched any) *visitors.Conn {
+	c, _ := watched.(*visitors.Conn)
+	return c
 }
 
 func (s *Server) panicked(any) { s.metrics.panics.Inc() }

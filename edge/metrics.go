@@ -9,7 +9,7 @@ import (
 
 	"nearcast/edge/shed"
 	"nearcast/edge/store/purge"
-	"nearcast/edge/tlscert"
+	"nearcast/internal/web/tlscert"
 )
 
 // metrics is what the node counts.

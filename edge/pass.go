@@ -13,9 +13,9 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge/coding"
-	"nearcast/edge/grammar"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
+	"nearcast/internal/web/grammar"
 )
 
 // copySize is the buffer for a body that is only passed on, in bytes.

@@ -11,6 +11,7 @@ import (
 	"nearcast/edge/store"
 	"nearcast/edge/visitors"
 	"nearcast/internal/clientip"
+	"nearcast/internal/web/lane"
 )
 
 // exchange is one request on its way through the node. It belongs to the goroutine that
@@ -45,7 +46,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	start := s.now()
-	x := &exchange{s: s, w: w, r: r, rc: http.NewResponseController(w), visitor: visitors.From(r.Context())}
+	x := &exchange{s: s, w: w, r: r, rc: http.NewResponseController(w), visitor: visitorOf(lane.Watched(r.Context()))}
 	x.rec = record{start: start, client: clientip.Text(r.RemoteAddr), protocol: protocolName(r.ProtoMajor, r.ProtoMinor), method: r.Method, cache: wordError}
 	defer x.finish()
 	x.extendWrite()

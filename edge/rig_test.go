@@ -19,8 +19,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
-	"nearcast/edge/tlscert"
 	"nearcast/internal/testcert"
+	"nearcast/internal/web/tlscert"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

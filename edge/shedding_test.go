@@ -17,8 +17,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
-	"nearcast/edge/hit"
 	"nearcast/edge/shed"
+	"nearcast/internal/web/lane"
 )
 
 const nameSuffix = "." + domain + ".cdn.test"
@@ -442,9 +442,9 @@ func TestLowPriorityStaysInLane(t *testing.T) {
 	}{{0.5, true, true}, {0.91, true, true}, {0.93, true, false}, {0.98, true, false}, {1.1, false, false}} {
 		s.set(r, node, test.utilisation, 0)
 		for path, want := range map[string]bool{"/small": test.small, "/big": test.big} {
-			var q hit.Request
+			var q lane.Request
 			q.Method, q.Host, q.Target, q.Major, q.Minor, q.At = http.MethodGet, domain, path, 1, 1, time.Now()
-			if got := node.Lane().Hit(&hit.Peer{Client: "192.0.2.1"}, &q, new(hit.Answer)); got != want {
+			if got := node.Lane().Take(&lane.Peer{Client: "192.0.2.1"}, &q, new(lane.Answer)); got != want {
 				t.Errorf("utilisation %v, %s: in the lane is %v, want %v", test.utilisation, path, got, want)
 			}
 		}

@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"nearcast/cdn"
-	"nearcast/edge/hit"
 	"nearcast/edge/httpcache"
 	"nearcast/edge/rules"
-	"nearcast/edge/tlscert"
+	"nearcast/internal/web/lane"
+	"nearcast/internal/web/tlscert"
 )
 
 // visit is what the lane keeps for a connection: memory to work in, and what it has found out about the host that was
@@ -28,7 +28,7 @@ type visit struct {
 	late    func() http.Header // see lateFields
 
 	// Of the request that is in the lane. The fields are put together only if something depends on them.
-	request *hit.Request
+	request *lane.Request
 	rule    *cdn.Route
 	ready   bool // header has the fields
 	accept  []string
@@ -38,7 +38,7 @@ type visit struct {
 	accepted, normal string // an Accept-Encoding and its normal form
 }
 
-func (l lane) visit(p *hit.Peer) *visit {
+func (l hitLane) visit(p *lane.Peer) *visit {
 	v, ok := p.Memo.(*visit)
 	if !ok {
 		v = &visit{server: l.Server, scheme: "http"}
@@ -52,7 +52,7 @@ func (l lane) visit(p *hit.Peer) *visit {
 }
 
 // at reports whether the host is one that is served on the connection, by a site that is known then.
-func (v *visit) at(t *tables, p *hit.Peer, host string) bool {
+func (v *visit) at(t *tables, p *lane.Peer, host string) bool {
 	var certs *tlscert.Set
 	if p.TLS != nil && v.server.certificates != nil {
 		certs = v.server.certificates.Set()

@@ -13,8 +13,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
-	"nearcast/edge/tlscert"
 	"nearcast/internal/gctune"
+	"nearcast/internal/web/tlscert"
 	"nearcast/origin"
 )
 

@@ -17,8 +17,8 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
-	"nearcast/edge/tlscert"
 	"nearcast/internal/testcert"
+	"nearcast/internal/web/tlscert"
 )
 
 // domain is the host that requests are for, unless they say otherwise.

@@ -1,7 +1,6 @@
 package visitors
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -149,16 +148,4 @@ func (c *Conn) ask(n *news) {
 	if c.left && info.Unanswered >= broken {
 		n.sample.Failed++
 	}
-}
-
-// key is that of a Conn in a context.
-type key struct{}
-
-// With returns a context that knows a connection.
-func With(ctx context.Context, c *Conn) context.Context { return context.WithValue(ctx, key{}, c) }
-
-// From returns the connection that a context knows, nil if it knows none.
-func From(ctx context.Context) *Conn {
-	c, _ := ctx.Value(key{}).(*Conn)
-	return c
 }

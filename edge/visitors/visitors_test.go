@@ -1,7 +1,6 @@
 package visitors_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -313,16 +312,6 @@ func TestConcurrent(t *testing.T) {
 	takers.Wait()
 	if octets != 8*100*4 {
 		t.Errorf("%d octets, want %d", octets, 8*100*4)
-	}
-}
-
-func TestContext(t *testing.T) {
-	c := newRig(0, nil).Enter(from{addr: "192.0.2.1:1"})
-	if got := visitors.From(visitors.With(context.Background(), c)); got != c {
-		t.Errorf("%p, want %p", got, c)
-	}
-	if got := visitors.From(context.Background()); got != nil {
-		t.Errorf("%p of a context that knows none", got)
 	}
 }
 

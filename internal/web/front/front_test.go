@@ -1,0 +1,212 @@
+package front_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"nearcast/internal/web/front"
+	"nearcast/internal/web/http1"
+	"nearcast/internal/web/http2"
+	"nearcast/internal/web/tlscert"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newServer returns a server that answers with the protocol of the request, and the root that its certificate is of.
+func newServer(t *testing.T) (*front.Server, *x509.CertPool) {
+	t.Helper()
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secure := ""
+		if r.TLS != nil {
+			secure = " over TLS"
+		}
+		io.WriteString(w, r.Proto+secure)
+	})
+	certified := httptest.NewUnstartedServer(nil) // for its certificate
+	certified.StartTLS()
+	defer certified.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(certified.Certificate())
+	return &front.Server{
+		HTTP1: &http1.Server{Handler: h}, HTTP2: &http2.Server{Handler: h},
+		Gate: tlscert.NewGate(tlscert.GateOptions{}),
+		TLS:  &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: front.Protocols()},
+	}, roots
+}
+
+// start serves s until the test ends.
+func start(t *testing.T, s *front.Server, secure bool) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l, secure) }()
+	t.Cleanup(sync.OnceFunc(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if n := s.Connections(); n != 0 {
+			t.Errorf("%d connections are counted when all are over", n)
+		}
+	}))
+	return l.Addr().String()
+}
+
+// TestProtocols: each connection is served by the protocol that it speaks.
+func TestProtocols(t *testing.T) {
+	s, roots := newServer(t)
+	plain, secure := start(t, s, false), start(t, s, true)
+	for _, row := range []struct {
+		url, want string
+		http2     bool
+	}{
+		{"http://" + plain, "HTTP/1.1", true},
+		{"https://" + secure, "HTTP/2.0 over TLS", true},
+		{"https://" + secure, "HTTP/1.1 over TLS", false},
+	} {
+		transport := &http.Transport{ForceAttemptHTTP2: row.http2, TLSClientConfig: &tls.Config{RootCAs: roots}}
+		if !row.http2 {
+			transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+		}
+		resp, err := (&http.Client{Transport: transport}).Get(row.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		transport.CloseIdleConnections()
+		if string(body) != row.want || err != nil {
+			t.Errorf("%s: %q (%v), want %q", row.url, body, err, row.want)
+		}
+	}
+}
+
+// TestLimits: connections that are too many are closed at once, counted and logged; those that are there go on.
+func TestLimits(t *testing.T) {
+	for _, row := range []struct {
+		limits front.Limits
+		fit    int
+		reason string
+	}{
+		{front.Limits{Connections: 3, PerClient: 9}, 3, "connections"},
+		{front.Limits{PerClient: 2}, 2, "client-connections"},
+		{front.Limits{Connections: 5}, 3, "client-connections"},
+	} {
+		s, _ := newServer(t)
+		var refused atomic.Value
+		s.Limits, s.Refused = row.limits, func(_ net.Addr, reason string) { refused.Store(reason) }
+		addr := start(t, s, false)
+		var conns []net.Conn
+		for range row.fit {
+			c := dial(t, addr)
+			ask(t, c, "HTTP/1.1 200 OK")
+			conns = append(conns, c)
+		}
+		if n := s.Connections(); n != row.fit {
+			t.Errorf("%+v: %d connections are counted, want %d", row.limits, n, row.fit)
+		}
+		over := dial(t, addr)
+		if n, err := over.Read(make([]byte, 1)); n > 0 || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%+v: one more than fits was not closed: %v", row.limits, err)
+		}
+		if refused.Load() != row.reason {
+			t.Errorf("%+v: Refused was told %v, want %q", row.limits, refused.Load(), row.reason)
+		}
+		for _, c := range conns {
+			ask(t, c, "HTTP/1.1 200 OK")
+		}
+		conns[0].Close()
+		for s.Connections() == row.fit { // until it is seen
+			runtime.Gosched()
+		}
+		ask(t, dial(t, addr), "HTTP/1.1 200 OK")
+	}
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+// ask sends a request and checks the status line.
+func ask(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	r := bufio.NewReader(c)
+	line, err := r.ReadString('\n')
+	if strings.TrimSpace(line) != want {
+		t.Fatalf("got %q (%v), want %q", line, err, want)
+	}
+	for line != "\r\n" && err == nil {
+		line, err = r.ReadString('\n')
+	}
+	io.CopyN(io.Discard, r, int64(len("HTTP/1.1")))
+}
+
+// A listener that fails.
+type brokenListener struct {
+	net.Listener
+
+	errs chan error
+}
+
+func (l *brokenListener) Accept() (net.Conn, error) {
+	select {
+	case err := <-l.errs:
+		return nil, &net.OpError{Op: "accept", Err: err}
+	default:
+		return l.Listener.Accept()
+	}
+}
+
+func TestAcceptGoesOnAfterFailuresThatPass(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := &brokenListener{l, make(chan error, 3)}
+	broken.errs <- syscall.EMFILE
+	broken.errs <- syscall.ECONNABORTED
+	served := make(chan error, 1)
+	srv, _ := newServer(t)
+	go func() { served <- srv.Serve(t.Context(), broken, false) }()
+	c := dial(t, l.Addr().String())
+	ask(t, c, "HTTP/1.1 200 OK")
+	broken.errs <- syscall.EINVAL
+	c2 := dial(t, l.Addr().String()) // ends the Accept that waits
+	if err := <-served; !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("got %v, want %v", err, syscall.EINVAL)
+	}
+	for _, c := range []net.Conn{c, c2} {
+		if n, err := c.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) { // nobody has accepted the second: it is reset
+			t.Errorf("got %d octets (%v), want the end of the connection", n, err)
+		}
+	}
+}
