@@ -39,7 +39,7 @@ func (x *exchange) internet() {
 		}
 	}
 	x.reply.reset()
-	x.rcode, x.aa = dnswire.ServerFailure, false // a circle
+	x.rcode, x.aa = dnswire.ServFail, false // a circle
 }
 
 // at answers for the name that was matched, whose owner is nil for the question's own. It returns the next name of a chain, or nil.
@@ -144,11 +144,12 @@ func (x *exchange) courtesies(set *rr.Set) {
 func (x *exchange) deny(owner []byte) {
 	m := &x.match
 	z := m.Zone
+	x.denied = true
 	x.scope = 0 // resolvers keep it for everybody, RFC 7871 section 7.4
 	x.reply.add(item{section: dnswire.Authority, owner: z.Name, set: z.SOA, ttl: z.Negative, signer: z})
 	if !x.signed() {
 		if !m.Exists {
-			x.rcode = dnswire.NameError
+			x.rcode = dnswire.NXDomain
 		}
 		return
 	}

@@ -45,6 +45,16 @@ func (p *reply) add(i item) *item {
 	return &p.items[p.n-1]
 }
 
+// Sizes in octets.
+const (
+	headerLen  = 12   // RFC 1035 section 4.1.1
+	plainSize  = 512  // what a client without EDNS takes over UDP, RFC 1035 section 4.2.1
+	ednsSize   = 1232 // fits the smallest IPv6 packet, so that no answer is fragmented
+	maxMessage = 65535
+	maxName    = 255 // RFC 1035 section 2.3.4
+	cookieSize = 24  // RFC 9018 section 3
+)
+
 // record is the octets of a record beside owner and data (RFC 1035 section 4.1.3).
 const record = 10
 
@@ -82,16 +92,16 @@ func (x *exchange) length(signed bool) int {
 // limit is how long the answer may be, in octets.
 func (x *exchange) limit() int {
 	if x.from.Transport != UDP {
-		return dnswire.MaxMessage
+		return maxMessage
 	}
-	n := dnswire.PlainSize
+	n := plainSize
 	if x.query.EDNS {
-		n = min(max(int(x.query.Size), dnswire.PlainSize), dnswire.EDNSSize)
+		n = min(max(int(x.query.Size), plainSize), ednsSize)
 	}
 	if x.cookied || x.state == nil {
 		return n
 	}
-	return min(n, max(x.state.Settings.Amplification*x.size, dnswire.HeaderSize))
+	return min(n, max(x.state.Settings.Amplification*x.size, headerLen))
 }
 
 // signed reports whether the answer is to have signatures.
@@ -135,10 +145,10 @@ func (x *exchange) finish() []byte {
 	w, q := &x.writer, &x.query
 	ending := x.ending()
 	if x.reply.lost {
-		x.rcode, x.reply.truncated = dnswire.ServerFailure, true
+		x.rcode, x.reply.truncated = dnswire.ServFail, true
 	}
 	if !x.reply.truncated {
-		x.fit(w.Len() + ending.Len())
+		x.fit(w.Len() + ending.OPT.Len())
 	}
 	if x.reply.truncated {
 		ending.TC = x.from.Transport == UDP
@@ -148,7 +158,7 @@ func (x *exchange) finish() []byte {
 	for i := range x.reply.items[:x.reply.n] {
 		x.write(&x.reply.items[i])
 	}
-	ending.Rcode, ending.AA = x.rcode, x.aa && x.rcode != dnswire.FormatError
+	ending.Rcode, ending.AA = x.rcode, x.aa && x.rcode != dnswire.FormError
 	if ending.OPT != nil && q.Subnet.Present {
 		ending.OPT.Scope = uint8(x.scope) //nolint:gosec // at most 56
 	}
@@ -160,7 +170,7 @@ func (x *exchange) write(i *item) {
 	w := &x.writer
 	owner := dnswire.AtQuestion
 	if i.owner != nil {
-		owner = dnswire.Name(i.owner)
+		owner = dnswire.Owner(i.owner)
 	}
 	data := i.set.Data
 	if i.turned {
@@ -190,7 +200,7 @@ func (x *exchange) ending() dnswire.Ending {
 		return e
 	}
 	o := &x.opt
-	*o = dnswire.OPT{Size: dnswire.EDNSSize, DO: q.DO, Cookie: x.echo, Keepalive: -1}
+	*o = dnswire.OPT{Size: ednsSize, DO: q.DO, Cookie: x.echo, Keepalive: dnswire.NoKeepalive}
 	if q.Subnet.Present {
 		o.Subnet = &q.Subnet
 	}

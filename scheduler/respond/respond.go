@@ -8,6 +8,7 @@ import (
 	"nearcast/scheduler/cookie"
 	"nearcast/scheduler/dnssec"
 	"nearcast/scheduler/dnswire"
+	"nearcast/scheduler/querylog"
 	"nearcast/scheduler/rr"
 	"nearcast/scheduler/rrl"
 	"nearcast/scheduler/view"
@@ -43,7 +44,7 @@ type Config struct {
 	// Metrics counts. Required.
 	Metrics *Metrics
 	// Log gets queries; nil for none.
-	Log *QueryLog
+	Log *querylog.Log
 }
 
 // Responder answers queries. It is safe for concurrent use, each goroutine with its own [Scratch].
@@ -64,15 +65,15 @@ type Scratch struct {
 	query    dnswire.Query
 	writer   dnswire.Writer
 	match    zone.Match
-	lower    [dnswire.MaxName]byte // the question's name in lower case
+	lower    [maxName]byte // the question's name in lower case
 	name     []byte                // that part of lower
 	reply    reply
 	steer    steering
 	tally    tally
 	types    [64]uint16 // of an NSEC record
-	nsec     [2 * dnswire.MaxName]byte
+	nsec     [2 * maxName]byte
 	nsecData [1][]byte
-	cookie   [dnswire.CookieSize]byte
+	cookie   [cookieSize]byte
 	params   [maxParams]byte // RDATA of an HTTPS record
 	opt      dnswire.OPT
 }
@@ -80,15 +81,16 @@ type Scratch struct {
 // Respond appends the answer to a query to dst and returns it. It returns nil for what must not be answered: scraps, and answers, lest two
 // servers answer each other for ever, and what is beyond a limit. It does not allocate for ordinary queries.
 func (r *Responder) Respond(dst, packet []byte, from Peer, s *Scratch) []byte {
-	s.tally.begin(r.cfg.Metrics)
+	s.tally.prepare(r.cfg.Metrics)
 	q := &s.query
 	status := q.Parse(packet)
 	if status == dnswire.Silent {
 		r.cfg.Metrics.drop("silent")
 		return nil
 	}
-	x := exchange{responder: r, Scratch: s, state: r.cfg.State(), from: from, size: len(packet)}
-	x.reply.reset()
+	x := exchange{responder: r, Scratch: s, state: r.cfg.State(), from: from, size: len(packet), before: len(dst)}
+	s.reply.reset()
+	s.steer.chosen = false
 	if out, ok := x.special(status, packet); ok {
 		return append(dst, out...)
 	}
@@ -101,7 +103,7 @@ func (r *Responder) Respond(dst, packet []byte, from Peer, s *Scratch) []byte {
 		x.answer(status)
 	}
 	out := x.finish()
-	x.count()
+	x.count(out)
 	return out
 }
 
@@ -118,7 +120,9 @@ type exchange struct {
 	aa        bool
 	cookied   bool // a valid cookie was there
 	echo      []byte
-	scope     int // of the answer, for the client's subnet
+	scope     int  // of the answer, for the client's subnet
+	denied    bool // the answer is that there is nothing
+	before    int  // octets that were in the buffer before the answer
 }
 
 // special hands over what another part answers, and reports whether it was that.
@@ -159,19 +163,19 @@ func (x *exchange) answer(status dnswire.Status) {
 	q := &x.query
 	switch {
 	case status == dnswire.NotImp:
-		x.rcode = dnswire.NotImplemented
+		x.rcode = dnswire.NotImpl
 	case status != dnswire.OK:
-		x.rcode = dnswire.FormatError
+		x.rcode = dnswire.FormError
 	case q.EDNS && q.Version != 0:
 		x.rcode = dnswire.BadVersion
 	case x.state == nil:
-		x.rcode = dnswire.ServerFailure
+		x.rcode = dnswire.ServFail
 	case q.Class == rr.ClassCHAOS:
 		x.chaos()
 	case q.Class != rr.ClassIN:
 		x.rcode = dnswire.Refused
 	case q.Type == rr.TypeNXNAME: // RFC 9824 section 3.5
-		x.rcode = dnswire.FormatError
+		x.rcode = dnswire.FormError
 	case q.Type == rr.TypeAXFR, q.Type == rr.TypeIXFR, q.Type == rr.TypeRRSIG, q.Type == rr.TypeOPT, q.Type == rr.TypeTSIG:
 		x.rcode = dnswire.Refused // not without the set that it signs, and the others are no data
 	default:

@@ -173,12 +173,12 @@ const maxAlias = 16
 // alias answers with the addresses that the target of an ALIAS has. It reports false if it has none of the type.
 func (x *exchange) alias(owner []byte) bool {
 	if x.responder.cfg.Alias == nil {
-		x.rcode, x.aa = dnswire.ServerFailure, false
+		x.rcode, x.aa = dnswire.ServFail, false
 		return false
 	}
 	addrs, ttl, ok := x.responder.cfg.Alias(x.match.Alias.Target)
 	if !ok { // not yet: "no such thing" would be kept
-		x.rcode, x.aa = dnswire.ServerFailure, false
+		x.rcode, x.aa = dnswire.ServFail, false
 		return false
 	}
 	var data [][]byte
