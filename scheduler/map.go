@@ -22,13 +22,11 @@ func (s *Server) Explain(name cdn.Domain, client netip.Addr) (*cdn.RouteExplanat
 	if v == nil {
 		return nil, errNoConfiguration(op)
 	}
-	if !v.Serves(name) {
-		part, ok := name.Within(v.Zone)
-		if !ok || !v.Serves(part) {
-			return nil, cdn.Errorf(cdn.NotFound, op, "no site has the domain %s", name)
-		}
-		name = part
+	host := v.Zones.Host(name)
+	if host.Domain == "" || host.Node != nil {
+		return nil, cdn.Errorf(cdn.NotFound, op, "no site has the domain %s", name)
 	}
+	name = host.Domain
 	x := decide.Explain(v, decide.Query{Domain: name, Client: client.Unmap(), Now: time.Now()})
 	x.Scheduler = s.node
 	return &x, nil

@@ -121,7 +121,7 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
 	}
-	plan, err := view.CompileWith(snapshot, clients)
+	plan, err := view.CompileWith(snapshot, clients, s.plan())
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
 	}
@@ -136,6 +136,14 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	s.publish(now)
 	s.metrics.generation.Set(float64(plan.Generation))
 	s.metrics.places.Set(float64(len(clients.Places())))
+	return nil
+}
+
+// plan is what is answered from, or nil.
+func (s *Server) plan() *view.Plan {
+	if v := s.current.Load(); v != nil {
+		return v.Plan
+	}
 	return nil
 }
 

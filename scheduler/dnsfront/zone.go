@@ -8,6 +8,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/scheduler/decide"
 	"nearcast/scheduler/view"
+	"nearcast/scheduler/zone"
 )
 
 // Times to live, in seconds.
@@ -15,9 +16,6 @@ const (
 	steeredTTL = 20   // how long a visitor may stay with a node that has died
 	directTTL  = 20   // follows the fleet, like steered answers
 	zoneTTL    = 3600 // SOA, NS and their addresses change with the machines only
-	// negativeTTL is SOA.minimum (RFC 2308 section 4). It is short so that a domain
-	// that somebody tried before adding it works soon afterwards.
-	negativeTTL = 10
 )
 
 // maxAddresses is how many nodes are put into an answer: browsers try the second
@@ -31,16 +29,19 @@ type responder struct {
 	view    *view.View
 	zone    string // with its final dot
 	metrics *metrics
+
+	negative uint32 // for how long negative answers may be kept, in seconds
 }
 
 // answer fills in the reply for a name of the zone and returns its code.
 func (r *responder) answer() int {
 	q := r.req.Question[0]
-	name := r.view.Name(r.part(q.Name))
-	switch name.Kind {
-	case view.Absent:
+	name := r.find(q.Name)
+	r.negative = name.Zone.Negative
+	switch {
+	case !name.Exists:
 		r.reply.Rcode = dns.RcodeNameError
-	case view.Empty: // no records of its own
+	case name.Node == nil && name.Domain == "" && !name.Apex: // no records of its own
 	default:
 		if q.Qtype == dns.TypeANY {
 			r.add(r.any(q.Name))
@@ -50,35 +51,36 @@ func (r *responder) answer() int {
 	}
 	if len(r.reply.Answer) == 0 { // RFC 2308 sections 2.1 and 2.2
 		soa := r.soa(r.zone)
-		soa.Hdr.Ttl = negativeTTL
+		soa.Hdr.Ttl = r.negative
 		r.reply.Ns = append(r.reply.Ns, soa)
 	}
 	return r.reply.Rcode
 }
 
-func (r *responder) answerName(q dns.Question, name view.Name) {
-	switch name.Kind {
-	case view.Apex:
+func (r *responder) answerName(q dns.Question, name *zone.Match) {
+	switch {
+	case name.Apex:
 		r.answerApex(q)
-	case view.Server:
+	case name.Domain == "":
 		r.add(address(q.Name, q.Qtype, zoneTTL, name.Node)...)
-	case view.Steered:
-		r.steer(q, name.Domain)
-	case view.Direct:
+	case name.Node != nil:
 		r.add(address(q.Name, q.Qtype, directTTL, name.Node)...)
-	default: // no such name, or nothing at it: there is nothing to add
+	default:
+		r.steer(q, name.Domain)
 	}
 }
 
-// part returns what stands in front of the zone, in lower case. The name is known
-// to be in the zone, label by label, so that the zone's text is at its end.
-func (r *responder) part(name string) cdn.Domain {
-	name = dns.CanonicalName(name)
-	part := name[:len(name)-len(r.zone)]
-	if part != "" {
-		part = part[:len(part)-1]
+// find returns what is at a name, which is known to be in the zone.
+func (r *responder) find(name string) *zone.Match {
+	m := new(zone.Match)
+	wire := make([]byte, 256)
+	if end, err := dns.PackDomainName(name, wire, 0, nil, false); err == nil {
+		r.view.Zones.Find(wire[:end], m)
 	}
-	return cdn.Domain(part)
+	if m.Zone == nil {
+		m.Zone = r.view.Zones.Fleet()
+	}
+	return m
 }
 
 func (r *responder) add(rrs ...dns.RR) { r.reply.Answer = append(r.reply.Answer, rrs...) }
@@ -126,7 +128,7 @@ func (r *responder) soa(owner string) *dns.SOA {
 		Refresh: 3600,
 		Retry:   600,
 		Expire:  604800,
-		Minttl:  negativeTTL,
+		Minttl:  r.negative,
 	}
 }
 

@@ -118,11 +118,11 @@ func (s *Server) locate(r *http.Request) (location string, status int, problem s
 	if err != nil {
 		return "", http.StatusBadRequest, err.Error()
 	}
-	name := siteName(v, host)
+	name := v.Zones.Host(host)
 	switch {
-	case name.Kind == view.Direct: // the node's address leads here: redirecting again would never end
+	case name.Node != nil: // the node's address leads here: redirecting again would never end
 		return "", http.StatusLoopDetected, fmt.Sprintf("%q is a node's own name, but it leads to a scheduler", host)
-	case name.Kind != view.Steered:
+	case name.Domain == "":
 		return "", http.StatusNotFound, fmt.Sprintf("the domain %q is not configured on this CDN", host)
 	}
 	target, err := cdn.NewTarget("http", name.Domain, requestTarget(r))
@@ -136,17 +136,6 @@ func (s *Server) locate(r *http.Request) (location string, status int, problem s
 	target.Domain = cdn.Domain(d.Nodes[0].Name).Under(name.Domain.Under(v.Zone))
 	location = target.Scheme + "://" + string(target.Domain) + portSuffix(v.Port) + target.RequestURI()
 	return location, redirectStatus(r.Method), ""
-}
-
-// siteName finds what a host is, as the site's own domain or as a name of the zone.
-func siteName(v *view.View, host cdn.Domain) view.Name {
-	if v.Serves(host) {
-		return v.Name(host)
-	}
-	if part, ok := host.Within(v.Zone); ok {
-		return v.Name(part)
-	}
-	return view.Name{}
 }
 
 // requestTarget returns path and query as the visitor wrote them, of an

@@ -66,7 +66,7 @@ type Scratch struct {
 	writer   dnswire.Writer
 	match    zone.Match
 	lower    [maxName]byte // the question's name in lower case
-	name     []byte                // that part of lower
+	name     []byte        // that part of lower
 	reply    reply
 	steer    steering
 	tally    tally

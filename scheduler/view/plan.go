@@ -14,6 +14,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/internal/locate"
 	"nearcast/scheduler/policy"
+	"nearcast/scheduler/zone"
 )
 
 // A POP of the visitor's own carrier counts as nearer than it is: paths between
@@ -38,23 +39,23 @@ type Plan struct {
 	// POPs are those of the edge tier that have cache nodes, in fleet order.
 	POPs []POP
 	// Servers are the zone's name servers: the fleet's schedulers, in fleet order.
-	Servers []NameServer
+	Servers []zone.Server
 	// Clients finds the place of a visitor.
 	Clients *locate.Index
+	// Zones are all zones with all names.
+	Zones *zone.Set
 
 	// Policies are the operator's.
 	Policies *policy.Set
 
 	sites   []*cdn.POP            // the fleet's entries of POPs
 	index   map[cdn.POPName]int   // of POPs
-	domains map[cdn.Domain]site   // the sites that have them
 	drained map[cdn.NodeName]bool // cache nodes that an operator empties
 
 	once    sync.Once
-	groups  *placeGroups            // once asked for
-	centres map[string]cdn.Location // the middle of the POPs in a country
-	nearest []atomic.Pointer[[]int] // by place, once it has been asked for: at most maxNearest indices of POPs
-	names   map[cdn.Domain]Name
+	groups  *placeGroups               // once asked for
+	centres map[string]cdn.Location    // the middle of the POPs in a country
+	nearest []atomic.Pointer[[]int]    // by place, once it has been asked for: at most maxNearest indices of POPs
 	nodes   map[cdn.NodeName]*cdn.Node // the cache nodes of POPs
 }
 
@@ -76,12 +77,6 @@ type POP struct {
 	Capacities []float64
 }
 
-// site is what is known of a domain.
-type site struct {
-	name  cdn.SiteName
-	class int // of policies
-}
-
 // UnknownCapacity is what a node is taken to be able to send of which the fleet does not say it: 1 Gbit/s, in octets a second.
 const UnknownCapacity = 1e9 / 8
 
@@ -90,14 +85,6 @@ func capacityOf(n *cdn.Node) float64 {
 		return UnknownCapacity
 	}
 	return float64(n.Capacity.EgressMbps) * 1e6 / 8
-}
-
-// NameServer is a server of the zone.
-type NameServer struct {
-	// Name is the server's host name, such as ns1.cdn.test.
-	Name cdn.Domain
-	// Node is the machine that it is.
-	Node *cdn.Node
 }
 
 // Compile makes the plan of a configuration. It refuses what could not be
@@ -110,12 +97,12 @@ func Compile(s *cdn.Snapshot) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return CompileWith(s, clients)
+	return CompileWith(s, clients, nil)
 }
 
 // CompileWith is [Compile] with an index of visitors that was made before, from the clients of the configuration's fleet
-// and whatever else is known of addresses.
-func CompileWith(s *cdn.Snapshot, clients *locate.Index) (*Plan, error) {
+// and whatever else is known of addresses. With the plan before, nil if there is none, it shares the names that have not changed.
+func CompileWith(s *cdn.Snapshot, clients *locate.Index, before *Plan) (*Plan, error) {
 	if _, err := cdn.ParseDomain(string(s.Fleet.Zone)); err != nil {
 		return nil, fmt.Errorf("zone: %w", err)
 	}
@@ -135,8 +122,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index) (*Plan, error) {
 	p.addDrains(s.Drains)
 	p.addCentres()
 	p.addServers(&s.Fleet)
-	p.addNames(s)
-	return p, nil
+	return p, p.addZones(s, before)
 }
 
 // addPOPs fills POPs, sites and nodes.
@@ -166,7 +152,7 @@ func (p *POP) add(n *cdn.Node, claim uint64, capacity float64) {
 	p.Capacity += capacity
 }
 
-// addPolicies compiles the policies, and finds out which sites they name.
+// addPolicies compiles the policies.
 func (p *Plan) addPolicies(s *cdn.Snapshot) (err error) {
 	names := make([]cdn.POPName, len(p.POPs))
 	for i := range p.POPs {
@@ -174,13 +160,6 @@ func (p *Plan) addPolicies(s *cdn.Snapshot) (err error) {
 	}
 	if p.Policies, err = policy.Compile(&s.Fleet, names, p.Clients.Places()); err != nil {
 		return err
-	}
-	p.domains = make(map[cdn.Domain]site)
-	for i := range s.Sites {
-		of := site{s.Sites[i].Name, p.Policies.Class(s.Sites[i].Name)}
-		for _, d := range s.Sites[i].Domains {
-			p.domains[d] = of
-		}
 	}
 	return nil
 }
@@ -216,9 +195,22 @@ func (p *Plan) addServers(fleet *cdn.Fleet) {
 	for i := range fleet.Nodes {
 		if n := &fleet.Nodes[i]; n.Has(cdn.RoleScheduler) {
 			label := "ns" + strconv.Itoa(len(p.Servers)+1)
-			p.Servers = append(p.Servers, NameServer{cdn.Domain(label).Under(p.Zone), n})
+			p.Servers = append(p.Servers, zone.Server{Name: cdn.Domain(label).Under(p.Zone), Node: n})
 		}
 	}
+}
+
+// addZones compiles the zones.
+func (p *Plan) addZones(s *cdn.Snapshot, before *Plan) (err error) {
+	var known *zone.Set
+	if before != nil {
+		known = before.Zones
+	}
+	p.Zones, err = zone.Compile(zone.Config{
+		Zone: p.Zone, Zones: s.Fleet.Zones, DNS: s.Fleet.DNS, Generation: s.Generation,
+		Servers: p.Servers, Sites: s.Sites, Class: p.Policies.Class, Nodes: p.nodes,
+	}, known)
+	return err
 }
 
 // Node returns the cache node of an edge POP, or nil.
@@ -233,10 +225,7 @@ func (p *Plan) POP(name cdn.POPName) int {
 }
 
 // Site is the site that has a domain, and its class of policies; the zero values if there is none.
-func (p *Plan) Site(d cdn.Domain) (name cdn.SiteName, class int) {
-	of := p.domains[d]
-	return of.name, of.class
-}
+func (p *Plan) Site(d cdn.Domain) (name cdn.SiteName, class int) { return p.Zones.Site(d) }
 
 // Price is what sending a visitor to a POP costs beside time, in milliseconds.
 func (p *Plan) Price(pop int) float64 { return p.sites[pop].Price }

@@ -48,46 +48,6 @@ func compile(t *testing.T, s *cdn.Snapshot) *view.Plan {
 	return p
 }
 
-func TestName(t *testing.T) {
-	p := compile(t, snapshot())
-	for _, test := range []struct {
-		name string
-		part cdn.Domain
-		kind view.Kind
-		node cdn.NodeName
-	}{
-		{"apex", "", view.Apex, ""},
-		{"server", "ns2", view.Server, "s2"},
-		{"serverwins", "ns1", view.Server, "s1"},
-		{"domainlikeserver", "ns9", view.Steered, ""},
-		{"site", "www.shop.example", view.Steered, ""},
-		{"above", "shop.example", view.Steered, ""},
-		{"empty", "example", view.Empty, ""},
-		{"direct", "e1.www.shop.example", view.Direct, "e1"},
-		{"sitelikenode", "e2.www.shop.example", view.Steered, ""},
-		{"directabove", "e2.shop.example", view.Direct, "e2"},
-		{"regional", "h1.shop.example", view.Absent, ""},
-		{"scheduler", "s1.shop.example", view.Absent, ""},
-		{"belowempty", "e1.example", view.Absent, ""},
-		{"nodealone", "e1", view.Absent, ""},
-		{"unknown", "other.example", view.Absent, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got := p.Name(test.part)
-			if got.Kind != test.kind {
-				t.Errorf("kind %d, want %d", got.Kind, test.kind)
-			}
-			var node cdn.NodeName
-			if got.Node != nil {
-				node = got.Node.Name
-			}
-			if node != test.node {
-				t.Errorf("node %q, want %q", node, test.node)
-			}
-		})
-	}
-}
-
 func TestCompile(t *testing.T) {
 	p := compile(t, snapshot())
 	if p.Generation != 3 || p.Port != 80 || len(p.POPs) != 1 || p.POPs[0].Name != "p1" {
@@ -199,7 +159,7 @@ func TestNearestInPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := view.CompileWith(s, clients)
+	p, err := view.CompileWith(s, clients, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
