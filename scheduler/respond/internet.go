@@ -4,6 +4,7 @@ import (
 	"nearcast/scheduler/dnssec"
 	"nearcast/scheduler/dnswire"
 	"nearcast/scheduler/rr"
+	"nearcast/scheduler/zone"
 )
 
 // maxChain is how many CNAMEs are followed within the zones.
@@ -50,7 +51,7 @@ func (x *exchange) at(owner []byte) (target []byte) {
 		x.refer(owner)
 	case !m.Exists:
 		x.deny(owner)
-	case q.Type == rr.TypeANY:
+	case q.Type == rr.TypeANY && !x.empty():
 		x.put(owner, rr.Set{Type: rr.TypeHINFO, TTL: anyTTL, Data: anything})
 	default:
 		if c := find(m.Sets, rr.TypeCNAME); c != nil && q.Type != rr.TypeCNAME {
@@ -62,6 +63,12 @@ func (x *exchange) at(owner []byte) (target []byte) {
 		}
 	}
 	return nil
+}
+
+// empty reports whether nothing is at the name, which is there for what is below it (RFC 8020 section 2).
+func (x *exchange) empty() bool {
+	m := &x.match
+	return len(m.Sets) == 0 && m.Domain == "" && m.Node == nil && m.Alias == nil
 }
 
 // anything is the RDATA of the HINFO record that ANY is answered with (RFC 8482 section 4.2).
@@ -91,7 +98,7 @@ func (x *exchange) data(owner []byte) bool {
 		return false
 	}
 	x.put(owner, *set)
-	if q.Type == rr.TypeNS || q.Type == rr.TypeMX || q.Type == rr.TypeSRV {
+	if q.Type == rr.TypeNS {
 		x.courtesies(set)
 	}
 	return true
@@ -101,7 +108,7 @@ func (x *exchange) data(owner []byte) bool {
 func (x *exchange) keys(owner []byte) bool {
 	q, m := &x.query, &x.match
 	s := x.state.Signer
-	if s == nil || len(m.Sets) == 0 || find(m.Sets, rr.TypeSOA) == nil {
+	if s == nil || !m.Apex {
 		return false
 	}
 	var set rr.Set
@@ -109,7 +116,7 @@ func (x *exchange) keys(owner []byte) bool {
 	case rr.TypeDNSKEY:
 		set = s.DNSKEY()
 	case rr.TypeCDS:
-		set = s.CDS()
+		set = s.CDS(m.Zone.Name)
 	case rr.TypeCDNSKEY:
 		set = s.CDNSKEY()
 	default:
@@ -118,7 +125,7 @@ func (x *exchange) keys(owner []byte) bool {
 	if len(set.Data) == 0 {
 		return false
 	}
-	x.put(owner, set).key = true // also of CDS and CDNSKEY, RFC 7344 section 4.1
+	x.put(owner, set).key = q.Type == rr.TypeDNSKEY
 	return true
 }
 
@@ -127,14 +134,19 @@ func (x *exchange) put(owner []byte, set rr.Set) *item {
 	return x.reply.add(item{section: dnswire.Answer, owner: owner, set: set, ttl: set.TTL, signer: x.match.Zone})
 }
 
-// courtesies adds the addresses of the zone's own name servers to an answer that names them.
-func (x *exchange) courtesies(set *rr.Set) {
-	if set.Type != rr.TypeNS {
-		return
-	}
-	for _, server := range x.match.Zone.Servers {
-		for _, addresses := range server.Sets {
-			x.reply.add(item{section: dnswire.Additional, owner: server.Name, set: addresses, ttl: addresses.TTL, signer: server.Zone, extra: true})
+// courtesies adds the addresses of the name servers that an answer names, as far as they are ours.
+func (x *exchange) courtesies(servers *rr.Set) {
+	var m zone.Match
+	for _, server := range servers.Data {
+		x.state.View.Zones.Find(server, &m)
+		if m.Node == nil || m.Domain != "" {
+			continue
+		}
+		for _, typ := range [...]uint16{rr.TypeA, rr.TypeAAAA} {
+			if a, ok := address(m.Node, typ); ok {
+				set := rr.Set{Type: typ, TTL: serverTTL, Data: [][]byte{a.AsSlice()}}
+				x.reply.add(item{section: dnswire.Additional, owner: server, set: set, ttl: set.TTL, signer: m.Zone, extra: true})
+			}
 		}
 	}
 }
@@ -187,13 +199,13 @@ func (x *exchange) present() []uint16 {
 		types = append(types, rr.TypeA, rr.TypeAAAA)
 	case m.Domain != "":
 		types = append(types, rr.TypeA, rr.TypeAAAA)
-		if x.state.View.HTTPS != nil {
+		if x.state.View.Secure() {
 			types = append(types, rr.TypeHTTPS)
 		}
 	case m.Alias != nil:
 		types = append(types, rr.TypeA, rr.TypeAAAA)
 	}
-	if find(m.Sets, rr.TypeSOA) != nil {
+	if m.Apex {
 		types = append(types, rr.TypeDNSKEY, rr.TypeCDS, rr.TypeCDNSKEY)
 	}
 	return sortWithout(types, x.query.Type)

@@ -1,14 +1,10 @@
 package respond
 
 import (
-	"nearcast/scheduler/dnssec"
 	"nearcast/scheduler/dnswire"
 	"nearcast/scheduler/rr"
 	"nearcast/scheduler/zone"
 )
-
-// maxItems is how many sets are put into an answer; there are more in no zone that was compiled.
-const maxItems = 48
 
 // item is a set of records of an answer.
 type item struct {
@@ -24,25 +20,18 @@ type item struct {
 
 // reply is what an answer has to say, before it is written.
 type reply struct {
-	items     [maxItems]item
-	n         int
+	items     []item
 	truncated bool
-	lost      bool // there was more than maxItems
 }
 
 func (p *reply) reset() {
-	clear(p.items[:p.n])
-	p.n, p.truncated, p.lost = 0, false, false
+	clear(p.items)
+	p.items, p.truncated = p.items[:0], false
 }
 
 func (p *reply) add(i item) *item {
-	if p.n == maxItems {
-		p.lost = true
-		return &p.items[maxItems-1]
-	}
-	p.items[p.n] = i
-	p.n++
-	return &p.items[p.n-1]
+	p.items = append(p.items, i)
+	return &p.items[len(p.items)-1]
 }
 
 // Sizes in octets.
@@ -58,6 +47,9 @@ const (
 // record is the octets of a record beside owner and data (RFC 1035 section 4.1.3).
 const record = 10
 
+// signature is the octets of the RDATA of an RRSIG record beside the signer's name (RFC 4034 section 3.1, RFC 6605 section 4).
+const signature = 18 + 64
+
 // pointer is the octets of a name that is the question's, or ends in a part of it that is known.
 const pointer = 2
 
@@ -72,10 +64,11 @@ func (i *item) size(signed bool) int {
 		n += owner + record + len(d)
 	}
 	if signed && i.signer != nil {
-		n += owner + record + dnssec.SignatureSize(i.signer.Name)
-		if i.key {
-			n += owner + record + dnssec.SignatureSize(i.signer.Name)
+		signatures := 1
+		if i.key { // one by each key
+			signatures = len(i.set.Data)
 		}
+		n += signatures * (owner + record + signature + len(i.signer.Name))
 	}
 	return n
 }
@@ -83,7 +76,7 @@ func (i *item) size(signed bool) int {
 // length is how long all items are.
 func (x *exchange) length(signed bool) int {
 	n := 0
-	for i := range x.reply.items[:x.reply.n] {
+	for i := range x.reply.items {
 		n += x.reply.items[i].size(signed)
 	}
 	return n
@@ -115,18 +108,18 @@ func (x *exchange) fit(overhead int) {
 		return
 	}
 	kept := 0
-	for i := range x.reply.items[:x.reply.n] {
+	for i := range x.reply.items {
 		if !x.reply.items[i].extra {
 			x.reply.items[kept] = x.reply.items[i]
 			kept++
 		}
 	}
-	clear(x.reply.items[kept:x.reply.n])
-	x.reply.n = kept
+	clear(x.reply.items[kept:])
+	x.reply.items = x.reply.items[:kept]
 	if x.length(signed) <= room {
 		return
 	}
-	if x.reply.n == 1 && x.steer.chosen && len(x.reply.items[0].set.Data) > 1 {
+	if len(x.reply.items) == 1 && x.steer.chosen && len(x.reply.items[0].set.Data) > 1 {
 		i := &x.reply.items[0]
 		first := 0
 		if i.turned {
@@ -144,18 +137,15 @@ func (x *exchange) fit(overhead int) {
 func (x *exchange) finish() []byte {
 	w, q := &x.writer, &x.query
 	ending := x.ending()
-	if x.reply.lost {
-		x.rcode, x.reply.truncated = dnswire.ServFail, true
-	}
 	if !x.reply.truncated {
 		x.fit(w.Len() + ending.OPT.Len())
 	}
 	if x.reply.truncated {
 		ending.TC = x.from.Transport == UDP
-		x.reply.n = 0
+		x.reply.items = x.reply.items[:0]
 		x.scope = 0
 	}
-	for i := range x.reply.items[:x.reply.n] {
+	for i := range x.reply.items {
 		x.write(&x.reply.items[i])
 	}
 	ending.Rcode, ending.AA = x.rcode, x.aa && x.rcode != dnswire.FormError
@@ -173,6 +163,10 @@ func (x *exchange) write(i *item) {
 		owner = dnswire.Owner(i.owner)
 	}
 	data := i.set.Data
+	if x.query.Class == rr.ClassCHAOS {
+		w.RecordClass(i.section, owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
+		return
+	}
 	if i.turned {
 		w.Record(i.section, owner, i.set.Type, i.ttl, data[len(data)-1])
 		data = data[:len(data)-1]
@@ -187,7 +181,7 @@ func (x *exchange) write(i *item) {
 	if name == nil {
 		name = x.name
 	}
-	for _, sig := range x.state.Signer.Sign(x.now, i.signer.Name, name, &i.set, i.key) {
+	for _, sig := range x.state.Signer.Sign(x.now.Unix(), i.signer.Name, name, &i.set, i.key) {
 		w.Record(i.section, owner, rr.TypeRRSIG, i.ttl, sig)
 	}
 }

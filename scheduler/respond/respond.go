@@ -36,7 +36,7 @@ type Config struct {
 	// Cookies makes and checks DNS cookies. Required.
 	Cookies *cookie.Jar
 	// Alias returns the addresses of the target of an ALIAS and for how many seconds they hold; false if they are not known yet. Nil knows none.
-	Alias func(target string) (addrs []netip.Addr, ttl uint32, ok bool)
+	Alias func(target cdn.Domain) (addrs []netip.Addr, ttl uint32, ok bool)
 	// Special answers what has to do with copies of zones, and what is signed by TSIG: the whole message, or nil for silence. Nil answers NOTIMP.
 	Special func(query []byte, from Peer) []byte
 	// Now is the clock; nil is time.Now.
@@ -142,7 +142,7 @@ func (x *exchange) admit() bool {
 	q := &x.query
 	jar := x.responder.cfg.Cookies
 	if q.Cookie != nil {
-		x.echo, x.cookied = jar.Check(x.Scratch.cookie[:0], x.from.Addr, q.Cookie, x.now)
+		x.echo, x.cookied = jar.Check(x.Scratch.cookie[:0], x.from.Addr, q.Cookie, x.now.Unix())
 	}
 	if x.from.Transport != UDP || x.cookied || x.state == nil || x.state.Limiter == nil {
 		return true

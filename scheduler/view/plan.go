@@ -48,9 +48,10 @@ type Plan struct {
 	// Policies are the operator's.
 	Policies *policy.Set
 
-	sites   []*cdn.POP            // the fleet's entries of POPs
-	index   map[cdn.POPName]int   // of POPs
-	drained map[cdn.NodeName]bool // cache nodes that an operator empties
+	sites    []*cdn.POP            // the fleet's entries of POPs
+	services [][]byte              // of HTTPS records, by POP; nil without HTTPS
+	index    map[cdn.POPName]int   // of POPs
+	drained  map[cdn.NodeName]bool // cache nodes that an operator empties
 
 	once    sync.Once
 	groups  *placeGroups               // once asked for
@@ -122,6 +123,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index, before *Plan) (*Plan, e
 	p.addDrains(s.Drains)
 	p.addCentres()
 	p.addServers(&s.Fleet)
+	p.addServices(&s.Fleet)
 	return p, p.addZones(s, before)
 }
 
