@@ -150,8 +150,8 @@ func lines(rrs []dns.RR) []string {
 }
 
 const (
-	soaData  = "IN SOA ns1.cdn.test. hostmaster.cdn.test. 42 3600 600 604800 10"
-	negative = "cdn.test. 10 " + soaData
+	soaData  = "IN SOA ns1.cdn.test. hostmaster.cdn.test. 42 3600 600 604800 60"
+	negative = "cdn.test. 60 " + soaData
 )
 
 // What the zone says, over UDP and over TCP. The client, 127.0.0.1, is near berlin.

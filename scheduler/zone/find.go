@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"math"
 
 	"nearcast/cdn"
@@ -52,20 +53,48 @@ func (s *Set) Find(name []byte, m *Match) {
 
 // locate returns the zone that a name is in, and how many labels are in front of it, whose hashes it fills in.
 func (s *Set) locate(p *path) (*Zone, int) {
+	if z := s.zones[0]; p.within(z) {
+		n := p.labels - z.labels
+		p.walk(&s.seeds, n, z.base)
+		return z, n
+	}
+	if len(s.zones) == 1 {
+		return nil, 0
+	}
 	hash := root
-	for k := 0; k <= min(p.labels, s.deepest); k++ {
+	for k := 1; k <= min(p.labels, s.deepest); k++ {
 		from := p.labels - k
-		if k > 0 {
-			hash = s.seeds.under(hash, p.label(from))
+		hash = s.seeds.under(hash, p, from)
+		if z := s.byHash[hash]; z != nil && p.within(z) {
+			p.walk(&s.seeds, from, z.base)
+			return z, from
 		}
-		z := s.byHash[hash]
-		if z == nil || p.dotted && len(z.Name) != p.size-int(p.starts[from])+1 || string(p.part(from, p.labels)) != string(z.Text) {
-			continue
-		}
-		p.walk(&s.seeds, from, z.base)
-		return z, from
 	}
 	return nil, 0
+}
+
+// within reports whether the name is in the zone.
+func (p *path) within(z *Zone) bool {
+	if p.labels < z.labels {
+		return false
+	}
+	from := p.labels - z.labels
+	if p.dotted && bytes.IndexByte(p.part(from, p.labels), '.') >= 0 && !p.aligned(from, z) {
+		return false
+	}
+	return string(p.part(from, p.labels)) == string(z.Text)
+}
+
+// aligned reports whether the labels from one on are as long as those of the zone.
+func (p *path) aligned(from int, z *Zone) bool {
+	at := 0
+	for i := from; i < p.labels; i++ {
+		if n := int(p.starts[i+1]-p.starts[i]) - 1; int(z.Name[at]) != n {
+			return false
+		}
+		at += 1 + int(z.Name[at])
+	}
+	return true
 }
 
 // static returns the name that exists for good and is k of n labels under the apex, or nil.
@@ -144,46 +173,38 @@ func (s *Set) steered(p *path, from, to int, hash uint64, fleet bool) (cdn.Domai
 	return "", nil
 }
 
-// exists reports whether the name of k of n labels in front of a zone exists, and the static name that it is, if any.
-func (s *Set) exists(p *path, z *Zone, n, k int) (bool, *static) {
-	if k == 0 {
-		return true, &z.apex
-	}
-	if at := z.static(p, n, k); at != nil {
-		return true, at
-	}
-	if s.below.count(p.hashes[k]) > 0 {
-		return true, nil
+// exists reports whether the name of k of n labels in front of a zone exists.
+func (s *Set) exists(p *path, z *Zone, n, k int) bool {
+	if z.static(p, n, k) != nil || s.below.count(p.hashes[k]) > 0 {
+		return true
 	}
 	if p.dotted {
-		return false, nil
+		return false
 	}
 	end := n
 	if !z.fleet {
 		end = p.labels
 	}
 	if _, of := s.steered(p, n-k, end, p.hashes[k], z.fleet); of != nil {
-		return true, nil
+		return true
 	}
 	if !z.fleet || k < 2 || s.nodes[cdn.NodeName(p.label(n-k))] == nil {
-		return false, nil
+		return false
 	}
 	_, of := s.steered(p, n-k+1, end, p.hashes[k-1], true)
-	return of != nil, nil
+	return of != nil
 }
 
 // findWildcard looks for a wildcard under the closest ancestor that exists (RFC 4592 section 3.3.1).
 func (s *Set) findWildcard(p *path, z *Zone, n int, m *Match) {
-	for k := n - 1; k >= 0; k-- {
-		exists, at := s.exists(p, z, n, k)
-		if !exists {
-			continue
-		}
-		if at != nil && at.wild != nil {
+	at := &z.apex
+	for k := 0; k < n && at != nil; k++ {
+		if at.wild != nil && !s.exists(p, z, n, k+1) {
 			m.Exists, m.Wildcard = true, true
 			s.fill(m, at.wild)
+			return
 		}
-		return
+		at = z.static(p, n, k+1) // no wildcard is under what is not here, and that is soon the case
 	}
 }
 

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
 
@@ -15,29 +16,38 @@ const (
 
 // seeds make hashes that nobody can predict.
 type seeds struct {
-	label      maphash.Seed
-	above, sum uint64
+	above, label, size uint64
 }
 
 func newSeeds() seeds {
-	s := seeds{label: maphash.MakeSeed()}
-	s.above, s.sum = maphash.String(s.label, "above"), maphash.String(s.label, "sum")
-	return s
+	seed := maphash.MakeSeed()
+	return seeds{maphash.String(seed, "above"), maphash.String(seed, "label"), maphash.String(seed, "size")}
 }
 
 // root is the hash of no labels.
 const root uint64 = 0
 
-// under is the hash of a label under a name, by the name's hash.
-func (s *seeds) under(above uint64, label []byte) uint64 {
-	hi, lo := bits.Mul64(above^s.above, maphash.Bytes(s.label, label)^s.sum)
+// under is the hash of the i-th label of a path under a name, by the name's hash.
+func (s *seeds) under(above uint64, p *path, i int) uint64 {
+	at, end := int(p.starts[i])+1, int(p.starts[i+1])
+	h := above ^ s.above
+	for ; end-at > 8; at += 8 {
+		h = fold(h, binary.LittleEndian.Uint64(p.text[at:at+8])^s.label)
+	}
+	last := binary.LittleEndian.Uint64(p.text[at:at+8]) & (1<<(8*uint(end-at)) - 1) //nolint:gosec // 0 to 8
+	return fold(fold(h, last^s.label), uint64(end-at)^s.size)                       //nolint:gosec // not negative
+}
+
+// fold mixes two words, both of which have something secret.
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
 }
 
 // path is a name, in lower case, that is walked from its end.
 type path struct {
 	// text has a dot where the wire form has the length of a label, the first one included: ".www.shop.example".
-	text [maxName]byte
+	text [maxName + 8]byte // eight more are read, and ignored
 	size int
 	// starts are where labels have their dots, from the first label of the name on; one more is the end.
 	starts [maxLabels + 1]uint8
@@ -119,6 +129,6 @@ func (p *path) part(from, to int) []byte {
 func (p *path) walk(s *seeds, to int, ancestor uint64) {
 	p.hashes[0] = ancestor
 	for k := 1; k <= to; k++ {
-		p.hashes[k] = s.under(p.hashes[k-1], p.label(to-k))
+		p.hashes[k] = s.under(p.hashes[k-1], p, to-k)
 	}
 }
