@@ -26,3 +26,9 @@ type ZoneKey struct {
 	Since time.Time `json:"since"`
 	Made  time.Time `json:"made"`
 }
+
+// DNSKEYTTL is for how long resolvers may keep the keys, and what tells the parent of them (CDS, CDNSKEY).
+const DNSKEYTTL = time.Hour
+
+// SignatureLife is how long a signature of a zone is good at most, from when it was made. No record is kept longer than its signature.
+const SignatureLife = 5 * 24 * time.Hour

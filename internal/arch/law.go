@@ -57,6 +57,7 @@ var purePackages = map[string]bool{
 	"routequality/table":    true,
 	"control/compile":       true,
 	"control/drain":         true,
+	"control/zonekey":       true,
 }
 
 // impureImports may not be imported by a pure package.
