@@ -90,7 +90,7 @@ func TestSpoofedNetwork(t *testing.T) {
 		{"198.51.64.0/18", 50 * 768, []string{"198.51.128.1", "198.51.63.1"}},
 	} {
 		t.Run(test.spoofed, func(t *testing.T) {
-			const perSecond, seconds = 100_000, 10
+			const perSecond, seconds = 50_000, 2
 			l := rrl.New(rrl.Default(), [16]byte{2})
 			r := rand.New(rand.NewPCG(1, 2))
 			answered := 0
@@ -120,7 +120,7 @@ func TestSpoofedNetwork(t *testing.T) {
 
 // A flood from addresses that are made up, a million a second, does not make the limiter forget who has had too much.
 func TestFloodOfSources(t *testing.T) {
-	const perSecond, seconds = 1_000_000, 5
+	const perSecond, n = 1_000_000, 500_000
 	l := rrl.New(rrl.Default(), [16]byte{3})
 	r := rand.New(rand.NewPCG(3, 4))
 	victims := make([]netip.Addr, 100)
@@ -128,7 +128,7 @@ func TestFloodOfSources(t *testing.T) {
 		victims[i] = netip.AddrFrom4([4]byte{192, 0, byte(i), 1})
 	}
 	answered := make(map[netip.Addr]int)
-	for i := range int64(perSecond * seconds) {
+	for i := range int64(n) {
 		now := start + i*second/perSecond
 		l.Admit(host(r, "0.0.0.0/1"), now)
 		if i%10 == 0 { // 1000 a second each
@@ -138,7 +138,7 @@ func TestFloodOfSources(t *testing.T) {
 		}
 	}
 	for _, v := range victims {
-		if got, want := answered[v], 50*seconds+125; got > want+want/50 {
+		if got, want := answered[v], 50*n/perSecond+125; got > want+want/50 {
 			t.Errorf("%d answers went to %s, want at most %d", got, v, want)
 		}
 	}
@@ -146,7 +146,7 @@ func TestFloodOfSources(t *testing.T) {
 
 // At loads as they are, nobody is limited but who asks too much: 100,000 queries a second from 30,000 resolvers, some of which ask much.
 func TestFalsePositives(t *testing.T) {
-	const perSecond, seconds = 100_000, 20
+	const perSecond, seconds = 100_000, 3
 	l := rrl.New(rrl.Default(), [16]byte{5})
 	r := rand.New(rand.NewPCG(5, 6))
 	popular := rand.NewZipf(r, 1.05, 20, 29_999)
@@ -243,7 +243,7 @@ func TestSkew(t *testing.T) {
 }
 
 func TestConcurrent(t *testing.T) {
-	const workers, each = 8, 20_000
+	const workers, each = 8, 5000
 	l := rrl.New(cdn.RateLimit{PerSecond: 50, Slip: 4}, [16]byte{9})
 	var answered [4]atomic.Int64
 	var slipped, beyond atomic.Int64
@@ -272,8 +272,8 @@ func TestConcurrent(t *testing.T) {
 			t.Errorf("%d answered, want 125, and at most one more for each that asks at once", got)
 		}
 	}
-	if d := slipped.Load()*4 - beyond.Load(); d < -4*each || d > 4*each {
-		t.Errorf("%d of %d slipped, want about a quarter", slipped.Load(), beyond.Load())
+	if got, want := slipped.Load(), beyond.Load()/4; got != want {
+		t.Errorf("%d of %d slipped, want %d", got, beyond.Load(), want)
 	}
 }
 
@@ -289,13 +289,13 @@ func TestMemory(t *testing.T) {
 	empty := heap() - before
 	r := rand.New(rand.NewPCG(7, 8))
 	now := start
-	allocated := testing.AllocsPerRun(1_000_000, func() {
+	allocated := testing.AllocsPerRun(300_000, func() {
 		now += 100
 		l.Admit(host(r, "0.0.0.0/0"), now)
 	})
 	full := heap() - before
 	if allocated != 0 || empty > 3<<19 || full > empty+64<<10 {
-		t.Errorf("%v allocations; %d octets empty, %d after a million sources: want none, and the same 1.4 MiB", allocated, empty, full)
+		t.Errorf("%v allocations; %d octets empty, %d after 300,000 sources: want none, and the same 1.4 MiB", allocated, empty, full)
 	}
 	runtime.KeepAlive(l)
 }
