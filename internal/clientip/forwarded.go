@@ -19,38 +19,42 @@ func (p Proxies) Trust(addr netip.Addr) bool {
 	return false
 }
 
-// Forwarded returns the client for whom a connection's other end asks: peer itself, unless that is a trusted proxy. Then it is the
+// Trail leads from a connection's other end back to the client for whom it asks: that end itself, unless it is a trusted proxy. Then it is the
 // rightmost address of the X-Forwarded-For fields that is no trusted proxy's: each proxy adds at the end whom it was asked by, so what stands left
-// of the first that is not trusted may be anybody's invention. If all are trusted, it is the leftmost. It is peer if what would have to be
+// of the first that is not trusted may be anybody's invention. If all are trusted, it is the leftmost. It is the other end if what would have to be
 // believed is no address.
-//
-// fields calls its argument with the value of each X-Forwarded-For field, the last first, until that returns false. It is not called for a peer that
-// is not trusted. The result is never IPv4 in IPv6 and has no zone.
-func (p Proxies) Forwarded(peer netip.Addr, fields func(yield func(value string) bool)) netip.Addr {
+type Trail struct {
+	proxies      Proxies
+	peer, client netip.Addr
+	done         bool
+}
+
+// Trail begins at the other end of a connection.
+func (p Proxies) Trail(peer netip.Addr) Trail {
 	peer = peer.Unmap().WithZone("")
-	if !p.Trust(peer) {
-		return peer
-	}
-	client := peer
-	for value := range fields {
-		for value != "" {
-			at := strings.LastIndexByte(value, ',')
-			addr, ok := parseForwarded(value[at+1:])
-			if !ok {
-				return peer
-			}
-			if client = addr; !p.Trust(addr) {
-				return client
-			}
-			if at < 0 {
-				break
-			}
-			if value = value[:at]; value == "" {
-				return peer
-			}
+	return Trail{p, peer, peer, !p.Trust(peer)}
+}
+
+// Done reports whether the client is known, whatever further fields say.
+func (t *Trail) Done() bool { return t.done }
+
+// Client returns the client, as far as the fields so far say. It is never IPv4 in IPv6 and has no zone.
+func (t *Trail) Client() netip.Addr { return t.client }
+
+// Back takes the value of the last X-Forwarded-For field that it has not taken yet.
+func (t *Trail) Back(value string) {
+	for more := value != ""; more && !t.done; {
+		at := strings.LastIndexByte(value, ',')
+		addr, ok := parseForwarded(value[at+1:])
+		if !ok {
+			t.client, t.done = t.peer, true
+			return
+		}
+		t.client, t.done = addr, !t.proxies.Trust(addr)
+		if more = at >= 0; more {
+			value = value[:at]
 		}
 	}
-	return client
 }
 
 // parseForwarded reads one address, which some proxies write with a port, and IPv6 in brackets.
