@@ -37,6 +37,8 @@ type Server struct {
 	// [lane.Peer] and [lane.Watched] have, and what to call just before the connection is closed, with what
 	// [rawtcp.OnClose] says of that; or nil and nil. Nil: nobody is told.
 	Watch func(net.Conn) (watched any, leave func())
+	// Other is one more protocol over TLS. Nil: there is none.
+	Other *Protocol
 	// Log gets what an operator should know. Nil discards it.
 	Log *slog.Logger
 	// Refused is called for each connection that was closed at once, with a short stable word for the limit. It must not
@@ -93,6 +95,10 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, secure bool) {
 	case c == nil:
 	case state.NegotiatedProtocol == "h2":
 		s.HTTP2.ServeConn(ctx, c, state)
+	case s.Other != nil && state.NegotiatedProtocol == s.Other.Name:
+		s.Other.Serve(ctx, c)
+	case s.Other != nil && state.NegotiatedProtocol == "":
+		s.serveUnnamed(ctx, c, state)
 	default:
 		s.HTTP1.ServeConn(ctx, c, state)
 	}

@@ -22,8 +22,9 @@ type block struct {
 	size    int  // of the field section
 	host    int  // number of host fields
 	hostIs  string
-	cookies int // number of cookie fields
-	special int // fields that keep a request from the lane
+	cookies int  // number of cookie fields
+	sized   bool // there is a content-length
+	special int  // fields that keep a request from the lane
 	fields  []lane.Field
 	kinds   lane.Kind // of all fields
 	why     *refusal  // the first thing that is wrong
@@ -124,7 +125,10 @@ func (b *block) addRegular(f hpack.HeaderField) {
 		}
 	case "cookie":
 		b.cookies++
-	case "content-length", "expect", "trailer":
+	case "content-length":
+		b.sized = true
+		b.special++
+	case "expect", "trailer":
 		b.special++
 	}
 	kind := lane.KindOf(f.Name)

@@ -5,6 +5,7 @@ import (
 
 	h2 "golang.org/x/net/http2"
 
+	"nearcast/internal/web/grammar"
 	"nearcast/internal/web/lane"
 )
 
@@ -16,23 +17,75 @@ const maxDirect int64 = 64 << 10
 func (c *conn) tryLane() bool {
 	h := &c.head
 	b := &h.block
-	if c.srv.Lane == nil || !h.ended || b.special > 0 || b.path[0] != '/' {
+	if c.srv.Lane == nil || b.path[0] != '/' {
 		return false
 	}
 	w := c.work
 	r := &w.request
+	frame := 0 // with the content
+	switch {
+	case !h.ended:
+		if r.Content, frame = c.content(); frame == 0 {
+			return false
+		}
+	case b.special > 0:
+		return false
+	}
 	r.Method, r.Host, r.Target, r.Major = b.method, b.authority, b.path, 2
 	r.Kinds, r.At = b.kinds, c.readAt
 	w.answer.Reset()
 	c.laneMu.Lock()
 	defer c.laneMu.Unlock()
-	if !c.srv.Lane.Take(&c.peer, r, &w.answer) {
+	taken := c.srv.Lane.Take(&c.peer, r, &w.answer)
+	if !taken {
+		r.Content = nil
 		return false
+	}
+	if frame > 0 {
+		c.passContent(frame)
 	}
 	if done, sent, err := c.answer(w); done {
 		c.srv.Lane.Sent(&c.peer, r, &w.answer, lane.End{At: time.Now(), Sent: sent, Err: err})
 	}
 	return true
+}
+
+// content returns the content of the request whose head has just come, and the length of its frame, if that is what comes next and is all of it.
+// It takes nothing: whatever is out of the ordinary is for receiveData to judge.
+func (c *conn) content() (content []byte, frame int) {
+	h, p := &c.head, c.in.unread()
+	if c.srv.LaneContent == 0 || len(p) < frameHeaderLen {
+		return nil, 0
+	}
+	f, length := parseHeader(p)
+	if f.kind != h2.FrameData || f.id != h.id || f.flags != h2.FlagDataEndStream || length > c.srv.LaneContent || len(p) < frameHeaderLen+length {
+		return nil, 0
+	}
+	allowed := 0
+	if said, one := c.work.request.Value(lane.Framing); said != "" && one {
+		n, ok := grammar.ParseLength(said)
+		if !ok || n != int64(length) || !h.block.sized {
+			return nil, 0
+		}
+		allowed = 1
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.block.special != allowed || int64(length) > c.recv {
+		return nil, 0
+	}
+	return p[frameHeaderLen : frameHeaderLen+length], frameHeaderLen + length
+}
+
+// passContent goes on behind the frame of content that the lane has taken.
+func (c *conn) passContent(frame int) {
+	c.frames++
+	c.in.skip(frame)
+	size := int64(frame - frameHeaderLen)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recv -= size
+	c.giveBack(size)
 }
 
 // answer puts an answer behind what waits, and is done with it; or enters its stream into the queue.

@@ -20,6 +20,9 @@ type Server struct {
 	Handler http.Handler
 	// Lane is asked first for each request without content. Nil is allowed.
 	Lane lane.Handler
+	// LaneContent is how many octets of content a request may have for the lane to be asked all the same. The content must have come
+	// with the head, in one frame, as that of a small one does as a rule. Zero: only requests without content are the lane's.
+	LaneContent int
 	// Limits bound each connection. Zero fields mean defaults.
 	Limits Limits
 	// Log gets the handler's panics, and a warning, one a second at most, for connections that were ended because they cost

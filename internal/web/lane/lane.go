@@ -20,19 +20,21 @@ type Field struct {
 	Kind        Kind // of a request's field
 }
 
-// Request is the head of a request that has no content, asks for no change of protocol and has been checked: it is
-// what the RFC of its protocol allows. All strings may lie in the memory of the loop: they hold
+// Request is a request that asks for no change of protocol and has been checked: it is what the RFC of its protocol
+// allows. It has no content, unless the loop was told that the lane takes some. All strings may lie in the memory of the loop: they hold
 // until [Handler.Sent] has returned.
 type Request struct {
 	Method string
-	Host   string    // of Host or :authority
-	Target string    // path and query, with "/" in front
-	Fields []Field   // in their order, without Host and pseudo-header fields
-	Kinds  Kind      // of all fields
-	Major  int       // of the protocol's version: 1 or 2
-	Minor  int       // 0 or 1
-	At     time.Time // when the head had come
-	Files  bool      // the loop can send an [Answer.File]
+	Host   string  // of Host or :authority
+	Target string  // path and query, with "/" in front
+	Fields []Field // in their order, without Host and pseudo-header fields
+	Kinds  Kind    // of all fields
+	// Content is what came with the head, all of it. It holds until [Handler.Take] has returned. nil if there is none.
+	Content []byte
+	Major   int       // of the protocol's version: 1 or 2
+	Minor   int       // 0 or 1
+	At      time.Time // when the head had come
+	Files   bool      // the loop can send an [Answer.File]
 }
 
 // Reset forgets the fields, and keeps their memory.

@@ -31,9 +31,15 @@ type Corker interface {
 // Waiter is a connection that can wait without reading, and so without a buffer.
 type Waiter interface{ WaitReadable() error }
 
+// secured is a [*tls.Conn], or what is around one.
+type secured interface {
+	NetConn() net.Conn
+	ConnectionState() tls.ConnectionState
+}
+
 // Below returns what lies under a connection's TLS, or the connection itself if it has none.
 func Below(nc net.Conn) net.Conn {
-	if t, ok := nc.(*tls.Conn); ok {
+	if t, ok := nc.(secured); ok {
 		return t.NetConn()
 	}
 	return nc
