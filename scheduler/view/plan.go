@@ -35,6 +35,8 @@ type Plan struct {
 	Zone cdn.Domain
 	// Port is where the edge nodes serve visitors.
 	Port uint16
+	// TLSPort is where they do so with TLS; zero if they do not.
+	TLSPort uint16
 	// POPs are those of the edge tier that have cache nodes, in fleet order.
 	POPs []POP
 	// Servers are the zone's name servers: the fleet's schedulers, in fleet order.
@@ -49,6 +51,8 @@ type Plan struct {
 	index   map[cdn.POPName]int   // of POPs
 	domains map[cdn.Domain]site   // the sites that have them
 	drained map[cdn.NodeName]bool // cache nodes that an operator empties
+
+	redirections map[cdn.Domain]*cdn.Redirection // of sites that say something
 
 	once    sync.Once
 	groups  *placeGroups            // once asked for
@@ -123,6 +127,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index) (*Plan, error) {
 		Generation: s.Generation,
 		Zone:       s.Fleet.Zone,
 		Port:       s.Fleet.Port(),
+		TLSPort:    s.Fleet.TLSPort(),
 		Clients:    clients,
 		nearest:    make([]atomic.Pointer[[]int], len(clients.Places())),
 		nodes:      make(map[cdn.NodeName]*cdn.Node),
@@ -136,6 +141,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index) (*Plan, error) {
 	p.addCentres()
 	p.addServers(&s.Fleet)
 	p.addNames(s)
+	p.addRedirections(s)
 	return p, nil
 }
 
