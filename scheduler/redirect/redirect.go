@@ -73,16 +73,9 @@ func Decide(v *view.View, key []byte, r *Request) Outcome {
 	if v == nil {
 		return problem(http.StatusServiceUnavailable, "this scheduler has no configuration yet")
 	}
-	host, err := cdn.ParseHost(r.Host)
-	if err != nil {
-		return problem(http.StatusBadRequest, err.Error())
-	}
-	found, ok := find(v, host)
-	switch {
-	case !ok:
-		return problem(http.StatusNotFound, "the domain "+strconv.Quote(string(host))+" is not configured on this CDN")
-	case found.direct: // the node's address leads here: redirecting again would never end
-		return problem(http.StatusLoopDetected, strconv.Quote(string(host))+" is a node's own name, but it leads to a scheduler")
+	found, refusal := identify(v, r.Host)
+	if refusal.Problem != "" {
+		return refusal
 	}
 	target, err := cdn.NewTarget("http", found.domain, pathAndQuery(r.Target))
 	if err != nil {
@@ -117,6 +110,24 @@ func Decide(v *view.View, key []byte, r *Request) Outcome {
 		o.Relay.MinSize = rule.MinSize
 	}
 	return o
+}
+
+// identify finds out what a Host field means, or what is the problem with it.
+func identify(v *view.View, field string) (name, Outcome) {
+	found, ok := find(v, cdn.Domain(field)) // mostly it is in normal form and without a port, and need not be parsed
+	if !ok {
+		host, err := cdn.ParseHost(field)
+		if err != nil {
+			return name{}, problem(http.StatusBadRequest, err.Error())
+		}
+		if found, ok = find(v, host); !ok {
+			return name{}, problem(http.StatusNotFound, "the domain "+strconv.Quote(string(host))+" is not configured on this CDN")
+		}
+	}
+	if found.direct { // the node's address leads here: redirecting again would never end
+		return name{}, problem(http.StatusLoopDetected, strconv.Quote(field)+" is a node's own name, but it leads to a scheduler")
+	}
+	return found, Outcome{}
 }
 
 // locate returns the Location, and limits MaxAge to the life of its signature.

@@ -11,6 +11,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/signedurl"
+	"nearcast/scheduler/decide"
 	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/view"
 )
@@ -298,6 +299,16 @@ func FuzzDecide(f *testing.F) {
 			t.Fatalf("%q: %v", o.Location, err)
 		}
 	})
+}
+
+// An ordinary redirect costs the Location, beside what deciding for a POP does.
+func TestAllocations(t *testing.T) {
+	v := compile(t, snapshot())
+	r := request("GET /videos/a?session=1", "all.example")
+	most := 1 + testing.AllocsPerRun(100, func() { decide.Answer(v, decide.Query{Domain: "all.example", Client: r.Client, Now: r.Now}) })
+	if got := testing.AllocsPerRun(100, func() { redirect.Decide(v, key, r) }); got > most {
+		t.Errorf("%g allocations, want at most %g", got, most)
+	}
 }
 
 func BenchmarkDecide(b *testing.B) {
