@@ -1,6 +1,10 @@
 package cdn
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
 
 // DNS is how the schedulers answer, beside where visitors go. Its zero value has every default.
 type DNS struct {
@@ -98,4 +102,25 @@ type Redirection struct {
 	Signed bool `json:"signed,omitempty"`
 	// Lifetime is how long a signature is good; zero means 10 minutes.
 	Lifetime Duration `json:"lifetime,omitzero"`
+}
+
+// defaultLifetime is that of a redirect's signature.
+const defaultLifetime = 10 * time.Minute
+
+// SignedFor returns Lifetime with its default.
+func (r *Redirection) SignedFor() time.Duration {
+	if r.Lifetime == 0 {
+		return defaultLifetime
+	}
+	return r.Lifetime.Std()
+}
+
+// Names reports whether a path, in normal form, begins as one of Paths does, or there are none.
+func (r *Redirection) Names(path string) bool {
+	for _, p := range r.Paths {
+		if strings.HasPrefix(path, p) {
+			return true
+		}
+	}
+	return len(r.Paths) == 0
 }

@@ -151,6 +151,17 @@ func (f *Fleet) Port() uint16 {
 	return f.HTTPPort
 }
 
+// TLSPort returns where every edge node speaks TLS, or zero if they do not.
+func (f *Fleet) TLSPort() uint16 {
+	switch {
+	case f.HTTPS == nil:
+		return 0
+	case f.HTTPS.Port == 0:
+		return 443
+	}
+	return f.HTTPS.Port
+}
+
 // CacheNodes returns the nodes with [RoleEdge] of the POP, in fleet order.
 func (f *Fleet) CacheNodes(pop POPName) []*Node {
 	var nodes []*Node

@@ -87,6 +87,9 @@ type Config struct {
 	// Secret is the fleet's: it proves that a request comes from another node.
 	// Required with Node, meaningless without.
 	Secret string
+	// RedirectKey verifies the signatures of redirects to the node's own names, and makes them. Without it no such request of a site with
+	// signed redirects is valid.
+	RedirectKey []byte
 	// AccessLog is the file that gets a JSON line for each request. Empty means none.
 	AccessLog string
 	// Log gets what an operator should know. Nil discards it.

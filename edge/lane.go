@@ -54,6 +54,11 @@ func (l hitLane) Take(p *lane.Peer, r *lane.Request, a *lane.Answer) bool {
 	if n.target, err = cdn.NewTarget(v.scheme, v.domain, r.Target); err != nil {
 		return false
 	}
+	if v.name != "" {
+		if in := l.admission(t, v.name, &n.target, n.start); !in.valid {
+			return false
+		}
+	}
 	h := hand{visit: v, request: r, answer: a, now: n.start, target: n.target}
 	return h.answered()
 }

@@ -11,6 +11,7 @@ import (
 	"nearcast/edge/store"
 	"nearcast/edge/visitors"
 	"nearcast/internal/clientip"
+	"nearcast/internal/onbehalf"
 	"nearcast/internal/web/lane"
 )
 
@@ -24,6 +25,9 @@ type exchange struct {
 	rc  *http.ResponseController
 	rec record
 	hop hop // zero unless another node asks
+
+	relayed bool // by a redirecting front, for the visitor
+	back    bool // the visitor was sent back from a node lately
 
 	visitor *visitors.Conn // counts; nil if nobody does
 
@@ -108,6 +112,9 @@ func (x *exchange) identify(t *tables) bool {
 		x.fail(http.StatusBadRequest, err.Error())
 		return false
 	}
+	if site.Redirection.Signed && !x.admitted(t, site, host, &target) {
+		return false
+	}
 	header := httpcache.EndToEnd(r.Header)
 	if loop := r.Header["Cdn-Loop"]; loop != nil { // nobody may take it off, Connection least of all (RFC 8586 section 2)
 		header["Cdn-Loop"] = loop
@@ -172,7 +179,7 @@ func (x *exchange) ruled() bool {
 	return true
 }
 
-// trust takes over what another node says about the visitor, if it is one.
+// trust takes over what another node says about the visitor, if it is one; or a front that relays, which is no tier of the cache.
 func (x *exchange) trust(target *cdn.Target) {
 	url := func(scheme string) string {
 		t := *target
@@ -180,7 +187,13 @@ func (x *exchange) trust(target *cdn.Target) {
 		return t.String()
 	}
 	visitor := x.r.Header.Get("X-Forwarded-For")
-	h, ok := verifyHop(x.s.now(), x.s.cfg.Secret, x.r.Header.Get(hopField), visitor, url)
+	field, now := x.r.Header.Get(hopField), x.s.now()
+	if scheme, ok := onbehalf.Verify(now, x.s.cfg.Secret, field, visitor, url); ok {
+		x.relayed, x.client, target.Scheme = true, visitor, scheme
+		x.visitor.Inner()
+		return
+	}
+	h, ok := verifyHop(now, x.s.cfg.Secret, field, visitor, url)
 	if ok {
 		x.hop, x.client, target.Scheme = h, visitor, h.scheme
 		x.visitor.Inner()

@@ -17,6 +17,7 @@ import (
 	"nearcast/edge/shed"
 	"nearcast/internal/geo"
 	"nearcast/internal/locate"
+	"nearcast/internal/signedurl"
 )
 
 // large is the least content, in octets, for which it is worth it to send a visitor elsewhere: for less, the way there takes longer than what
@@ -92,7 +93,7 @@ func (x *exchange) diverts() bool {
 // visitor who has not been sent on before.
 func (x *exchange) movable() bool {
 	o := x.stored
-	if x.method != http.MethodGet || x.hop.node != "" || o == nil || x.decision.Verdict == httpcache.Pass || x.decision.Verdict == httpcache.Absent ||
+	if x.method != http.MethodGet || x.hop.node != "" || x.relayed || x.back || o == nil || x.decision.Verdict == httpcache.Pass || x.decision.Verdict == httpcache.Absent ||
 		x.bound(o.Response) {
 		return false
 	}
@@ -159,7 +160,14 @@ func (x *exchange) urlAt(node cdn.NodeName) (string, bool) {
 			port = ":" + p
 		}
 	}
-	return t.Scheme + "://" + string(t.Domain) + port + t.RequestURI(), true
+	uri := t.RequestURI()
+	if x.site.Redirection.Signed {
+		if len(x.s.cfg.RedirectKey) == 0 {
+			return "", false
+		}
+		uri = signedurl.Sign(x.s.cfg.RedirectKey, string(t.Domain), uri, signedurl.Ticket{Hop: 1, Expires: x.s.now().Add(x.site.Redirection.SignedFor()).Unix()})
+	}
+	return t.Scheme + "://" + string(t.Domain) + port + uri, true
 }
 
 // places are an index of where visitors are, and what it was made of.

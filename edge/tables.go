@@ -33,6 +33,7 @@ type tables struct {
 
 	zone       cdn.Domain // empty if nodes have no names of their own
 	port       uint16     // of all nodes, in cleartext
+	tlsPort    uint16     // of all nodes, with TLS; zero if it is not known
 	neighbours shed.Neighbours
 	steered    map[cdn.SiteName]bool // sites that policies name: which POPs they allow, only the map knows
 	egress     float64               // what the node can send, in octets a second; zero if unknown
@@ -70,7 +71,7 @@ func (s *Server) Apply(snapshot *cdn.Snapshot) error {
 		return cdn.Errorf(cdn.NotFound, "edge.Apply", "node %q is in POP %q, which is not in the fleet", s.cfg.Node, self.POP)
 	}
 	t.tier = pop.Tier
-	t.zone, t.port, t.neighbours = fleet.Zone, fleet.Port(), shed.NeighboursOf(snapshot, self)
+	t.zone, t.port, t.tlsPort, t.neighbours = fleet.Zone, fleet.Port(), fleet.TLSPort(), shed.NeighboursOf(snapshot, self)
 	t.steered = steeredBy(fleet.Policies)
 	t.egress = float64(self.Capacity.EgressMbps) * 1e6 / 8
 	t.clients, t.database = fleet.Clients, s.database

@@ -19,6 +19,7 @@ type visit struct {
 	tables  *tables      // of what follows
 	certs   *tlscert.Set // likewise; nil without TLS
 	host    string       // as it came
+	name    cdn.Domain   // that, in normal form, if the site signs redirects; else empty
 	scheme  string
 	country string
 	site    *cdn.Site
@@ -71,6 +72,10 @@ func (v *visit) at(t *tables, p *lane.Peer, host string) bool {
 	}
 	v.site, v.domain, v.rules = site, cdn.Domain(strings.Clone(string(domain))), t.rules[site]
 	v.country = t.country(p.Client)
+	v.name = ""
+	if site.Redirection.Signed {
+		v.name = cdn.Domain(strings.Clone(string(name)))
+	}
 	v.tables, v.certs, v.host = t, certs, strings.Clone(host)
 	return true
 }

@@ -36,6 +36,8 @@ type Plan struct {
 	Zone cdn.Domain
 	// Port is where the edge nodes serve visitors.
 	Port uint16
+	// TLSPort is where they do so with TLS; zero if they do not.
+	TLSPort uint16
 	// POPs are those of the edge tier that have cache nodes, in fleet order.
 	POPs []POP
 	// Servers are the zone's name servers: the fleet's schedulers, in fleet order.
@@ -111,6 +113,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index, before *Plan) (*Plan, e
 		Generation: s.Generation,
 		Zone:       s.Fleet.Zone,
 		Port:       s.Fleet.Port(),
+		TLSPort:    s.Fleet.TLSPort(),
 		Clients:    clients,
 		nearest:    make([]atomic.Pointer[[]int], len(clients.Places())),
 		nodes:      make(map[cdn.NodeName]*cdn.Node),
