@@ -48,6 +48,11 @@ type Config struct {
 	// token. Without any, these questions are answered with an error.
 	Schedulers     []string
 	SchedulerToken string
+	// ZoneSecrets returns what keys of zones are sealed with, the one in use first; those after it open what was sealed before. It is asked again
+	// and again, since secrets are replaced. Required for a fleet whose zones are signed.
+	ZoneSecrets func() [][]byte
+	// Now is the clock by which keys of zones and versions are dated; nil is that of the machine.
+	Now func() time.Time
 	// Log gets the audit trail and the changes of state. Required.
 	Log *slog.Logger
 	// Registry gets the metrics. Required.
@@ -78,6 +83,7 @@ type Server struct {
 	listener net.Listener
 	current  atomic.Pointer[cdn.Snapshot] // the newest version known here; nil if none
 	running  atomic.Bool
+	wake     chan struct{} // has an element when there is another version for the keeper of keys
 }
 
 // New opens the logs, puts cfg.Fleet into force and listens on both addresses.
@@ -87,7 +93,10 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{cfg: cfg, wake: make(chan struct{}, 1)}
 	if err := s.open(context.Background()); err != nil {
 		s.close()
 		return nil, err
@@ -112,14 +121,17 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err := s.putFleet(ctx); err != nil {
 		return err
 	}
+	if err := s.keepKeys(ctx); err != nil { // everything else must go on
+		cfg.Log.ErrorContext(ctx, "keys of zones stay as they are", "error", err)
+	}
 	s.feed = feed.New(feed.Config{
 		Conn: s.store.Conn(), Head: s.store.Head, Fleet: s.fleet,
-		Now: time.Now, Log: cfg.Log, Registry: cfg.Registry,
+		Now: cfg.Now, Log: cfg.Log, Registry: cfg.Registry,
 	})
 	s.api = &http.Server{
 		Handler: api.New(api.Config{
 			Token: cfg.APIToken, Store: s.store, Feed: s.feed, Health: cfg.Health, Schedulers: s.asked, Version: cfg.Version,
-			Now: time.Now, Changed: s.setCurrent, Log: cfg.Log, Registry: cfg.Registry,
+			Now: cfg.Now, Changed: s.changed, ZoneSecrets: cfg.ZoneSecrets, Log: cfg.Log, Registry: cfg.Registry,
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -146,10 +158,13 @@ func (s *Server) putFleet(ctx context.Context) error {
 	if s.cfg.Fleet == nil {
 		return nil
 	}
-	next := &cdn.Snapshot{At: time.Now().UTC(), By: "the fleet file at start", Fleet: *s.cfg.Fleet, Sites: old.Sites}
+	next := &cdn.Snapshot{At: s.cfg.Now().UTC(), By: "the fleet file at start", Fleet: *s.cfg.Fleet, Sites: old.Sites, ZoneKeys: old.ZoneKeys}
 	next.Drains = s.keepDrains(ctx, old.Drains)
 	if old.Generation > 0 && next.Digest() == old.Digest() {
 		return nil
+	}
+	if len(next.ZoneKeys) > 0 && !next.Fleet.DNS.Signed {
+		s.cfg.Log.WarnContext(ctx, "the fleet file has zones no longer signed: the parents must have no DS of them any more, or nobody who validates finds them")
 	}
 	if err := compile.Snapshot(next.Fleet, next.Sites); err != nil {
 		return fmt.Errorf("the fleet does not fit the sites: %w", err)
@@ -241,6 +256,10 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.feed.Run(ctx) })
+	g.Go(func() error {
+		s.watchKeys(ctx)
+		return nil
+	})
 	g.Go(func() error {
 		if err := s.api.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving the API: %w", err)

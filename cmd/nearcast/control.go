@@ -56,7 +56,7 @@ func runControl(cmd *cobra.Command, f *controlFlags) error {
 	}
 	cfg := control.Config{
 		Dir: f.dir, APIAddr: f.listen, NATSAddr: f.feed, NodeSecret: r.derive(forFeed),
-		Schedulers: f.schedulers, SchedulerToken: r.derive(forScheduler),
+		Schedulers: f.schedulers, SchedulerToken: r.derive(forScheduler), ZoneSecrets: r.zoneSecrets(f.secretFile),
 		Log: r.log, Registry: r.registry, Version: Version,
 	}
 	if cfg.APIToken, err = readSecret(f.tokenFile); err != nil {

@@ -206,6 +206,11 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, server *
 	if err != nil {
 		return err
 	}
+	if snapshot.Fleet.DNS.Signed {
+		if snapshot.ZoneKeys, _, err = r.standaloneKeys(f); err != nil { // scheduler.Config.Secrets is to have the secrets
+			return err
+		}
+	}
 	parts := r.followPlaces(append(f.geo, snapshot.Fleet.Geo...), server) //nolint:contextcheck // the files are read at once, before anything is served
 	if err := server.Apply(snapshot); err != nil {
 		return err

@@ -21,6 +21,7 @@ const (
 	forHop       = "hop"
 	forTable     = "route-table"
 	forScheduler = "scheduler" // the schedulers' own APIs
+	forZoneKeys  = "zone-keys" // the keys that sign zones, where they are stored
 )
 
 // readSecret reads the first secret of a file.
@@ -68,6 +69,26 @@ func derive(secret, purpose string) string {
 
 // derive returns the part of the fleet's secret for one purpose.
 func (r *role) derive(purpose string) string { return derive(r.secrets[0], purpose) }
+
+// zoneSecrets returns what gives the parts for keys of zones of each secret that is in the file at the moment, the one in use first. While it cannot be
+// read, those that were there at start are given.
+func (r *role) zoneSecrets(path string) func() [][]byte {
+	return func() [][]byte {
+		secrets, err := readSecrets(path)
+		if err != nil {
+			secrets = r.secrets
+		}
+		return zoneSecrets(secrets)
+	}
+}
+
+func zoneSecrets(secrets []string) [][]byte {
+	all := make([][]byte, len(secrets))
+	for i, s := range secrets {
+		all[i] = []byte(derive(s, forZoneKeys))
+	}
+	return all
+}
 
 // gossipSecrets returns the part for gossip of each secret that the fleet knows, the one in use first.
 func gossipSecrets(secrets []string) []string {

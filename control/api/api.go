@@ -35,6 +35,8 @@ type Config struct {
 	// Health returns the route-quality system's view of the nodes. Nil, or a nil
 	// table, means that nothing is known.
 	Health func() *cdn.RouteTable
+	// ZoneSecrets returns what keys of zones are sealed with, the one in use first. Nil, or none, lets no key be made.
+	ZoneSecrets func() [][]byte
 	// Schedulers are asked where visitors are sent. Required.
 	Schedulers Schedulers
 	// Version is the program's version.
@@ -62,6 +64,9 @@ func New(cfg Config) http.Handler {
 	if s.Health == nil {
 		s.Health = func() *cdn.RouteTable { return nil }
 	}
+	if s.ZoneSecrets == nil {
+		s.ZoneSecrets = func() [][]byte { return nil }
+	}
 	if s.Changed == nil {
 		s.Changed = func(*cdn.Snapshot) {}
 	}
@@ -77,6 +82,9 @@ func New(cfg Config) http.Handler {
 	handle(s, mux, "GET /v1/drains", http.StatusOK, s.drains)
 	handle(s, mux, "POST /v1/drains", http.StatusOK, s.startDrain)
 	handle(s, mux, "DELETE /v1/drains/{kind}/{name}", http.StatusOK, s.endDrain)
+	handle(s, mux, "GET /v1/dnssec", http.StatusOK, s.dnssec)
+	handle(s, mux, "POST /v1/dnssec/roll", http.StatusOK, s.rollKey)
+	handle(s, mux, "POST /v1/dnssec/confirm", http.StatusOK, s.confirmKey)
 	handle(s, mux, "POST /v1/purge", http.StatusAccepted, s.purge)
 	handle(s, mux, "GET /v1/nodes", http.StatusOK, s.nodes)
 	handle(s, mux, "GET /v1/status", http.StatusOK, s.status)

@@ -27,7 +27,7 @@ func (s *server) apply(r *http.Request) (result wire.ApplyResult, err error) {
 		if req.DryRun || !p.changed() {
 			return nil, nil
 		}
-		return &cdn.Snapshot{Fleet: old.Fleet, Sites: p.sites, Drains: old.Drains}, checkShrink("sites", len(old.Sites), len(p.sites), req.Force)
+		return &cdn.Snapshot{Fleet: old.Fleet, Sites: p.sites, Drains: old.Drains, ZoneKeys: old.ZoneKeys}, checkShrink("sites", len(old.Sites), len(p.sites), req.Force)
 	})
 	return result, err
 }
@@ -125,7 +125,7 @@ func (s *server) deleteSite(r *http.Request) (result wire.ApplyResult, err error
 		}
 		result.Changes = []wire.Change{{Site: site.Name, Action: wire.Deleted}}
 		rest := slices.DeleteFunc(slices.Clone(old.Sites), func(s cdn.Site) bool { return s.Name == site.Name })
-		return &cdn.Snapshot{Fleet: old.Fleet, Sites: rest, Drains: old.Drains}, checkShrink("sites", len(old.Sites), len(rest), force)
+		return &cdn.Snapshot{Fleet: old.Fleet, Sites: rest, Drains: old.Drains, ZoneKeys: old.ZoneKeys}, checkShrink("sites", len(old.Sites), len(rest), force)
 	})
 	return result, err
 }
@@ -156,7 +156,8 @@ func wireVersion(v store.Version) wire.Version {
 }
 
 // rollback puts the fleet and the sites of an old version into force. Drains are not rolled back: what somebody is emptying to work on it
-// does not fill up again because of a site. Only those go whose POP or node goes.
+// does not fill up again because of a site. Only those go whose POP or node goes. Nor are keys of zones, which
+// resolvers and parents know by now.
 func (s *server) rollback(r *http.Request) (result wire.ApplyResult, err error) {
 	var req wire.RollbackRequest
 	if err := httpjson.Read(r, &req); err != nil {
@@ -168,7 +169,7 @@ func (s *server) rollback(r *http.Request) (result wire.ApplyResult, err error) 
 	}
 	result.Generation, err = s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
 		result.Changes = compareSites(old, then)
-		next := &cdn.Snapshot{Fleet: then.Fleet, Sites: then.Sites}
+		next := &cdn.Snapshot{Fleet: then.Fleet, Sites: then.Sites, ZoneKeys: old.ZoneKeys}
 		next.Drains, _ = drain.Keep(&next.Fleet, old.Drains)
 		if old.Digest() == next.Digest() {
 			return nil, nil

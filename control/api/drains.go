@@ -75,7 +75,7 @@ func (s *server) changeDrains(r *http.Request, edit func(*cdn.Snapshot) ([]cdn.D
 		if result.Changed = len(drains) != before; !result.Changed {
 			return nil, nil
 		}
-		return &cdn.Snapshot{Fleet: old.Fleet, Sites: old.Sites, Drains: drains}, nil
+		return &cdn.Snapshot{Fleet: old.Fleet, Sites: old.Sites, Drains: drains, ZoneKeys: old.ZoneKeys}, nil
 	})
 	if err == nil && result.Changed {
 		s.Log.InfoContext(r.Context(), "drains changed", "by", actor(r), "generation", result.Generation, "drained", names(result.Drains))

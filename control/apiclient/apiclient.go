@@ -95,6 +95,21 @@ func (c *Client) EndDrain(ctx context.Context, kind, name string) (wire.DrainRes
 	return ask[wire.DrainResult](ctx, c, http.MethodDelete, "/v1/drains/"+url.PathEscape(kind)+"/"+url.PathEscape(name), nil)
 }
 
+// DNSSEC returns how zones are signed, and what the parents are to have.
+func (c *Client) DNSSEC(ctx context.Context) (wire.DNSSEC, error) {
+	return ask[wire.DNSSEC](ctx, c, http.MethodGet, "/v1/dnssec", nil)
+}
+
+// RollKey begins the roll-over of the key that signs zones.
+func (c *Client) RollKey(ctx context.Context) (wire.DNSSEC, error) {
+	return ask[wire.DNSSEC](ctx, c, http.MethodPost, "/v1/dnssec/roll", nil)
+}
+
+// ConfirmKey says that the DS of the new key is at the parents, in place of the old one's.
+func (c *Client) ConfirmKey(ctx context.Context, req wire.ConfirmRequest) (wire.DNSSEC, error) {
+	return ask[wire.DNSSEC](ctx, c, http.MethodPost, "/v1/dnssec/confirm", req)
+}
+
 // Purge makes every cache forget content, or hold it for stale. When it returns, the purge is on disk.
 func (c *Client) Purge(ctx context.Context, req wire.PurgeRequest) (wire.PurgeResult, error) {
 	return ask[wire.PurgeResult](ctx, c, http.MethodPost, "/v1/purge", req)

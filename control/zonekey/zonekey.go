@@ -160,4 +160,13 @@ func ParentKeys(keys []cdn.ZoneKey) (wanted []cdn.ZoneKey) {
 	return nil
 }
 
+// DSFrom is when the DS of the only key may be given to the parent, if it is the first: when what was not signed is out of caches. It is zero
+// while there are several keys, or the key has followed on another.
+func DSFrom(keys []cdn.ZoneKey, t Times) time.Time {
+	if len(keys) != 1 || !keys[0].Since.Equal(keys[0].Made) {
+		return time.Time{}
+	}
+	return after(keys[0].Since, t.Unsigned)
+}
+
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
