@@ -1,180 +1,204 @@
 package httpfront
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/netip"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"nearcast/cdn"
-	"nearcast/internal/httpserve"
-	"nearcast/scheduler/connlimit"
-	"nearcast/scheduler/decide"
-	"nearcast/scheduler/view"
+	"nearcast/internal/netfirst"
+	"nearcast/internal/web/front"
+	"nearcast/internal/web/http1"
+	"nearcast/internal/web/http2"
+	"nearcast/internal/web/tlscert"
 )
 
-const (
-	maxConns          = 4096
-	maxConnsPerSource = 512 // large networks share an address
-	// reuse is for how long a visitor may go to the same node without asking again,
-	// in seconds; as long as a DNS answer of this scheduler.
-	reuse = 20
-)
+// protocolDoT is the name of DNS over TLS in ALPN.
+const protocolDoT = "dot"
 
-// Config says where the server listens and what it answers from.
-type Config struct {
-	// Addr is where to listen, host:port. Required.
-	Addr string
-	// View returns what to answer from. It is called once for each request and must
-	// not wait. While it returns nil, every answer is 503. Required.
-	View func() *view.View
-	// Log gets the server's own errors. Required.
-	Log *slog.Logger
-	// Registry gets the server's metrics. Required.
-	Registry *prometheus.Registry
-}
-
-// Server redirects visitors.
+// Server redirects visitors and answers DNS over HTTPS.
 type Server struct {
-	log       *slog.Logger
-	view      func() *view.View
-	listener  net.Listener
-	http      *http.Server
-	redirects *prometheus.CounterVec
+	cfg          Config
+	log          *slog.Logger
+	front        *front.Server
+	certificates *tlscert.Keeper // nil without TLS
+	plain        net.Listener    // nil if there is none
+	secure       []net.Listener
+	metrics      *metrics
+	jobs         sync.Pool // of *job
+	dates        dates
 }
 
 // New listens. [Server.Run] must be called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	open := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "nearcast_scheduler_http_connections",
-		Help: "Open connections of the redirecting HTTP server.",
-	})
-	refused := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "nearcast_scheduler_http_connections_refused_total",
-		Help: "HTTP connections closed at once because there were too many.",
-	})
-	s := &Server{log: cfg.Log, view: cfg.View, redirects: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "nearcast_scheduler_redirects_total",
-		Help: "Answers of the redirecting HTTP server, by status code.",
-	}, []string{"code"})}
-	cfg.Registry.MustRegister(open, refused, s.redirects)
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("redirecting HTTP server: %w", err)
+	if cfg.Serves == nil {
+		cfg.Serves = serves
 	}
-	s.listener = connlimit.Listen(l, connlimit.Limits{
-		Total: maxConns, PerSource: maxConnsPerSource, Open: open, Refused: refused,
-	})
-	s.http = &http.Server{
-		Handler:                      s,
-		DisableGeneralOptionsHandler: true, // "OPTIONS *" is a mistake here
-		ReadHeaderTimeout:            5 * time.Second,
-		ReadTimeout:                  10 * time.Second,
-		WriteTimeout:                 10 * time.Second,
-		IdleTimeout:                  15 * time.Second,
-		MaxHeaderBytes:               32 << 10, // a request line of 16 KiB, the most that a target may have, and fields
-		ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	if cfg.Redirect == nil {
+		cfg.Redirect = locate
 	}
+	s := &Server{cfg: cfg, log: cfg.Log}
+	s.jobs.New = func() any { return s.newJob() }
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("HTTP front: %w", err)
+	}
+	s.metrics = newMetrics(cfg.Registry, s.front)
 	return s, nil
 }
 
-// Addr returns where the server listens.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+// open makes the front and listens.
+func (s *Server) open() error {
+	s.makeFront()
+	if len(s.cfg.TLSAddrs) > 0 {
+		if err := s.openTLS(); err != nil {
+			return err
+		}
+	}
+	if s.cfg.Addr != "" {
+		l, err := listen(s.cfg.Addr)
+		if err != nil {
+			return err
+		}
+		s.plain = l
+	}
+	for _, addr := range s.cfg.TLSAddrs {
+		l, err := listen(addr)
+		if err != nil {
+			s.closeListeners()
+			return err
+		}
+		s.secure = append(s.secure, l)
+	}
+	if s.plain == nil && len(s.secure) == 0 {
+		return errors.New("there is no address to listen on")
+	}
+	return nil
+}
+
+func listen(addr string) (net.Listener, error) {
+	// Idle connections end by their own time-outs; the kernel's probes would cost four system calls each.
+	return (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", addr)
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range append(s.secure, s.plain) {
+		if l != nil {
+			l.Close() //nolint:errcheck // there is nothing to lose in a listener
+		}
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Connections: cmp.Or(l.Connections, 20_000),
+		PerClient:   cmp.Or(l.PerClient, 2_000),
+		HeaderBytes: cmp.Or(l.HeaderBytes, 32<<10),
+		HeaderTime:  cmp.Or(l.HeaderTime, 5*time.Second),
+		IdleTime:    cmp.Or(l.IdleTime, 30*time.Second),
+		Stall:       cmp.Or(l.Stall, 10*time.Second),
+		Drain:       cmp.Or(l.Drain, time.Second),
+	}
+}
+
+// makeFront makes what accepts connections.
+func (s *Server) makeFront() {
+	lim, crowd := s.cfg.Limits.withDefaults(), netfirst.NewCrowd()
+	rejected := func(_ net.Addr, _ int, reason string) { s.metrics.rejected.WithLabelValues(reason).Inc() }
+	panicked := func(any) { s.metrics.panics.Inc() }
+	s.front = &front.Server{
+		HTTP1: &http1.Server{
+			Handler: s, Lane: visitors{s}, Log: s.log, Rejected: rejected, Panicked: panicked, Crowd: crowd,
+			Limits: http1.Limits{
+				HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall, Drain: lim.Drain,
+			},
+		},
+		HTTP2: &http2.Server{
+			Handler: s, Lane: visitors{s}, LaneContent: maxInLane, Log: s.log, Rejected: rejected, Panicked: panicked, Crowd: crowd,
+			Abused: func(_ net.Addr, reason string) { s.metrics.abused.WithLabelValues(reason).Inc() },
+			Limits: http2.Limits{
+				HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall, Drain: lim.Drain,
+			},
+		},
+		Limits:  front.Limits{Connections: lim.Connections, PerClient: min(lim.PerClient, lim.Connections)},
+		Log:     s.log,
+		Refused: func(_ net.Addr, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
+	}
+}
+
+// openTLS reads the certificates.
+func (s *Server) openTLS() error {
+	if len(s.cfg.Certificates) == 0 {
+		return errors.New("TLS needs a certificate and its key, and none is given")
+	}
+	var err error
+	if s.certificates, err = tlscert.Open(tlscert.Options{Log: s.log}, s.cfg.Certificates...); err != nil {
+		return err //nolint:wrapcheck // New does
+	}
+	lim, protocols := s.cfg.Limits.withDefaults(), front.Protocols()
+	if s.cfg.ServeStream != nil {
+		protocols = append(protocols, protocolDoT)
+		s.front.Other = &front.Protocol{Name: protocolDoT, Begins: beginsDNS, Serve: s.cfg.ServeStream}
+	}
+	s.front.Gate = tlscert.NewGate(tlscert.GateOptions{Timeout: lim.HeaderTime, Log: s.log})
+	s.front.TLS = s.certificates.Config(tlscert.ConfigOptions{Protocols: protocols})
+	return nil
+}
+
+// beginsDNS reports whether an octet is the first of a DNS message over a stream: that is of its length, and with less than 0x20 the message is
+// shorter than 8 KiB, as all queries are. A request of HTTP begins with a letter.
+func beginsDNS(first byte) bool { return first < 0x20 }
+
+// Addr returns where the server listens in cleartext, or nil if it does not.
+func (s *Server) Addr() net.Addr {
+	if s.plain == nil {
+		return nil
+	}
+	return s.plain.Addr()
+}
+
+// TLSAddrs returns where the server listens with TLS, in the order of the Config.
+func (s *Server) TLSAddrs() []net.Addr {
+	addrs := make([]net.Addr, 0, len(s.secure))
+	for _, l := range s.secure {
+		addrs = append(addrs, l.Addr())
+	}
+	return addrs
+}
 
 // Run serves until ctx ends and answers under way are done, which may take a second.
 func (s *Server) Run(ctx context.Context) error {
-	return httpserve.Run(ctx, s.http, s.listener, "redirecting HTTP server", s.log)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	failed := make(chan error, len(s.secure)+1)
+	serve := func(l net.Listener, secure bool) {
+		tasks.Go(func() { failed <- s.front.Serve(ctx, l, secure) })
+	}
+	n := len(s.secure)
+	if s.plain != nil {
+		serve(s.plain, false)
+		n++
+	}
+	for _, l := range s.secure {
+		serve(l, true)
+	}
+	if s.certificates != nil {
+		tasks.Go(func() { s.certificates.Watch(ctx) })
+	}
+	var first error
+	for range n {
+		if err := <-failed; first == nil {
+			first = err
+		}
+		cancel() // one that fails ends the others
+	}
+	return first
 }
 
-// ServeHTTP redirects to the best node for the visitor's address.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	location, status, problem := s.locate(r)
-	s.redirects.WithLabelValues(strconv.Itoa(status)).Inc()
-	if problem != "" {
-		w.Header().Set("Cache-Control", "no-store")
-		http.Error(w, problem, status)
-		return
-	}
-	w.Header().Set("Location", location)
-	w.Header().Set("Cache-Control", "private, max-age="+strconv.Itoa(reuse))
-	w.Header().Set("Content-Length", "0")
-	w.WriteHeader(status)
-}
-
-// locate returns where to send the visitor, or what is the problem.
-func (s *Server) locate(r *http.Request) (location string, status int, problem string) {
-	v := s.view()
-	if v == nil {
-		return "", http.StatusServiceUnavailable, "this scheduler has no configuration yet"
-	}
-	host, err := cdn.ParseHost(r.Host)
-	if err != nil {
-		return "", http.StatusBadRequest, err.Error()
-	}
-	name := v.Zones.Host(host)
-	switch {
-	case name.Node != nil: // the node's address leads here: redirecting again would never end
-		return "", http.StatusLoopDetected, fmt.Sprintf("%q is a node's own name, but it leads to a scheduler", host)
-	case name.Domain == "":
-		return "", http.StatusNotFound, fmt.Sprintf("the domain %q is not configured on this CDN", host)
-	}
-	target, err := cdn.NewTarget("http", name.Domain, requestTarget(r))
-	if err != nil {
-		return "", http.StatusBadRequest, err.Error()
-	}
-	d := decide.Answer(v, decide.Query{Domain: name.Domain, Client: peer(r), Now: time.Now()})
-	if len(d.Nodes) == 0 {
-		return "", http.StatusServiceUnavailable, "this CDN has no edge node"
-	}
-	target.Domain = cdn.Domain(d.Nodes[0].Name).Under(name.Domain.Under(v.Zone))
-	location = target.Scheme + "://" + string(target.Domain) + portSuffix(v.Port) + target.RequestURI()
-	return location, redirectStatus(r.Method), ""
-}
-
-// requestTarget returns path and query as the visitor wrote them, of an
-// origin-form or absolute-form target (RFC 9112 section 3.2).
-func requestTarget(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
-		return r.RequestURI
-	}
-	_, rest, ok := strings.Cut(r.RequestURI, "://")
-	if !ok { // "*" and host:port, which nobody can be redirected with
-		return r.RequestURI
-	}
-	i := strings.IndexAny(rest, "/?")
-	if i < 0 {
-		return "/"
-	}
-	return rest[i:]
-}
-
-// redirectStatus keeps the method: clients may turn a POST into a GET on 302 (RFC 9110 section 15.4.3).
-func redirectStatus(method string) int {
-	if method == http.MethodGet || method == http.MethodHead {
-		return http.StatusFound
-	}
-	return http.StatusTemporaryRedirect
-}
-
-func portSuffix(port uint16) string {
-	if port == 80 {
-		return ""
-	}
-	return ":" + strconv.Itoa(int(port))
-}
-
-// peer returns the visitor's address. Forwarding fields are not looked at: anybody can write them.
-func peer(r *http.Request) netip.Addr {
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Addr().Unmap()
-}
+// Close closes a server that is not to run.
+func (s *Server) Close() { s.closeListeners() }

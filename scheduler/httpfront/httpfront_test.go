@@ -119,8 +119,9 @@ func TestRedirect(t *testing.T) {
 		{"options", "OPTIONS /a", "www.shop.example", 307, node + "/a"},
 		{"normal", "GET /x/../%7ea/%2f?%41", "www.shop.example", 302, node + "/~a/%2F?A"},
 		{"slashes", "GET //evil.example/a", "www.shop.example", 302, node + "//evil.example/a"},
-		{"absolute", "GET http://www.shop.example/p?q", "other.example", 302, node + "/p?q"},
-		{"absolutebare", "GET http://www.shop.example", "other.example", 302, node + "/"},
+		{"absolute", "POST http://www.shop.example/p?q", "www.shop.example", 307, node + "/p?q"},
+		{"absolutebare", "GET http://www.shop.example", "www.shop.example", 302, node + "/"},
+		{"absoluteother", "GET http://www.shop.example", "other.example", 400, "different hosts"},
 		{"emptyquery", "GET /a?", "www.shop.example", 302, node + "/a?"},
 		{"unknown", "GET /", "www.other.example", 404, `"www.other.example" is not configured`},
 		{"empty", "GET /", "shop.example.cdn.test", 404, "not configured"},
@@ -128,7 +129,7 @@ func TestRedirect(t *testing.T) {
 		{"address", "GET /", f.addr, 404, "not configured"},
 		{"loop", "GET /", "n1.www.shop.example.cdn.test:8080", 508, "leads to a scheduler"},
 		{"star", "OPTIONS *", "www.shop.example", 400, "does not start"},
-		{"octets", "GET /\xff", "www.shop.example", 400, "percent-encoded"},
+		{"octets", "GET /\xff", "www.shop.example", 400, "not allowed"},
 		{"host", "GET /", "a..b", 400, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

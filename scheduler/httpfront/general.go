@@ -1,0 +1,141 @@
+package httpfront
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"nearcast/internal/clientip"
+	"nearcast/scheduler/view"
+)
+
+// ServeHTTP answers what the lane has left: with the same functions, and what they have in common.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v, c := s.cfg.View(), visitor{addr: parseAddr(clientip.Text(r.RemoteAddr))}
+	c.at(s, v, r.Host)
+	target := requestTarget(r)
+	path, _, _ := strings.Cut(target, "?")
+	client := s.clientOf(v, c.addr, r)
+	switch {
+	case path == pathDNS && !c.served && s.cfg.NewResponder != nil:
+		s.serveDNS(w, r, client)
+	case path == pathResolve && !c.served && s.cfg.Resolve != nil:
+		s.cfg.Resolve.ServeHTTP(w, askedBy(r, c.addr, client))
+	default:
+		s.serveVisitor(w, r, v, &Request{
+			Method: r.Method, Host: c.domain, Target: target, Client: client, Secure: r.TLS != nil, Now: time.Now(),
+		}, &c)
+	}
+}
+
+// askedBy is a request whose other end is the client.
+func askedBy(r *http.Request, peer, client netip.Addr) *http.Request {
+	if client == peer {
+		return r
+	}
+	asked := *r
+	asked.RemoteAddr = netip.AddrPortFrom(client, 0).String()
+	return &asked
+}
+
+func (s *Server) serveVisitor(w http.ResponseWriter, r *http.Request, v *view.View, ask *Request, c *visitor) {
+	o := Outcome{Status: http.StatusBadRequest}
+	if c.wrong != nil {
+		o.Problem = c.wrong.Error()
+	} else {
+		o = s.redirect(v, ask)
+	}
+	if o.Relay != nil {
+		s.metrics.redirects.count(0)
+		o.Relay.ServeHTTP(w, askedBy(r, c.addr, ask.Client))
+		return
+	}
+	answer := replyTo(&o)
+	s.metrics.redirects.count(answer.status)
+	answer.write(w)
+}
+
+// serveDNS answers DNS over HTTPS.
+func (s *Server) serveDNS(w http.ResponseWriter, r *http.Request, client netip.Addr) {
+	j := s.takeJob()
+	defer s.giveJob(j)
+	answer, p := reply{}, s.readQuery(j, w, r)
+	if p != nil {
+		answer = problemReply(p)
+	} else {
+		answer = j.reply(j.query, client)
+	}
+	s.metrics.queries.count(answer.status)
+	answer.write(w)
+}
+
+// readQuery reads the query of a request into the job.
+func (s *Server) readQuery(j *job, w http.ResponseWriter, r *http.Request) *problem {
+	j.query = j.query[:0]
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		query, p := appendQuery(j.query, r.URL.RawQuery)
+		if p == nil {
+			j.query = query
+		}
+		return p
+	case http.MethodPost:
+	default:
+		return wrongMethod
+	}
+	if types := r.Header["Content-Type"]; len(types) != 1 || !isDNSMedia(types[0]) {
+		return wrongMedia
+	}
+	if r.ContentLength > maxQuery {
+		return tooLarge
+	}
+	body := http.MaxBytesReader(w, r.Body, maxQuery)
+	for {
+		if len(j.query) == cap(j.query) {
+			j.query = append(j.query, 0)[:len(j.query)]
+		}
+		n, err := body.Read(j.query[len(j.query):cap(j.query)])
+		j.query = j.query[:len(j.query)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err == nil:
+			continue
+		}
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return tooLarge
+		}
+		return &problem{http.StatusBadRequest, "the content could not be read to its end"}
+	}
+}
+
+var tooLarge = &problem{http.StatusRequestEntityTooLarge, "a DNS query has 65,535 octets at most"} //nolint:gochecknoglobals // constant
+
+// clientOf returns who asks.
+func (s *Server) clientOf(v *view.View, addr netip.Addr, r *http.Request) netip.Addr {
+	trail, values := s.trail(v, addr), r.Header[forwardedFor]
+	for i := len(values) - 1; i >= 0 && !trail.Done(); i-- {
+		trail.Back(values[i])
+	}
+	return trail.Client()
+}
+
+// requestTarget returns path and query as the visitor wrote them, of an
+// origin-form or absolute-form target (RFC 9112 section 3.2).
+func requestTarget(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
+	}
+	_, rest, ok := strings.Cut(r.RequestURI, "://")
+	if !ok { // "*" and host:port, which nobody can be redirected with
+		return r.RequestURI
+	}
+	i := strings.IndexAny(rest, "/?")
+	if i < 0 {
+		return "/"
+	}
+	return rest[i:]
+}
