@@ -37,7 +37,8 @@ type Config struct {
 	Cookies *cookie.Jar
 	// Alias returns the addresses of the target of an ALIAS and for how many seconds they hold; false if they are not known yet. Nil knows none.
 	Alias func(target cdn.Domain) (addrs []netip.Addr, ttl uint32, ok bool)
-	// Special answers what has to do with copies of zones, and what is signed by TSIG: the whole message, or nil for silence. Nil answers NOTIMP.
+	// Special answers transfers of zones that are asked for over UDP, and what is signed by TSIG: the whole message, or nil for silence. Without it
+	// the former are refused, and signatures do not matter.
 	Special func(query []byte, from Peer) []byte
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -91,15 +92,15 @@ func (r *Responder) Respond(dst, packet []byte, from Peer, s *Scratch) []byte {
 	x := exchange{responder: r, Scratch: s, state: r.cfg.State(), from: from, size: len(packet), before: len(dst)}
 	s.reply.reset()
 	s.steer.chosen = false
-	if out, ok := x.special(status, packet); ok {
-		return append(dst, out...)
-	}
 	x.now = r.cfg.Now()
 	s.writer.Begin(dst, q)
 	if !x.admit() {
 		return nil
 	}
-	if x.rcode == 0 && !x.reply.truncated {
+	if !x.reply.truncated {
+		if out, ok := x.special(status, packet); ok {
+			return append(dst, out...)
+		}
 		x.answer(status)
 	}
 	out := x.finish()
@@ -128,10 +129,7 @@ type exchange struct {
 // special hands over what another part answers, and reports whether it was that.
 func (x *exchange) special(status dnswire.Status, packet []byte) (out []byte, ok bool) {
 	q := &x.query
-	if status != dnswire.OK || !q.TSIG && q.Type != rr.TypeAXFR && q.Type != rr.TypeIXFR {
-		return nil, false
-	}
-	if x.responder.cfg.Special == nil || x.state == nil {
+	if status != dnswire.OK || !q.TSIG && !(q.Transfer && x.from.Transport == UDP) || x.responder.cfg.Special == nil || x.state == nil {
 		return nil, false
 	}
 	return x.responder.cfg.Special(packet, x.from), true
