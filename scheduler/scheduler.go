@@ -26,12 +26,30 @@ import (
 
 // Config says where a scheduler listens.
 type Config struct {
-	// Node is this scheduler's name in the fleet, for its log. Required.
+	// Node is this scheduler's name in the fleet, for its log, and for who asks (NSID). Required.
 	Node cdn.NodeName
 	// DNSAddr is where to answer DNS, host:port, UDP and TCP. Required.
 	DNSAddr string
-	// HTTPAddr is where to redirect HTTP requests, host:port. Empty means not to.
+	// HTTPAddr is where to redirect HTTP requests, and to answer HTTPDNS and DNS over HTTPS of proxies that end TLS, host:port. Empty means not to.
 	HTTPAddr string
+	// TLSAddrs are where to do that over TLS, and to answer DNS over TLS, host:port.
+	TLSAddrs []string
+	// Certificates are for TLSAddrs, which need one.
+	Certificates []tlscert.Pair
+	// ZoneSecrets open the keys that sign zones.
+	ZoneSecrets [][]byte
+	// CookieSecrets are what DNS cookies are made of, the one in use first. Without one cookies are this process's own.
+	CookieSecrets [][]byte
+	// RedirectKey signs targets of redirects; without it sites that want them signed are relayed.
+	RedirectKey []byte
+	// RelayProof is what nodes know a scheduler by that asks on behalf of a visitor; empty makes them take it for the visitor.
+	RelayProof []byte
+	// HTTPDNSKeys are the keys of HTTPDNS's clients by their IDs. Without any everybody may ask.
+	HTTPDNSKeys map[string][]byte
+	// TSIGKeys are the keys of secondaries.
+	TSIGKeys transfer.Keys
+	// QueryLog gets some of the questions; nil gets none.
+	QueryLog *querylog.Log
 	// Log gets the scheduler's own errors and changes of its view. Required.
 	Log *slog.Logger
 	// Registry gets the scheduler's metrics. Required.
@@ -40,13 +58,15 @@ type Config struct {
 
 // Server answers "which node for this visitor".
 type Server struct {
-	node    cdn.NodeName
-	log     *slog.Logger
-	dns     *dnsfront.Server
-	http    *httpfront.Server // nil if there is no redirecting front
-	current atomic.Pointer[view.View]
-	maps    atomic.Pointer[[]cdn.MapVersion] // that is of recent, for others
-	metrics *metrics
+	fronts
+
+	node        cdn.NodeName
+	log         *slog.Logger
+	current     atomic.Pointer[view.View]
+	state       atomic.Pointer[respond.State] // that of current, for DNS
+	maps        atomic.Pointer[[]cdn.MapVersion] // that is of recent, for others
+	metrics     *metrics
+	zoneSecrets [][]byte
 
 	compiling sync.Mutex    // guards what plans are made of, and orders those that make one
 	snapshot  *cdn.Snapshot // nil before the first Apply
@@ -56,24 +76,17 @@ type Server struct {
 	steering sync.Mutex // guards the following, and orders writers of current; answers never wait for it
 	mapper   *steer.Mapper
 	recent   recent
+	answers  respond.State // what state is made of, beside the view
+	limits   cdn.RateLimit // of answers.Limiter
 }
 
 // New listens, so that an address that is taken shows at once. [Server.Run] must be
 // called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New()}
-	s.metrics = newMetrics(cfg.Registry, s.tableAge)
-	var err error
-	s.dns, err = dnsfront.New(dnsfront.Config{Addr: cfg.DNSAddr, View: s.current.Load, Log: s.log, Registry: cfg.Registry})
-	if err != nil {
+	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), zoneSecrets: cfg.ZoneSecrets}
+	s.metrics = newMetrics(cfg.Registry, s.tableAge, s.signatures)
+	if err := s.open(&cfg); err != nil {
 		return nil, err
-	}
-	if cfg.HTTPAddr == "" {
-		return s, nil
-	}
-	s.http, err = httpfront.New(httpfront.Config{Addr: cfg.HTTPAddr, View: s.current.Load, Log: s.log, Registry: cfg.Registry})
-	if err != nil {
-		return nil, errors.Join(err, s.dns.Close())
 	}
 	return s, nil
 }
@@ -81,12 +94,20 @@ func New(cfg Config) (*Server, error) {
 // DNSAddr returns where the scheduler answers DNS.
 func (s *Server) DNSAddr() netip.AddrPort { return s.dns.Addr() }
 
-// HTTPAddr returns where the scheduler redirects, or nil if it does not.
+// HTTPAddr returns where the scheduler speaks HTTP in cleartext, or nil if it does not.
 func (s *Server) HTTPAddr() net.Addr {
 	if s.http == nil {
 		return nil
 	}
 	return s.http.Addr()
+}
+
+// TLSAddrs returns where the scheduler speaks TLS.
+func (s *Server) TLSAddrs() []net.Addr {
+	if s.http == nil {
+		return nil
+	}
+	return s.http.TLSAddrs()
 }
 
 // Apply makes a configuration the one that is answered from. One without a POP that visitors can be sent to is refused if the one
@@ -171,6 +192,9 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.dns.Run(ctx) })
 	if s.http != nil {
 		group.Go(func() error { return s.http.Run(ctx) })
+	}
+	for _, part := range []func(context.Context) error{s.transfers.Run, s.aliases.Run} {
+		group.Go(func() error { return part(ctx) })
 	}
 	group.Go(func() error {
 		s.watchTableAge(ctx)

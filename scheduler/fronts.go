@@ -1,0 +1,113 @@
+package scheduler
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"nearcast/scheduler/cookie"
+	"nearcast/scheduler/dnsfront"
+	"nearcast/scheduler/dnswire"
+	"nearcast/scheduler/flatten"
+	"nearcast/scheduler/httpdns"
+	"nearcast/scheduler/httpfront"
+	"nearcast/scheduler/redirect"
+	"nearcast/scheduler/relay"
+	"nearcast/scheduler/respond"
+	"nearcast/scheduler/transfer"
+	"nearcast/scheduler/view"
+)
+
+// fronts are what questions come in by.
+type fronts struct {
+	dns       *dnsfront.Server
+	http      *httpfront.Server // nil if there is neither HTTP nor TLS
+	responder *respond.Responder
+	transfers *transfer.Server
+	aliases   *flatten.Flattener
+	relay     *relay.Handler
+}
+
+// open makes them, and listens.
+func (s *Server) open(cfg *Config) error {
+	s.aliases = flatten.New(flatten.Config{Log: s.log, Registry: cfg.Registry})
+	s.transfers = transfer.New(transfer.Config{Keys: cfg.TSIGKeys, Log: s.log, Registry: cfg.Registry})
+	s.responder = respond.New(respond.Config{
+		State: s.state.Load, Node: cfg.Node, Cookies: cookies(cfg.CookieSecrets), Alias: s.aliases.Lookup, Special: s.special,
+		Metrics: respond.NewMetrics(cfg.Registry), Log: cfg.QueryLog,
+	})
+	var err error
+	s.dns, err = dnsfront.New(dnsfront.Config{
+		Addr: cfg.DNSAddr, NewResponder: s.newResponder, Transfer: s.transfers.Serve, Log: s.log, Registry: cfg.Registry,
+	})
+	if err != nil || cfg.HTTPAddr == "" && len(cfg.TLSAddrs) == 0 {
+		return err //nolint:wrapcheck // it says of what it is
+	}
+	s.relay = relay.New(relay.Config{Proof: cfg.RelayProof, Log: s.log, Registry: cfg.Registry})
+	s.http, err = httpfront.New(httpfront.Config{
+		Addr: cfg.HTTPAddr, TLSAddrs: cfg.TLSAddrs, Certificates: cfg.Certificates, View: s.current.Load, Redirect: s.redirect(cfg.RedirectKey),
+		NewResponder: s.newResponder, Resolve: s.resolver(cfg), Proxies: proxies, Log: s.log, Registry: cfg.Registry,
+		ServeStream: func(ctx context.Context, nc net.Conn) { s.dns.ServeStream(ctx, nc, respond.TLS) },
+	})
+	if err != nil {
+		return errors.Join(err, s.dns.Close())
+	}
+	return nil
+}
+
+// cookies makes the cookies of DNS. Without a secret of the fleet they are this process's own.
+func cookies(secrets [][]byte) *cookie.Jar {
+	if len(secrets) == 0 {
+		secrets = [][]byte{[]byte(rand.Text())}
+	}
+	return cookie.New(secrets[0], secrets[1:]...)
+}
+
+// newResponder returns a function that answers queries, for one goroutine.
+func (s *Server) newResponder() func(dst, query []byte, from respond.Peer) []byte {
+	scratch := new(respond.Scratch)
+	return func(dst, query []byte, from respond.Peer) []byte { return s.responder.Respond(dst, query, from, scratch) }
+}
+
+// special answers what secondaries ask for, but transfers over streams.
+func (s *Server) special(query []byte, from respond.Peer) []byte {
+	var q dnswire.Query
+	if q.Parse(query); q.Transfer {
+		return s.transfers.Answer(query, from.Addr)
+	}
+	return s.transfers.Signed(query, from.Transport == respond.UDP, func(unsigned []byte) []byte {
+		return s.responder.Respond(nil, unsigned, respond.Peer{Addr: from.Addr, Transport: respond.TCP}, new(respond.Scratch)) // who has signed did ask
+	})
+}
+
+// redirect returns what decides on requests of visitors.
+func (s *Server) redirect(key []byte) func(*view.View, *httpfront.Request) httpfront.Outcome {
+	return func(v *view.View, r *httpfront.Request) httpfront.Outcome {
+		o := redirect.Decide(v, key, &redirect.Request{
+			Method: r.Method, Host: string(r.Host), Target: r.Target, Client: r.Client, Secure: r.Secure, Now: r.Now,
+		})
+		out := httpfront.Outcome{Status: o.Status, Location: o.Location, MaxAge: o.MaxAge, Problem: o.Problem}
+		if o.Relay != nil {
+			out.Relay = s.relay.To(&o, r.Client)
+		}
+		return out
+	}
+}
+
+// resolver answers HTTPDNS.
+func (s *Server) resolver(cfg *Config) http.Handler {
+	return httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, Registry: cfg.Registry})
+}
+
+// proxies are those whose word for a client's address is taken.
+func proxies(v *view.View) []netip.Prefix { return v.Proxies }
+
+// seed is what rate limits hash addresses with, so that nobody knows which meet.
+func seed() (b [16]byte) {
+	rand.Read(b[:]) //nolint:errcheck // it never fails
+	return b
+}
+
