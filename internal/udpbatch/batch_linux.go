@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"runtime"
 	"syscall"
@@ -26,6 +25,7 @@ type message struct {
 
 // batch is the memory of one socket. Slices of equal index belong together, but for those of send.
 type batch struct {
+	fd         uintptr // the socket's
 	recv, send [batchSize]message
 	in, out    [batchSize]unix.Iovec
 	from       [batchSize]unix.RawSockaddrInet6 // or what is shorter
@@ -38,8 +38,8 @@ type batch struct {
 	err              error
 }
 
-func newBatch(maxPacket int) *batch {
-	b := new(batch)
+func newBatch(fd uintptr, maxPacket int) *batch {
+	b := &batch{fd: fd}
 	for i := range batchSize {
 		b.packets[i] = make([]byte, maxPacket)
 		b.rooms[i] = make([]byte, 0, answerRoom)
@@ -62,13 +62,13 @@ func (b *batch) rewind(i int) {
 }
 
 // serve answers what comes to a socket until its deadline has passed.
-func (s *Server) serve(ctx context.Context, c *net.UDPConn, handle Handler) error {
-	raw, err := c.SyscallConn()
+func (s *Server) serve(ctx context.Context, c *socket, handle Handler) error {
+	raw, err := c.poll.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("UDP socket: %w", err)
 	}
-	b := newBatch(s.cfg.MaxPacket)
-	receive, transmit := b.receive, b.transmit // each would be allocated at each use
+	b := newBatch(c.fd, s.cfg.MaxPacket)
+	receive := b.receive // it would be allocated at each use
 	for {
 		if err := raw.Read(receive); err != nil {
 			if ctx.Err() != nil {
@@ -80,11 +80,7 @@ func (s *Server) serve(ctx context.Context, c *net.UDPConn, handle Handler) erro
 			return fmt.Errorf("receiving: %w", b.err)
 		}
 		tooLong := b.handle(handle)
-		for b.sent < b.ready {
-			if raw.Write(transmit) != nil {
-				break // the deadline of the end
-			}
-		}
+		b.transmit()
 		s.count(b, tooLong)
 		if b.got == batchSize {
 			runtime.Gosched() // more is waiting, for as long as it likes; others are to have their turn
@@ -112,10 +108,10 @@ func (s *Server) count(b *batch, tooLong int) {
 }
 
 // receive takes what has come, and reports whether anything has. The system call does not wait, so that the scheduler need not know of it.
-func (b *batch) receive(fd uintptr) bool {
+func (b *batch) receive(uintptr) bool {
 	b.got, b.err = 0, nil
 	for {
-		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.recv)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, b.fd, uintptr(unsafe.Pointer(&b.recv)), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			b.got = int(n)
@@ -198,20 +194,24 @@ func anyInterface(control *[controlLen]byte) {
 	}
 }
 
-// transmit sends the answers that are ready, and reports whether it is done: false means that the socket has no room. An answer that cannot be
-// sent is left out.
-func (b *batch) transmit(fd uintptr) bool {
+// roomWait is for how long answers wait for a socket that has no room for them, in milliseconds.
+const roomWait = 100
+
+// transmit sends the answers that are ready. An answer that cannot be sent is left out; all that are left are if the socket has no room for
+// long.
+func (b *batch) transmit() {
 	for b.sent < b.ready {
-		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.send[b.sent])), uintptr(b.ready-b.sent), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, b.fd, uintptr(unsafe.Pointer(&b.send[b.sent])), uintptr(b.ready-b.sent), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			b.sent += int(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return false
+			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(b.fd), Events: unix.POLLOUT}}, roomWait); n == 0 && err == nil { //nolint:gosec // file descriptors are small
+				return
+			}
 		default:
 			b.sent++
 		}
 	}
-	return true
 }

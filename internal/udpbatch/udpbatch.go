@@ -15,11 +15,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Handler answers a packet: it returns the answer appended to dst, which is empty but may have room, or nil for silence. It must not keep dst nor
@@ -57,8 +55,9 @@ type Stats struct {
 
 // Server is sockets that listen on one port. Run must be called once, or Close.
 type Server struct {
-	conns []*net.UDPConn
-	cfg   Config
+	sockets []*socket
+	addr    netip.AddrPort
+	cfg     Config
 
 	packets, batches, sent, unsent, tooLong atomic.Uint64
 }
@@ -71,17 +70,15 @@ func Listen(cfg Config) (*Server, error) {
 	if cfg.Buffer == 0 {
 		cfg.Buffer = defaultBuffer
 	}
-	conns, err := listen(cfg)
+	sockets, addr, err := listen(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", cfg.Addr, err)
 	}
-	return &Server{conns: conns, cfg: cfg}, nil
+	return &Server{sockets: sockets, addr: addr, cfg: cfg}, nil
 }
 
 // Addr returns where the server listens.
-func (s *Server) Addr() netip.AddrPort {
-	return s.conns[0].LocalAddr().(*net.UDPAddr).AddrPort() //nolint:errcheck // a UDP socket has no other
-}
+func (s *Server) Addr() netip.AddrPort { return s.addr }
 
 // Stats returns the counts. It may be called at any time.
 func (s *Server) Stats() Stats {
@@ -97,15 +94,15 @@ func (s *Server) Run(ctx context.Context, newHandler func() Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
-		for _, c := range s.conns {
-			c.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // fails only if closed, which is as good
+		for _, c := range s.sockets {
+			c.interrupt()
 		}
 	})
 	defer stop()
-	errs := make([]error, len(s.conns))
+	errs := make([]error, len(s.sockets))
 	var wg sync.WaitGroup
 	wg.Go(func() { s.follow(ctx) })
-	for i, c := range s.conns {
+	for i, c := range s.sockets {
 		wg.Go(func() {
 			errs[i] = s.serve(ctx, c, newHandler())
 			cancel() // one that has failed must not leave packets of its own unanswered for ever
@@ -118,8 +115,8 @@ func (s *Server) Run(ctx context.Context, newHandler func() Handler) error {
 // Close closes the sockets of a server that is never run.
 func (s *Server) Close() error {
 	var errs []error
-	for _, c := range s.conns {
-		errs = append(errs, c.Close())
+	for _, c := range s.sockets {
+		errs = append(errs, c.close())
 	}
 	return errors.Join(errs...)
 }

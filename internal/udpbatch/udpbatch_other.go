@@ -7,26 +7,34 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 )
 
-func listen(cfg Config) ([]*net.UDPConn, error) {
+type socket struct{ *net.UDPConn }
+
+// interrupt ends waiting for packets, now and later.
+func (s *socket) interrupt() { s.SetReadDeadline(time.Unix(1, 0)) } //nolint:errcheck // fails only if closed, which is as good
+
+func (s *socket) close() error { return s.Close() }
+
+func listen(cfg Config) ([]*socket, netip.AddrPort, error) {
 	addr, err := net.ResolveUDPAddr("udp", cfg.Addr)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // Listen says what it is about
+		return nil, netip.AddrPort{}, err //nolint:wrapcheck // Listen says what it is about
 	}
 	c, err := net.ListenUDP("udp", addr)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // as above
+		return nil, netip.AddrPort{}, err //nolint:wrapcheck // as above
 	}
-	c.SetReadBuffer(cfg.Buffer)  //nolint:errcheck // the system has a smaller one then
-	c.SetWriteBuffer(cfg.Buffer) //nolint:errcheck // as above
-	return []*net.UDPConn{c}, nil
+	c.SetReadBuffer(cfg.Buffer)                                         //nolint:errcheck // the system has a smaller one then
+	c.SetWriteBuffer(cfg.Buffer)                                        //nolint:errcheck // as above
+	return []*socket{{c}}, c.LocalAddr().(*net.UDPAddr).AddrPort(), nil //nolint:errcheck // a UDP socket has no other
 }
 
 func (*Server) follow(context.Context) {}
 
 // serve answers what comes to a socket until its deadline has passed.
-func (s *Server) serve(ctx context.Context, c *net.UDPConn, handle Handler) error {
+func (s *Server) serve(ctx context.Context, c *socket, handle Handler) error {
 	packet, room := make([]byte, s.cfg.MaxPacket+1), make([]byte, 0, answerRoom)
 	for {
 		n, from, err := c.ReadFromUDPAddrPort(packet)
@@ -46,7 +54,7 @@ func (s *Server) serve(ctx context.Context, c *net.UDPConn, handle Handler) erro
 	}
 }
 
-func (s *Server) answer(c *net.UDPConn, answer []byte, to netip.AddrPort) {
+func (s *Server) answer(c *socket, answer []byte, to netip.AddrPort) {
 	if len(answer) == 0 {
 		return
 	}

@@ -7,102 +7,122 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
+	"strconv"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/internal/udpbatch"
 	"nearcast/scheduler/connlimit"
-	"nearcast/scheduler/view"
+	"nearcast/scheduler/respond"
 )
 
-// Config says where the server listens and what it answers from.
+// Responder answers a query: it returns the answer appended to dst, or nil for silence. It is used by one goroutine at a time, and must keep neither
+// slice. An answer over UDP that is longer than what is left of dst costs an allocation.
+type Responder = func(dst, query []byte, from respond.Peer) []byte
+
+// Transfer answers a zone transfer (AXFR, IXFR) that came over a stream, with one message for each call of write, as a goroutine of its own. Messages go
+// between other answers of the connection. It must return when ctx ends or write fails. The query is its own.
+type Transfer = func(ctx context.Context, query []byte, from respond.Peer, write func(message []byte) error)
+
+// Config says where the server listens and what it answers with.
 type Config struct {
-	// Addr is where to listen, host:port, UDP and TCP. Port zero takes a free one.
-	// Required.
+	// Addr is where to listen, host:port, UDP and TCP. Port zero takes a free one. Required.
 	Addr string
-	// View returns what to answer from. It is called once for each query and must
-	// not wait. While it returns nil, every answer is SERVFAIL. Required.
-	View func() *view.View
+	// NewResponder returns what answers: one for each socket, and some for streams. It may be called at any time, by many goroutines. Required.
+	NewResponder func() Responder
+	// Transfer answers zone transfers over streams. Nil has the responder answer them, as it does over UDP.
+	Transfer Transfer
 	// Log gets failures of the sockets. Required.
 	Log *slog.Logger
 	// Registry gets the server's metrics. Required.
 	Registry *prometheus.Registry
 }
 
-// Server answers queries.
+// Server carries queries and answers.
 type Server struct {
 	log      *slog.Logger
-	answerer answerer
-	udp      *net.UDPConn
+	cfg      Config
+	udp      *udpbatch.Server
 	tcp      net.Listener
 	metrics  *metrics
+	desks    sync.Pool // of *desk
+	transfer Transfer
 }
 
 // New listens. [Server.Run] must be called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	m := newMetrics(cfg.Registry)
 	udp, tcp, err := listen(cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("DNS server: %w", err)
 	}
-	return &Server{
-		log:      cfg.Log,
-		answerer: answerer{view: cfg.View, metrics: m},
-		udp:      udp,
+	m := newMetrics(cfg.Registry, udp)
+	s := &Server{
+		log: cfg.Log,
+		cfg: cfg,
+		udp: udp,
 		tcp: connlimit.Listen(tcp, connlimit.Limits{
 			Total: maxConns, PerSource: maxConnsPerSource, Open: m.connections, Refused: m.connectionsRefused,
 		}),
-		metrics: m,
-	}, nil
+		metrics:  m,
+		transfer: cfg.Transfer,
+	}
+	s.desks.New = func() any { return &desk{respond: cfg.NewResponder()} }
+	return s, nil
 }
 
 // Addr returns where the server listens, UDP and TCP alike.
-func (s *Server) Addr() netip.AddrPort { return s.udp.LocalAddr().(*net.UDPAddr).AddrPort() } //nolint:errcheck // a UDP socket has no other
+func (s *Server) Addr() netip.AddrPort { return s.udp.Addr() }
 
-// Run serves until ctx ends. Answers under way are finished then, for at most the
-// time that one write may take.
+// Run serves until ctx ends. Answers under way are finished then, for at most the time that one write may take.
 func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
-		s.udp.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // fails only if closed, which is as good
-		s.tcp.Close()                          //nolint:errcheck // as above
+		s.tcp.Close() //nolint:errcheck // fails only if closed, which is as good
 	})
 	defer stop()
 	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() { s.serveUDP(ctx) })
-	}
-	wg.Go(func() { s.acceptTCP(ctx) })
+	wg.Go(func() { s.accept(ctx) })
+	err := s.udp.Run(ctx, s.handler)
+	cancel()
 	wg.Wait()
-	return s.udp.Close()
+	if err != nil {
+		return fmt.Errorf("DNS server: %w", err)
+	}
+	return nil
+}
+
+// handler returns what answers the packets of one socket.
+func (s *Server) handler() udpbatch.Handler {
+	answer := s.cfg.NewResponder()
+	return func(dst, packet []byte, from netip.AddrPort) []byte {
+		return answer(dst, packet, respond.Peer{Addr: from.Addr().WithZone(""), Transport: respond.UDP})
+	}
 }
 
 // Close closes the sockets of a server that is never run.
 func (s *Server) Close() error { return errors.Join(s.udp.Close(), s.tcp.Close()) }
 
-// listen opens both sockets on one port.
-func listen(addr string) (*net.UDPConn, net.Listener, error) {
+// listen opens the sockets on one port.
+func listen(addr string) (*udpbatch.Server, net.Listener, error) {
 	var lc net.ListenConfig
-	want, err := net.ResolveTCPAddr("tcp", addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, err //nolint:wrapcheck // New says what it is about
 	}
 	for try := 1; ; try++ {
 		tcp, err := lc.Listen(context.Background(), "tcp", addr)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, err //nolint:wrapcheck // as above
 		}
-		bound := tcp.Addr().(*net.TCPAddr) //nolint:errcheck // a TCP listener has no other
-		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: bound.IP, Port: bound.Port, Zone: bound.Zone})
-		if err == nil {
-			err = answerFromDestination(udp)
-		}
+		bound := tcp.Addr().(*net.TCPAddr).Port //nolint:errcheck // a TCP listener has no other
+		udp, err := udpbatch.Listen(udpbatch.Config{Addr: net.JoinHostPort(host, strconv.Itoa(bound))})
 		if err == nil {
 			return udp, tcp, nil
 		}
-		tcp.Close()                      //nolint:errcheck // the first error is the one to report
-		if want.Port != 0 || try == 10 { // a port that is free for TCP may be taken for UDP
+		tcp.Close()                   //nolint:errcheck // the first error is the one to report
+		if port != "0" || try == 10 { // a port that is free for TCP may be taken for UDP
 			return nil, nil, err
 		}
 	}

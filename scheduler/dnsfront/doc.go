@@ -1,6 +1,5 @@
-// Package dnsfront is the authoritative DNS server of the CDN's zone (RFC 1034,
-// RFC 1035), over UDP and TCP. Names of sites are answered with the addresses of
-// the nodes that package decide chooses; EDNS Client Subnet (RFC 7871) is honoured.
+// Package dnsfront is the transports of DNS: UDP in batches, TCP, and streams that others accept, for DNS over TLS. It moves octets between them and
+// a responder, and bounds what one peer can take: connections, time, and buffers.
 //
-// It is not a resolver: it never asks anybody, and refuses what is outside its zone.
+// It is not for what queries mean; that is respond's.
 package dnsfront

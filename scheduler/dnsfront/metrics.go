@@ -1,32 +1,29 @@
 package dnsfront
 
 import (
-	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"nearcast/internal/udpbatch"
 )
 
 type metrics struct {
-	queries            *prometheus.CounterVec
-	answers            *prometheus.CounterVec
-	dropped            *prometheus.CounterVec
 	connections        prometheus.Gauge
 	connectionsRefused prometheus.Counter
+	unwritten          prometheus.Counter
 }
 
-func newMetrics(r *prometheus.Registry) *metrics {
+func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
+	dropped := func(reason string) prometheus.Opts {
+		return prometheus.Opts{
+			Name:        "nearcast_scheduler_dns_dropped_total",
+			Help:        "DNS queries and answers lost by the transports, by reason.",
+			ConstLabels: prometheus.Labels{"reason": reason},
+		}
+	}
+	count := func(opts prometheus.Opts, get func(udpbatch.Stats) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts(opts), func() float64 { return float64(get(udp.Stats())) })
+	}
 	m := &metrics{
-		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "nearcast_scheduler_queries_total",
-			Help: "DNS queries answered, by query type and response code.",
-		}, []string{"type", "rcode"}),
-		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "nearcast_scheduler_answers_total",
-			Help: "Steered DNS answers with addresses, by POP and the reason for it.",
-		}, []string{"pop", "reason"}),
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "nearcast_scheduler_dns_dropped_total",
-			Help: "DNS packets not answered, by reason.",
-		}, []string{"reason"}),
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_scheduler_dns_connections",
 			Help: "Open DNS connections over TCP.",
@@ -35,16 +32,19 @@ func newMetrics(r *prometheus.Registry) *metrics {
 			Name: "nearcast_scheduler_dns_connections_refused_total",
 			Help: "DNS connections over TCP closed at once because there were too many.",
 		}),
+		unwritten: prometheus.NewCounter(prometheus.CounterOpts(dropped("write"))),
 	}
-	r.MustRegister(m.queries, m.answers, m.dropped, m.connections, m.connectionsRefused)
+	r.MustRegister(m.connections, m.connectionsRefused, m.unwritten,
+		count(dropped("unsent"), func(s udpbatch.Stats) uint64 { return s.Unsent }),
+		count(dropped("too_long"), func(s udpbatch.Stats) uint64 { return s.TooLong }),
+		count(prometheus.Opts{
+			Name: "nearcast_scheduler_dns_udp_packets_total",
+			Help: "DNS packets received over UDP.",
+		}, func(s udpbatch.Stats) uint64 { return s.Packets }),
+		count(prometheus.Opts{
+			Name: "nearcast_scheduler_dns_udp_batches_total",
+			Help: "System calls that DNS packets were received with.",
+		}, func(s udpbatch.Stats) uint64 { return s.Batches }),
+	)
 	return m
-}
-
-// typeLabel keeps the number of label values small whatever is asked.
-func typeLabel(t uint16) string {
-	switch t {
-	case dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeSOA, dns.TypeHTTPS, dns.TypeTXT, dns.TypeANY, dns.TypeCNAME, dns.TypeCAA:
-		return dns.TypeToString[t]
-	}
-	return "other"
 }

@@ -1,0 +1,212 @@
+package dnsfront
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nearcast/scheduler/dnswire"
+	"nearcast/scheduler/respond"
+)
+
+const (
+	idleTimeout  = 10 * time.Second // from the last answer to the end of the next query
+	writeTimeout = 2 * time.Second
+	maxTransfers = 4        // at a time, for one connection; while there are more its other queries wait
+	lengthLen    = 2        // of a message's length in front of it, RFC 1035 section 4.2.2
+	maxMessage   = 65535    // what that can say
+	readRoom     = 1024     // for queries that have come; more is made for a longer one
+	writeRoom    = 16 << 10 // answers that are sent together, in octets, give or take one
+)
+
+// stream is one connection.
+type stream struct {
+	server *Server
+	conn   net.Conn
+	from   respond.Peer
+
+	in []byte // what was read and is no whole query yet
+
+	transfers sync.WaitGroup
+	underWay  atomic.Int32  // transfers
+	slots     chan struct{} // one for each transfer under way; made for the first
+
+	mu sync.Mutex // serializes writes
+}
+
+// desk is what answering takes, shared by connections, most of which are idle.
+type desk struct {
+	respond Responder
+	out     []byte
+	query   dnswire.Query
+}
+
+// ServeStream answers the queries of a connection that was accepted elsewhere, in their order but for zone transfers, until its peer is done or idle for
+// 10 s, or ctx ends. It closes the connection.
+func (s *Server) ServeStream(ctx context.Context, conn net.Conn, transport respond.Transport) {
+	ctx, cancel := context.WithCancel(ctx)
+	st := &stream{server: s, conn: conn, from: respond.Peer{Addr: peerAddr(conn), Transport: transport}}
+	stop := context.AfterFunc(ctx, func() {
+		conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // fails only if closed, which is as good
+	})
+	if st.serve(ctx) {
+		st.transfers.Wait() // a peer that has no more to ask still gets them
+	}
+	stop()
+	cancel()
+	conn.Close() //nolint:errcheck // every answer was written or has failed
+	st.transfers.Wait()
+}
+
+func peerAddr(conn net.Conn) netip.Addr {
+	a, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	return a.Addr().Unmap().WithZone("")
+}
+
+// serve answers queries, and reports whether the peer has ended the connection in good order.
+func (st *stream) serve(ctx context.Context) bool {
+	st.in = make([]byte, 0, readRoom)
+	for {
+		if err := st.conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil || ctx.Err() != nil {
+			return false // looked at after the deadline is set: the end may have come before
+		}
+		for !st.whole() {
+			if done, ok := st.read(ctx); done {
+				return ok
+			}
+		}
+		if !st.answerAll(ctx) {
+			return false
+		}
+	}
+}
+
+// whole reports whether a whole query was read, and makes room for it if not.
+func (st *stream) whole() bool {
+	want := lengthLen
+	if len(st.in) >= lengthLen {
+		want += int(binary.BigEndian.Uint16(st.in))
+	}
+	if len(st.in) >= want && want > lengthLen {
+		return true
+	}
+	if want = max(want, len(st.in)+1); want > cap(st.in) {
+		st.in = append(make([]byte, 0, want), st.in...)
+	}
+	return len(st.in) >= lengthLen && want == lengthLen
+}
+
+// read reads what has come.
+func (st *stream) read(ctx context.Context) (done, ok bool) {
+	n, err := st.conn.Read(st.in[len(st.in):cap(st.in)])
+	st.in = st.in[:len(st.in)+n]
+	switch {
+	case n > 0 || err == nil:
+		return false, false
+	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && st.underWay.Load() > 0:
+		return st.conn.SetReadDeadline(time.Now().Add(idleTimeout)) != nil, false // who gets a transfer need not ask for anything else
+	}
+	return true, len(st.in) == 0 && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// answerAll answers the queries that were read, many in one write (RFC 7766 section 6.2.1.1), and reports whether to go on.
+func (st *stream) answerAll(ctx context.Context) bool {
+	d := st.server.desks.Get().(*desk) //nolint:errcheck,forcetypeassert // there is nothing else in it
+	defer st.server.desks.Put(d)
+	d.out = d.out[:0]
+	rest, ok := st.in, true
+	for ok && len(rest) >= lengthLen {
+		end := lengthLen + int(binary.BigEndian.Uint16(rest))
+		if end > len(rest) {
+			break
+		}
+		ok = st.answer(ctx, d, rest[lengthLen:end])
+		rest = rest[end:]
+		if len(d.out) >= writeRoom && ok {
+			ok = st.write(d.out)
+			d.out = d.out[:0]
+		}
+	}
+	if len(d.out) > 0 && !st.write(d.out) {
+		return false
+	}
+	if cap(d.out) > maxMessage { // one long answer must not be paid for ever
+		d.out = nil
+	}
+	if len(rest) == 0 && cap(st.in) > readRoom {
+		st.in = make([]byte, 0, readRoom)
+	} else {
+		st.in = st.in[:copy(st.in, rest)]
+	}
+	return ok
+}
+
+// answer appends the answer to a query to what is to be written. It reports whether to go on: who sends what must not be answered is
+// not listened to any further.
+func (st *stream) answer(ctx context.Context, d *desk, query []byte) bool {
+	if st.server.transfer != nil && d.query.Parse(query) == dnswire.OK && d.query.Transfer {
+		return st.startTransfer(ctx, append([]byte(nil), query...))
+	}
+	start := len(d.out)
+	out := d.respond(append(d.out, 0, 0), query, st.from)
+	length := len(out) - start - lengthLen
+	if length <= 0 || length > maxMessage {
+		return false
+	}
+	binary.BigEndian.PutUint16(out[start:], uint16(length))
+	d.out = out
+	return true
+}
+
+// startTransfer lets a transfer run beside the other answers.
+func (st *stream) startTransfer(ctx context.Context, query []byte) bool {
+	if st.slots == nil {
+		st.slots = make(chan struct{}, maxTransfers)
+	}
+	select {
+	case st.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	st.underWay.Add(1)
+	st.transfers.Go(func() {
+		defer func() { st.underWay.Add(-1); <-st.slots }()
+		var buf []byte
+		st.server.transfer(ctx, query, st.from, func(message []byte) error {
+			if len(message) > maxMessage {
+				return errTooLong
+			}
+			buf = binary.BigEndian.AppendUint16(buf[:0], uint16(len(message))) //nolint:gosec // just looked at
+			buf = append(buf, message...)
+			if !st.write(buf) {
+				return net.ErrClosed
+			}
+			return nil
+		})
+	})
+	return true
+}
+
+var errTooLong = errors.New("the message is longer than 65535 octets")
+
+// write writes messages with their lengths in front, in one write, since some clients expect them in one segment (RFC 7766 section 8). After
+// a failure it is not known how much has arrived, so that nothing can follow.
+func (st *stream) write(messages []byte) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	err := st.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err == nil {
+		_, err = st.conn.Write(messages)
+	}
+	if err != nil {
+		st.server.metrics.unwritten.Inc()
+		st.conn.Close() //nolint:errcheck // it has failed already
+	}
+	return err == nil
+}
