@@ -55,6 +55,9 @@ func readFleet(c cursor) (f cdn.Fleet) {
 	c.object("a fleet",
 		need("zone", parsed(cdn.ParseDomain)(&f.Zone)),
 		may("http_port", whole(&f.HTTPPort, 1, 65535)),
+		may("https", func(c cursor) { f.HTTPS = readHTTPS(c) }),
+		may("dns", reader(readDNS)(&f.DNS)),
+		may("zones", list(&f.Zones, maxZones, reader(readZone))),
 		need("pops", list(&f.POPs, maxPOPs, reader(readPOP))),
 		need("nodes", list(&f.Nodes, maxNodes, reader(readNode))),
 		may("clients", list(&f.Clients, maxClients, reader(readClient))),
@@ -71,6 +74,8 @@ func readFleet(c cursor) (f cdn.Fleet) {
 	checkClients(c.in("clients"), f.Clients)
 	unique(c.in("geo"), f.Geo, "file")
 	checkPolicies(c.in("policies"), &f)
+	checkZones(c.in("zones"), &f)
+	checkSteered(c.in("dns").in("steered"), &f)
 	return f
 }
 
@@ -83,7 +88,9 @@ func readPOP(c cursor) (p cdn.POP) {
 		may("isp", text(&p.ISP, maxText)),
 		may("parents", list(&p.Parents, maxPOPs, parsed(cdn.ParsePOPName))),
 		may("price", number(&p.Price, "milliseconds", 0, cdn.MaxPrice)),
+		may("alpn", alpn(&p.ALPN)),
 	)
+	checkALPN(c.in("alpn"), p.ALPN)
 	unique(c.in("parents"), p.Parents, "parent")
 	return p
 }

@@ -58,7 +58,7 @@ func wantFleet() *cdn.Fleet {
 }
 
 func compareNet() cmp.Option {
-	return cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})}
+	return cmp.Options{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}, netip.Prefix{})}
 }
 
 func TestFleet(t *testing.T) {
@@ -114,7 +114,7 @@ f:17:24: nodes[1].pop: there is no POP fra`},
 		{"role", "roles: [edge]", "roles: [edge, cache]", `f:15:19: nodes[0].roles[1]: "cache" is not one of edge, scheduler, routequality, control`},
 		{"homeless", "    pop: ams\n", "", `f:12:5: nodes[0]: a node with the role edge needs the key "pop"`},
 		{"nopops", "pops:\n", "pops: []\nx:\n", `f:3:7: pops: needs at least one item (a fleet has a point of presence)
-f:4:1: x: a fleet has no such key (allowed: zone, http_port, pops, nodes, clients, geo, policies)
+f:4:1: x: a fleet has no such key (allowed: zone, http_port, https, dns, zones, pops, nodes, clients, geo, policies)
 f:14:10: nodes[0].pop: there is no POP ams
 f:18:24: nodes[1].pop: there is no POP fra`},
 		{"egress0", "egress_mbps: 10000", "egress_mbps: 0", "f:16:29: nodes[0].capacity.egress_mbps: a node that can send 0 Mbit/s can serve nobody; leave the key out if the capacity is unknown, or drain the node to keep visitors away"},

@@ -29,7 +29,7 @@ func FormatSites(sites ...cdn.Site) ([]byte, error) {
 // FormatFleet writes a fleet as the YAML document that [Fleet] reads.
 func FormatFleet(f *cdn.Fleet) ([]byte, error) {
 	var out bytes.Buffer
-	if err := format(&out, f, policiesByPOP); err != nil {
+	if err := format(&out, f, policiesByPOP, steeredAsRanges); err != nil {
 		return nil, fmt.Errorf("formatting the fleet: %w", err)
 	}
 	return out.Bytes(), nil
@@ -47,6 +47,16 @@ func policiesByPOP(fleet yaml.MapSlice) {
 			case "prefer":
 				fields[i].Value = byPOP(fields[i].Value, "ms")
 			}
+		}
+	}
+}
+
+// steeredAsRanges makes ranges of steered names.
+func steeredAsRanges(fleet yaml.MapSlice) {
+	dns, _ := member(fleet, "dns").(yaml.MapSlice)
+	for i := range dns {
+		if names, ok := dns[i].Value.([]any); ok && dns[i].Key == "steered" {
+			dns[i].Value = foldNames(names)
 		}
 	}
 }

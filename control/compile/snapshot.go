@@ -13,6 +13,7 @@ func Snapshot(fleet cdn.Fleet, sites []cdn.Site) error {
 	var ms Mistakes
 	names := make(map[cdn.SiteName]bool, len(sites))
 	owners := make(map[cdn.Domain]cdn.SiteName)
+	zones := newZoneCheck(&fleet)
 	for i := range sites {
 		s := &sites[i]
 		if names[s.Name] {
@@ -28,8 +29,7 @@ func Snapshot(fleet cdn.Fleet, sites []cdn.Site) error {
 				continue
 			}
 			owners[d] = s.Name
-			if _, inside := d.Within(fleet.Zone); inside && fleet.Zone != "" {
-				m.Message, m.Hint = fmt.Sprintf("domain %s is inside the CDN's own zone %s", d, fleet.Zone), "use the name that visitors type"
+			if m.Message, m.Hint = zones.problem(d); m.Message != "" {
 				ms = append(ms, m)
 			}
 		}

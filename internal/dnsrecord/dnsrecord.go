@@ -39,7 +39,7 @@ func Parse(origin, name, typ, data string) (Record, error) {
 		return Record{}, err
 	}
 	if err := checkData(data); err != nil {
-		return Record{}, fmt.Errorf("data: %w", err)
+		return Record{}, err
 	}
 	rr, err := parseLine(origin, strings.ToUpper(typ), data)
 	if err != nil {
@@ -91,9 +91,9 @@ func explain(err error) string {
 func checkData(data string) error {
 	switch {
 	case strings.TrimSpace(data) == "":
-		return errors.New("is empty")
+		return errors.New("the data is empty")
 	case len(data) > MaxData:
-		return fmt.Errorf("has %d octets, at most %d are allowed", len(data), MaxData)
+		return fmt.Errorf("the data has %d octets, at most %d are allowed", len(data), MaxData)
 	}
 	quoted := false
 	for i := 0; i < len(data); i++ {
