@@ -59,6 +59,7 @@ func readSite(c cursor) (s cdn.Site) {
 		need("site", parsed(cdn.ParseSiteName)(&s.Name)),
 		need("domains", list(&s.Domains, maxDomains, parsed(cdn.ParseDomain))),
 		need("origin", func(c cursor) { s.Origin = readOrigin(c) }),
+		may("redirection", func(c cursor) { s.Redirection = readRedirection(c) }),
 		may("routes", list(&s.Routes, maxRoutes, reader(readRoute))),
 	)
 	c.atLeastOne("domains", "list the host names that visitors use")

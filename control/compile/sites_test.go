@@ -128,8 +128,8 @@ func siteMistakes() []siteMistake {
 		{"list", "- a\n", "f:1:1: a site must be a mapping, not a list"},
 		{"missing", "site: shop\n", `f:1:1: a site needs the key "domains"
 f:1:1: a site needs the key "origin"`},
-		{"unknown", good + "route: []\n", "f:4:1: route: a site has no such key (did you mean routes? allowed: site, domains, origin, routes)"},
-		{"stranger", good + "colour: red\n", "f:4:1: colour: a site has no such key (allowed: site, domains, origin, routes)"},
+		{"unknown", good + "route: []\n", "f:4:1: route: a site has no such key (did you mean routes? allowed: site, domains, origin, redirection, routes)"},
+		{"stranger", good + "colour: red\n", "f:4:1: colour: a site has no such key (allowed: site, domains, origin, redirection, routes)"},
 		{"duplicate", good + "site: other\n", "f:4:1: site: is already set in line 1 (keep one)"},
 		{"name", strings.Replace(good, "shop\n", "Shop\n", 1), `f:1:7: site: site name "Shop": has 'S'; only a-z, 0-9 and inner hyphens are allowed`},
 		{"domains", strings.Replace(good, "[www.shop.example]", "www.shop.example", 1), "f:2:10: domains: the value must be a list, not a single value (write [www.shop.example])"},

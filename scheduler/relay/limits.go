@@ -1,0 +1,103 @@
+package relay
+
+import (
+	"io"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"nearcast/internal/clientip"
+)
+
+// slots bound what is under way.
+type slots struct {
+	total, perClient int
+
+	mu      sync.Mutex // guards what follows
+	running int
+	of      map[netip.Addr]int // no zeros
+}
+
+func newSlots(total, perClient int) *slots {
+	return &slots{total: total, perClient: perClient, of: make(map[netip.Addr]int)}
+}
+
+// take takes a slot for a client, to be released once.
+func (s *slots) take(client netip.Addr) (release func(), ok bool) {
+	client = clientip.Share(client)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running >= s.total || s.of[client] >= s.perClient {
+		return nil, false
+	}
+	s.running++
+	s.of[client]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running--
+		if s.of[client]--; s.of[client] == 0 {
+			delete(s.of, client)
+		}
+	}, true
+}
+
+func (s *slots) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running
+}
+
+// stall is how long nothing may move, from or to a visitor.
+const stall = 60 * time.Second
+
+// moving is a visitor's connection whose deadlines move with what is moved. Those of the server are for short answers.
+type moving struct {
+	http.ResponseWriter
+	rc   *http.ResponseController
+	from io.ReadCloser
+	now  func() time.Time
+}
+
+func movingOf(w http.ResponseWriter, req *http.Request, limit int64, now func() time.Time) *moving {
+	m := &moving{ResponseWriter: w, rc: http.NewResponseController(w), now: now}
+	m.extendWrite()
+	if req.Body != nil && req.Body != http.NoBody {
+		m.from = http.MaxBytesReader(w, req.Body, limit)
+	}
+	return m
+}
+
+func (m *moving) extendWrite() {
+	m.rc.SetWriteDeadline(m.now().Add(stall)) //nolint:errcheck // a server without deadlines has its own bounds
+}
+
+// Unwrap is for [http.ResponseController].
+func (m *moving) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+// Write implements [http.ResponseWriter].
+func (m *moving) Write(p []byte) (int, error) {
+	m.extendWrite()
+	return m.ResponseWriter.Write(p)
+}
+
+// body is the content of the visitor's request.
+func (m *moving) body() io.ReadCloser {
+	if m.from == nil {
+		return http.NoBody
+	}
+	return (*incoming)(m)
+}
+
+// incoming is a moving's other direction.
+type incoming moving
+
+// Read implements [io.Reader].
+func (m *incoming) Read(p []byte) (int, error) {
+	m.rc.SetReadDeadline(m.now().Add(stall)) //nolint:errcheck // as for writing
+	return m.from.Read(p)
+}
+
+// Close implements [io.Closer].
+func (m *incoming) Close() error { return m.from.Close() }
