@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"nearcast/cdn"
 	"nearcast/scheduler/cookie"
 	"nearcast/scheduler/dnsfront"
 	"nearcast/scheduler/dnswire"
@@ -28,7 +29,7 @@ type fronts struct {
 	responder *respond.Responder
 	transfers *transfer.Server
 	aliases   *flatten.Flattener
-	relay     *relay.Handler
+	relay     *relay.Relayer
 }
 
 // open makes them, and listens.
@@ -41,12 +42,12 @@ func (s *Server) open(cfg *Config) error {
 	})
 	var err error
 	s.dns, err = dnsfront.New(dnsfront.Config{
-		Addr: cfg.DNSAddr, NewResponder: s.newResponder, Transfer: s.transfers.Serve, Log: s.log, Registry: cfg.Registry,
+		Addr: cfg.DNSAddr, NewResponder: s.newResponder, Transfer: s.transferTo, Log: s.log, Registry: cfg.Registry,
 	})
 	if err != nil || cfg.HTTPAddr == "" && len(cfg.TLSAddrs) == 0 {
 		return err //nolint:wrapcheck // it says of what it is
 	}
-	s.relay = relay.New(relay.Config{Proof: cfg.RelayProof, Log: s.log, Registry: cfg.Registry})
+	s.relay = relay.New(relay.Config{Name: relayName(cfg.Node), Secret: cfg.RelaySecret, Log: s.log, Registry: cfg.Registry})
 	s.http, err = httpfront.New(httpfront.Config{
 		Addr: cfg.HTTPAddr, TLSAddrs: cfg.TLSAddrs, Certificates: cfg.Certificates, View: s.current.Load, Redirect: s.redirect(cfg.RedirectKey),
 		NewResponder: s.newResponder, Resolve: s.resolver(cfg), Proxies: proxies, Log: s.log, Registry: cfg.Registry,
@@ -69,7 +70,9 @@ func cookies(secrets [][]byte) *cookie.Jar {
 // newResponder returns a function that answers queries, for one goroutine.
 func (s *Server) newResponder() func(dst, query []byte, from respond.Peer) []byte {
 	scratch := new(respond.Scratch)
-	return func(dst, query []byte, from respond.Peer) []byte { return s.responder.Respond(dst, query, from, scratch) }
+	return func(dst, query []byte, from respond.Peer) []byte {
+		return s.responder.Respond(dst, query, from, scratch)
+	}
 }
 
 // special answers what secondaries ask for, but transfers over streams.
@@ -83,6 +86,11 @@ func (s *Server) special(query []byte, from respond.Peer) []byte {
 	})
 }
 
+// transferTo gives a secondary a zone. What fails has been told.
+func (s *Server) transferTo(ctx context.Context, query []byte, from respond.Peer, write func([]byte) error) {
+	_ = s.transfers.Serve(ctx, query, from.Addr, write) //nolint:errcheck // as above
+}
+
 // redirect returns what decides on requests of visitors.
 func (s *Server) redirect(key []byte) func(*view.View, *httpfront.Request) httpfront.Outcome {
 	return func(v *view.View, r *httpfront.Request) httpfront.Outcome {
@@ -91,7 +99,8 @@ func (s *Server) redirect(key []byte) func(*view.View, *httpfront.Request) httpf
 		})
 		out := httpfront.Outcome{Status: o.Status, Location: o.Location, MaxAge: o.MaxAge, Problem: o.Problem}
 		if o.Relay != nil {
-			out.Relay = s.relay.To(&o, r.Client)
+			client := r.Client
+			out.Relay = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { s.relay.Serve(w, req, client, &o) })
 		}
 		return out
 	}
@@ -102,6 +111,14 @@ func (s *Server) resolver(cfg *Config) http.Handler {
 	return httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, Registry: cfg.Registry})
 }
 
+// relayName is what nodes see that relays requests.
+func relayName(node cdn.NodeName) string {
+	if node == "" {
+		return "scheduler"
+	}
+	return string(node) + "-scheduler"
+}
+
 // proxies are those whose word for a client's address is taken.
 func proxies(v *view.View) []netip.Prefix { return v.Proxies }
 
@@ -110,4 +127,3 @@ func seed() (b [16]byte) {
 	rand.Read(b[:]) //nolint:errcheck // it never fails
 	return b
 }
-

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/scheduler/decide"
+	"nearcast/scheduler/dnssec"
 	"nearcast/scheduler/view"
 )
 
@@ -17,7 +18,7 @@ type metrics struct {
 	alarms        prometheus.Gauge
 }
 
-func newMetrics(r *prometheus.Registry, tableAge func() float64) *metrics {
+func newMetrics(r *prometheus.Registry, tableAge func() float64, signatures func() dnssec.Stats) *metrics {
 	m := &metrics{
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nearcast_scheduler_map_generation",
@@ -52,7 +53,31 @@ func newMetrics(r *prometheus.Registry, tableAge func() float64) *metrics {
 		Name: "nearcast_scheduler_table_age_seconds",
 		Help: "Time since the route table was received or confirmed; -1 if there is none.",
 	}, tableAge))
+	r.MustRegister(signatureMetrics(signatures)...)
 	return m
+}
+
+// signatureMetrics are of the signatures of zones.
+func signatureMetrics(stats func() dnssec.Stats) []prometheus.Collector {
+	counter := func(name, help string, value func(*dnssec.Stats) float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "nearcast_scheduler_signatures_" + name, Help: help}, func() float64 {
+			s := stats()
+			return value(&s)
+		})
+	}
+	gauge := func(name, help string, value func(*dnssec.Stats) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "nearcast_scheduler_signatures_" + name, Help: help}, func() float64 {
+			s := stats()
+			return value(&s)
+		})
+	}
+	return []prometheus.Collector{
+		counter("made_total", "Signatures of DNS records that were made; all others that were told were at hand.", func(s *dnssec.Stats) float64 { return float64(s.Signed) }),
+		counter("failed_total", "Signatures of DNS records that could not be made.", func(s *dnssec.Stats) float64 { return float64(s.Failed) }),
+		counter("evicted_total", "Sets of DNS records whose signatures made room for others.", func(s *dnssec.Stats) float64 { return float64(s.Evicted) }),
+		gauge("cached", "Sets of DNS records whose signatures are at hand.", func(s *dnssec.Stats) float64 { return float64(s.Entries) }),
+		gauge("cached_bytes", "Memory that they take.", func(s *dnssec.Stats) float64 { return float64(s.Octets) }),
+	}
 }
 
 // show sets what a view says.

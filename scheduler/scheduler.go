@@ -17,10 +17,13 @@ import (
 	"nearcast/cdn"
 	"nearcast/internal/geo"
 	"nearcast/internal/locate"
+	"nearcast/internal/web/tlscert"
 	"nearcast/scheduler/decide"
-	"nearcast/scheduler/dnsfront"
-	"nearcast/scheduler/httpfront"
+	"nearcast/scheduler/dnssec"
+	"nearcast/scheduler/querylog"
+	"nearcast/scheduler/respond"
 	"nearcast/scheduler/steer"
+	"nearcast/scheduler/transfer"
 	"nearcast/scheduler/view"
 )
 
@@ -36,14 +39,14 @@ type Config struct {
 	TLSAddrs []string
 	// Certificates are for TLSAddrs, which need one.
 	Certificates []tlscert.Pair
-	// ZoneSecrets open the keys that sign zones.
-	ZoneSecrets [][]byte
+	// ZoneSecrets returns what opens the keys that sign zones. Nil is the same as one that returns nothing.
+	ZoneSecrets func() [][]byte
 	// CookieSecrets are what DNS cookies are made of, the one in use first. Without one cookies are this process's own.
 	CookieSecrets [][]byte
 	// RedirectKey signs targets of redirects; without it sites that want them signed are relayed.
 	RedirectKey []byte
-	// RelayProof is what nodes know a scheduler by that asks on behalf of a visitor; empty makes them take it for the visitor.
-	RelayProof []byte
+	// RelaySecret is the part of the fleet's secret that cache nodes prove themselves with; empty makes them take this scheduler for the visitor.
+	RelaySecret string
 	// HTTPDNSKeys are the keys of HTTPDNS's clients by their IDs. Without any everybody may ask.
 	HTTPDNSKeys map[string][]byte
 	// TSIGKeys are the keys of secondaries.
@@ -63,21 +66,22 @@ type Server struct {
 	node        cdn.NodeName
 	log         *slog.Logger
 	current     atomic.Pointer[view.View]
-	state       atomic.Pointer[respond.State] // that of current, for DNS
+	state       atomic.Pointer[respond.State]    // that of current, for DNS
 	maps        atomic.Pointer[[]cdn.MapVersion] // that is of recent, for others
 	metrics     *metrics
-	zoneSecrets [][]byte
+	zoneSecrets func() [][]byte
 
 	compiling sync.Mutex    // guards what plans are made of, and orders those that make one
 	snapshot  *cdn.Snapshot // nil before the first Apply
 	database  *geo.Database // nil if there is none
 	clients   *locate.Index // of snapshot and database
+	keys      *dnssec.Keys  // of snapshot; nil if zones are not signed
+	limit     cdn.RateLimit // of the answers' limiter
 
 	steering sync.Mutex // guards the following, and orders writers of current; answers never wait for it
 	mapper   *steer.Mapper
 	recent   recent
 	answers  respond.State // what state is made of, beside the view
-	limits   cdn.RateLimit // of answers.Limiter
 }
 
 // New listens, so that an address that is taken shows at once. [Server.Run] must be
@@ -149,10 +153,17 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	if before := s.current.Load(); len(plan.POPs) == 0 && before != nil && len(before.POPs) > 0 {
 		return cdn.Errorf(cdn.Invalid, "scheduler.Apply", "configuration %d has no POP of tier edge with a node that has a cache: visitors would have nowhere to go, so that %d stays in force", plan.Generation, before.Generation)
 	}
+	answers, err := s.answersOf(snapshot)
+	if err != nil {
+		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.KindOf(err), Err: err}
+	}
 	s.snapshot, s.database, s.clients = snapshot, database, clients
+	s.transfers.Publish(copies{plan, answers.Settings})
+	s.aliases.Follow(plan.Zones.Aliases())
 	s.steering.Lock()
 	defer s.steering.Unlock()
 	now := time.Now()
+	s.answers = answers
 	s.mapper.Configure(plan, now)
 	s.publish(now)
 	s.metrics.generation.Set(float64(plan.Generation))
@@ -241,6 +252,9 @@ func (s *Server) publish(now time.Time) {
 	if next == nil {
 		return
 	}
+	answers := s.answers
+	answers.View = next
+	s.state.Store(&answers)
 	s.current.Store(next)
 	s.recent.noteMap(s.Version())
 	maps := slices.Clone(s.recent.maps)

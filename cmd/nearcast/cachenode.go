@@ -87,6 +87,7 @@ func (n *cacheNode) open(cfg edge.Config) error {
 		return err
 	}
 	cfg.Secret = n.role.derive(forHop)
+	cfg.RedirectKey = []byte(n.role.derive(forRedirect))
 	cfg.Usable = func(node cdn.NodeName) bool { return n.pool.State(node).Usable() && n.agent.Usable(node) }
 	n.relief = &relief{pop: pop, log: n.role.log}
 	cfg.Relief = n.relief.Now

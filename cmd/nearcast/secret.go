@@ -19,6 +19,8 @@ const (
 	forFeed      = "feed"
 	forGossip    = "gossip"
 	forHop       = "hop"
+	forCookies   = "dns-cookies"
+	forRedirect  = "redirect"
 	forTable     = "route-table"
 	forScheduler = "scheduler" // the schedulers' own APIs
 	forZoneKeys  = "zone-keys" // the keys that sign zones, where they are stored

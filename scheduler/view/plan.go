@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -38,6 +39,8 @@ type Plan struct {
 	Port uint16
 	// TLSPort is where they do so with TLS; zero if they do not.
 	TLSPort uint16
+	// Proxies are the networks of reverse proxies whose word for a client's address is taken.
+	Proxies []netip.Prefix
 	// POPs are those of the edge tier that have cache nodes, in fleet order.
 	POPs []POP
 	// Servers are the zone's name servers: the fleet's schedulers, in fleet order.
@@ -114,6 +117,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index, before *Plan) (*Plan, e
 		Zone:       s.Fleet.Zone,
 		Port:       s.Fleet.Port(),
 		TLSPort:    s.Fleet.TLSPort(),
+		Proxies:    s.Fleet.DNS.TrustedProxies,
 		Clients:    clients,
 		nearest:    make([]atomic.Pointer[[]int], len(clients.Places())),
 		nodes:      make(map[cdn.NodeName]*cdn.Node),
