@@ -163,7 +163,11 @@ func processors() int {
 // spread has the kernel give packets to the first n of all sockets that share one's port, at random.
 func spread(s *socket, n, all int) error {
 	if n == all {
-		return unix.SetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_DETACH_REUSEPORT_BPF, 0) //nolint:gosec,wrapcheck // as in open; compared with nil
+		err := unix.SetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_DETACH_REUSEPORT_BPF, 0) //nolint:gosec // as in open
+		if errors.Is(err, unix.ENOENT) {
+			return nil // it does so already
+		}
+		return err //nolint:wrapcheck // only compared with nil
 	}
 	const random = 0xFFFFF000 + 56 // SKF_AD_OFF + SKF_AD_RANDOM
 	code := []unix.SockFilter{

@@ -87,19 +87,16 @@ func (st *stream) serve(ctx context.Context) bool {
 	}
 }
 
-// whole reports whether a whole query was read, and makes room for it if not.
+// whole reports whether a whole query was read, and makes room for more of it if not.
 func (st *stream) whole() bool {
-	want := lengthLen
-	if len(st.in) >= lengthLen {
-		want += int(binary.BigEndian.Uint16(st.in))
+	if len(st.in) < lengthLen {
+		return false
 	}
-	if len(st.in) >= want && want > lengthLen {
-		return true
+	want := lengthLen + int(binary.BigEndian.Uint16(st.in))
+	if len(st.in) == cap(st.in) && want > cap(st.in) { // the more was sent, the more is believed
+		st.in = append(make([]byte, 0, min(want, 2*cap(st.in))), st.in...)
 	}
-	if want = max(want, len(st.in)+1); want > cap(st.in) {
-		st.in = append(make([]byte, 0, want), st.in...)
-	}
-	return len(st.in) >= lengthLen && want == lengthLen
+	return len(st.in) >= want
 }
 
 // read reads what has come.

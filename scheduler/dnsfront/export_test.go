@@ -1,0 +1,7 @@
+package dnsfront
+
+// Bounds of streams.
+const (
+	MaxConnsPerSource = maxConnsPerSource
+	IdleTimeout       = idleTimeout
+)
