@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"nearcast/cdn"
 	"nearcast/control/compile"
 	"nearcast/loadtest/labtest"
+	"nearcast/scheduler/view"
 )
 
 // TestConfigExamples compiles every example of docs/CONFIG.md.
@@ -61,6 +63,40 @@ func TestEdgeFlagsAreDocumented(t *testing.T) {
 		row := regexp.MustCompile("(?m)^\\| `--" + name + "[ `][^|]*\\|([^|]*)\\|").FindSubmatch(text)
 		if value != "" && (row == nil || !strings.Contains(string(row[1]), value)) {
 			t.Errorf("--%s: no row says that its default is %s", name, value)
+		}
+	}
+}
+
+// TestExampleFleets compiles the fleets of deploy/examples.
+func TestExampleFleets(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(labtest.Root(t), "deploy", "examples", "*.yaml"))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%d examples, %v; want at least 2", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fleet, err := compile.Fleet(filepath.Base(file), text)
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		if filepath.Base(file) != "two-pops.yaml" {
+			continue
+		}
+		plan, err := view.Compile(&cdn.Snapshot{Generation: 1, Fleet: *fleet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []cdn.Domain{"d1.cdn.test", "d1000.cdn.test", "east-2.d5.cdn.test"} {
+			if plan.Zones.Host(name).Domain == "" {
+				t.Errorf("%s does not lead anywhere", name)
+			}
+		}
+		if len(plan.POPs) != 2 || len(plan.Servers) != 1 {
+			t.Errorf("%d POPs and %d servers, want 2 and 1", len(plan.POPs), len(plan.Servers))
 		}
 	}
 }
