@@ -21,7 +21,7 @@ type Server struct {
 	// Lane is asked first for each request without content. Nil is allowed.
 	Lane lane.Handler
 	// LaneContent is how many octets of content a request may have for the lane to be asked all the same. The content must have come
-	// with the head, in one frame, as that of a small one does as a rule. Zero: only requests without content are the lane's.
+	// with the head, in one frame and one read, as that of a small one often does; of more than 4 KiB none does. Zero: only requests without content are the lane's.
 	LaneContent int
 	// Limits bound each connection. Zero fields mean defaults.
 	Limits Limits
