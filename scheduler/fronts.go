@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"nearcast/cdn"
 	"nearcast/scheduler/cookie"
+	"nearcast/scheduler/decide"
 	"nearcast/scheduler/dnsfront"
 	"nearcast/scheduler/dnswire"
 	"nearcast/scheduler/flatten"
@@ -34,23 +36,30 @@ type fronts struct {
 
 // open makes them, and listens.
 func (s *Server) open(cfg *Config) error {
-	s.aliases = flatten.New(flatten.Config{Log: s.log, Registry: cfg.Registry})
+	resolver, err := flatten.SystemClient("/etc/resolv.conf")
+	if err != nil {
+		s.log.Warn("the targets of ALIAS records cannot be resolved", "error", err)
+	}
+	s.aliases = flatten.New(flatten.Config{Resolver: resolver, Log: s.log, Registry: cfg.Registry})
 	s.transfers = transfer.New(transfer.Config{Keys: cfg.TSIGKeys, Log: s.log, Registry: cfg.Registry})
 	s.responder = respond.New(respond.Config{
-		State: s.state.Load, Node: cfg.Node, Cookies: cookies(cfg.CookieSecrets), Alias: s.aliases.Lookup, Special: s.special,
+		State: s.state.Load, Node: cfg.Node, Cookies: cookies(cfg.CookieSecrets), Alias: s.alias, Special: s.special,
 		Metrics: respond.NewMetrics(cfg.Registry), Log: cfg.QueryLog,
 	})
-	var err error
 	s.dns, err = dnsfront.New(dnsfront.Config{
 		Addr: cfg.DNSAddr, NewResponder: s.newResponder, Transfer: s.transferTo, Log: s.log, Registry: cfg.Registry,
 	})
 	if err != nil || cfg.HTTPAddr == "" && len(cfg.TLSAddrs) == 0 {
 		return err //nolint:wrapcheck // it says of what it is
 	}
+	resolve, err := httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, TTL: s.ttl, Registry: cfg.Registry})
+	if err != nil {
+		return errors.Join(err, s.dns.Close())
+	}
 	s.relay = relay.New(relay.Config{Name: relayName(cfg.Node), Secret: cfg.RelaySecret, Log: s.log, Registry: cfg.Registry})
 	s.http, err = httpfront.New(httpfront.Config{
 		Addr: cfg.HTTPAddr, TLSAddrs: cfg.TLSAddrs, Certificates: cfg.Certificates, View: s.current.Load, Redirect: s.redirect(cfg.RedirectKey),
-		NewResponder: s.newResponder, Resolve: s.resolver(cfg), Proxies: proxies, Log: s.log, Registry: cfg.Registry,
+		NewResponder: s.newResponder, Resolve: s.resolver(resolve), Proxies: proxies, Log: s.log, Registry: cfg.Registry,
 		ServeStream: func(ctx context.Context, nc net.Conn) { s.dns.ServeStream(ctx, nc, respond.TLS) },
 	})
 	if err != nil {
@@ -106,9 +115,23 @@ func (s *Server) redirect(key []byte) func(*view.View, *httpfront.Request) httpf
 	}
 }
 
-// resolver answers HTTPDNS.
-func (s *Server) resolver(cfg *Config) http.Handler {
-	return httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, Registry: cfg.Registry})
+// resolver answers HTTPDNS. The front has put the client into RemoteAddr.
+func (s *Server) resolver(answers *httpdns.Server) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+		answers.Serve(w, r, peer.Addr().Unmap())
+	})
+}
+
+// alias is where the target of an ALIAS leads.
+func (s *Server) alias(target cdn.Domain) ([]netip.Addr, uint32, bool) {
+	return s.aliases.Lookup(target, time.Now())
+}
+
+// ttl is for how many seconds HTTPDNS may use a decision: as long as an answer of DNS.
+func (s *Server) ttl(_ *view.View, _ cdn.Domain, d *decide.Decision) int {
+	state := s.state.Load() // there is one as soon as there is a view
+	return int(state.Settings.TTL(d.Outlook))
 }
 
 // relayName is what nodes see that relays requests.

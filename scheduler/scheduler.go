@@ -159,7 +159,7 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	}
 	s.snapshot, s.database, s.clients = snapshot, database, clients
 	s.transfers.Publish(copies{plan, answers.Settings})
-	s.aliases.Follow(plan.Zones.Aliases())
+	s.aliases.Follow(plan.Zones.AliasTargets())
 	s.steering.Lock()
 	defer s.steering.Unlock()
 	now := time.Now()

@@ -9,13 +9,13 @@ import (
 	"nearcast/cdn"
 	"nearcast/control/feedclient"
 	"nearcast/internal/geo"
+	"nearcast/internal/keyfile"
 	"nearcast/internal/web/tlscert"
 	"nearcast/routequality/gossip"
 	"nearcast/routequality/tableclient"
 	"nearcast/scheduler"
 	"nearcast/scheduler/api"
 	"nearcast/scheduler/apiclient"
-	"nearcast/scheduler/httpdns"
 	"nearcast/scheduler/peers"
 	"nearcast/scheduler/querylog"
 	"nearcast/scheduler/transfer"
@@ -148,7 +148,7 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 		cfg.ZoneSecrets = r.zoneSecrets(f.secretFile)
 	}
 	if f.httpdnsKeys != "" {
-		if cfg.HTTPDNSKeys, err = httpdns.ReadKeys(f.httpdnsKeys); err != nil {
+		if cfg.HTTPDNSKeys, err = keyfile.ReadSecrets(f.httpdnsKeys); err != nil {
 			return cfg, err
 		}
 	}

@@ -1,6 +1,9 @@
 package respond
 
-import "nearcast/cdn"
+import (
+	"nearcast/cdn"
+	"nearcast/scheduler/decide"
+)
 
 // Settings are what a fleet says of answers, with every default filled in.
 type Settings struct {
@@ -36,4 +39,16 @@ func SettingsOf(d *cdn.DNS) Settings {
 		s.Amplification = amplification
 	}
 	return s
+}
+
+// TTL is for how many seconds a decision of an outlook may be used.
+func (s *Settings) TTL(o decide.Outlook) uint32 {
+	switch o {
+	case decide.Stable:
+		return s.Stable
+	case decide.Leaving:
+		return s.Draining
+	case decide.Ordinary:
+	}
+	return s.Steered
 }

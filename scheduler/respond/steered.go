@@ -65,13 +65,7 @@ func (x *exchange) steered(owner []byte) bool {
 	if len(set.Data) == 0 {
 		return false
 	}
-	switch set.TTL = x.state.Settings.Steered; d.Outlook {
-	case decide.Stable:
-		set.TTL = x.state.Settings.Stable
-	case decide.Leaving:
-		set.TTL = x.state.Settings.Draining
-	case decide.Ordinary:
-	}
+	set.TTL = x.state.Settings.TTL(d.Outlook)
 	i := x.put(owner, set)
 	i.turned = len(set.Data) > 1 && bytes.Compare(set.Data[0], set.Data[1]) > 0
 	if i.turned { // canonical order is what is signed; which goes first is the decision's

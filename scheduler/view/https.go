@@ -24,7 +24,7 @@ func (p *Plan) addServices(fleet *cdn.Fleet) {
 	if port == 0 {
 		port = httpsPort
 	}
-	p.services = make([][]byte, len(p.POPs))
+	p.services, p.alpn = make([][]byte, len(p.POPs)), make([][]string, len(p.POPs))
 	for i, site := range p.sites {
 		alpn := site.ALPN
 		if len(alpn) == 0 {
@@ -33,7 +33,7 @@ func (p *Plan) addServices(fleet *cdn.Fleet) {
 		if len(alpn) == 0 {
 			alpn = []string{"h2", "http/1.1"}
 		}
-		p.services[i] = service(alpn, port)
+		p.services[i], p.alpn[i] = service(alpn, port), alpn
 	}
 }
 
@@ -62,6 +62,14 @@ func (p *Plan) Secure() bool { return p.services != nil }
 func (p *Plan) Service(pop cdn.POPName) []byte {
 	if i := p.POP(pop); i >= 0 && p.services != nil {
 		return p.services[i]
+	}
+	return nil
+}
+
+// ALPN are the protocols that a POP's nodes speak over TLS, the preferred one first; nil if they do not. They must not be changed.
+func (p *Plan) ALPN(pop cdn.POPName) []string {
+	if i := p.POP(pop); i >= 0 && p.alpn != nil {
+		return p.alpn[i]
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ type Plan struct {
 
 	sites    []*cdn.POP            // the fleet's entries of POPs
 	services [][]byte              // of HTTPS records, by POP; nil without HTTPS
+	alpn     [][]string            // likewise
 	index    map[cdn.POPName]int   // of POPs
 	drained  map[cdn.NodeName]bool // cache nodes that an operator empties
 
