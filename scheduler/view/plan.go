@@ -53,6 +53,7 @@ type Plan struct {
 	drained map[cdn.NodeName]bool // cache nodes that an operator empties
 
 	redirections map[cdn.Domain]*cdn.Redirection // of sites that say something
+	https        *cdn.HTTPS                      // nil: nodes speak no TLS
 
 	once    sync.Once
 	groups  *placeGroups            // once asked for

@@ -6,6 +6,7 @@ import "nearcast/cdn"
 var everyRequest cdn.Redirection //nolint:gochecknoglobals // nobody changes it
 
 func (p *Plan) addRedirections(s *cdn.Snapshot) {
+	p.https = s.Fleet.HTTPS
 	p.redirections = make(map[cdn.Domain]*cdn.Redirection)
 	for i := range s.Sites {
 		r := &s.Sites[i].Redirection
@@ -25,3 +26,19 @@ func (p *Plan) Redirection(d cdn.Domain) *cdn.Redirection {
 	}
 	return &everyRequest
 }
+
+// ALPN are the protocols that a POP's nodes speak over TLS, the preferred one first; nil if they do not. They must not be changed.
+func (p *Plan) ALPN(pop cdn.POPName) []string {
+	at := p.POP(pop)
+	switch {
+	case p.https == nil:
+		return nil
+	case at >= 0 && len(p.sites[at].ALPN) > 0:
+		return p.sites[at].ALPN
+	case len(p.https.ALPN) > 0:
+		return p.https.ALPN
+	}
+	return usualALPN
+}
+
+var usualALPN = []string{"h2", "http/1.1"} //nolint:gochecknoglobals // nobody changes it
