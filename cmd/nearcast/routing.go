@@ -2,22 +2,14 @@ package main
 
 import (
 	"context"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"nearcast/cdn"
-	"nearcast/control/compile"
 	"nearcast/control/feedclient"
 	"nearcast/internal/geo"
 	"nearcast/routequality"
 	"nearcast/routequality/gossip"
-	"nearcast/routequality/tableclient"
-	"nearcast/scheduler"
-	"nearcast/scheduler/api"
-	"nearcast/scheduler/apiclient"
-	"nearcast/scheduler/peers"
 )
 
 // routeQualityFlags are the flags of the route-quality role.

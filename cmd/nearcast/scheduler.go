@@ -134,7 +134,7 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 		return cfg, cdn.Errorf(cdn.Invalid, "", "%d of --cert and %d of --key: give one --key for each --cert, in the same order", len(f.certs), len(f.keys))
 	}
 	for i := range f.certs {
-		cfg.Certificates = append(cfg.Certificates, tlscert.Pair{Cert: f.certs[i], Key: f.keys[i]})
+		cfg.Certificates = append(cfg.Certificates, tlscert.Pair{Chain: f.certs[i], Key: f.keys[i]})
 	}
 	if f.secretFile != "" {
 		secrets, err := readSecrets(f.secretFile)

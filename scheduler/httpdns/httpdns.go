@@ -1,0 +1,153 @@
+package httpdns
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"nearcast/cdn"
+	"nearcast/scheduler/decide"
+	"nearcast/scheduler/view"
+)
+
+// Path is where it is served.
+const Path = "/resolve"
+
+// minKey is how short a key may be, in octets.
+const minKey = 16
+
+// Config says what a Server answers from.
+type Config struct {
+	// View returns what to answer from. It must not wait. While it returns nil, every answer is 503. Required.
+	View func() *view.View
+	// Keys are secrets by ID. Without any, requests need no signature.
+	Keys map[string][]byte
+	// Admit reports whether a client may ask now; nil admits everybody.
+	Admit func(client netip.Addr, now time.Time) bool
+	// TTL returns for how many seconds a decision may be used; nil means 20.
+	TTL func(v *view.View, domain cdn.Domain, d *decide.Decision) int
+	// Now tells the time; nil means [time.Now].
+	Now func() time.Time
+	// Registry gets the metrics. Required.
+	Registry *prometheus.Registry
+}
+
+// Server answers requests. It is safe for concurrent use.
+type Server struct {
+	cfg     Config
+	without remainders
+	answers *prometheus.CounterVec
+}
+
+// New returns a Server. Keys that are too short are an error.
+func New(cfg Config) (*Server, error) {
+	for id, key := range cfg.Keys {
+		if id == "" || len(key) < minKey {
+			return nil, cdn.Errorf(cdn.Invalid, "", "the HTTPDNS key %q has no ID or fewer than %d octets", id, minKey)
+		}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{cfg: cfg, answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "nearcast_scheduler_httpdns_answers_total",
+		Help: "Answers of HTTPDNS, by status code.",
+	}, []string{"code"})}
+	cfg.Registry.MustRegister(s.answers)
+	return s, nil
+}
+
+// Serve answers a request for [Path]. peer is who asks: the other end of the connection, or the client whom a trusted proxy names.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, peer netip.Addr) {
+	now := s.cfg.Now()
+	peer = peer.Unmap().WithZone("")
+	v := s.cfg.View()
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		s.refuse(w, r, http.StatusMethodNotAllowed, "method "+strconv.Quote(clip(r.Method))+" is not served: want GET")
+		return
+	case s.cfg.Admit != nil && !s.cfg.Admit(peer, now):
+		w.Header().Set("Retry-After", "1")
+		s.refuse(w, r, http.StatusTooManyRequests, "this client asks too often")
+		return
+	case v == nil:
+		s.refuse(w, r, http.StatusServiceUnavailable, "this scheduler has no configuration yet")
+		return
+	}
+	all, err := split(r.URL.RawQuery)
+	if err != nil {
+		s.refuse(w, r, http.StatusBadRequest, err.Error())
+		return
+	}
+	if why := verify(s.cfg.Keys, all, now); why != "" {
+		s.refuse(w, r, http.StatusForbidden, why)
+		return
+	}
+	q, err := ask(all, peer)
+	if err != nil {
+		s.refuse(w, r, http.StatusBadRequest, err.Error())
+		return
+	}
+	a := s.answer(v, &q, now)
+	s.write(w, r, a.status(), a, a.cacheControl())
+}
+
+// status is that of the first host if none has an answer.
+func (a *Answer) status() int {
+	for i := range a.Answers {
+		if a.Answers[i].Status == http.StatusOK {
+			return http.StatusOK
+		}
+	}
+	return a.Answers[0].Status
+}
+
+// cacheControl lets a client keep the answer until the first part of it ends.
+func (a *Answer) cacheControl() string {
+	least := 0
+	for i := range a.Answers {
+		h := &a.Answers[i]
+		if h.Status != http.StatusOK || h.TTL <= 0 {
+			return noStore
+		}
+		if least == 0 || h.TTL < least {
+			least = h.TTL
+		}
+	}
+	return "private, max-age=" + strconv.Itoa(least)
+}
+
+const noStore = "no-store"
+
+// problem is the body of an answer without hosts.
+type problem struct {
+	Error  string `json:"error"`
+	Status int    `json:"status"`
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	s.write(w, r, status, problem{text, status}, noStore)
+}
+
+func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, v any, cacheControl string) {
+	s.answers.WithLabelValues(strconv.Itoa(status)).Inc()
+	body, err := json.Marshal(v)
+	if err != nil { // of these types it cannot be
+		status, body = http.StatusInternalServerError, []byte(`{"error":"encoding the answer","status":500}`)
+	}
+	body = append(body, '\n')
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", cacheControl)
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(body) //nolint:errcheck // the client has gone
+	}
+}
