@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,7 +96,7 @@ func (f *schedulerFlags) registerFronts(cmd *cobra.Command) {
 }
 
 func runScheduler(cmd *cobra.Command, f *schedulerFlags) error {
-	r, err := f.begin(cmd.ErrOrStderr())
+	r, err := f.beginScheduler(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -123,6 +125,22 @@ func runScheduler(cmd *cobra.Command, f *schedulerFlags) error {
 		return err
 	}
 	return r.runAll(cmd.Context(), f.admin, server.Ready, append(parts, others...)...)
+}
+
+// beginScheduler is begin for a scheduler, which may have a name though it stands alone.
+func (f *schedulerFlags) beginScheduler(stderr io.Writer) (*role, error) {
+	if f.fleet == "" {
+		return f.begin(stderr)
+	}
+	alone := f.nodeFlags
+	alone.node = ""
+	r, err := alone.begin(stderr)
+	if err == nil && f.node != "" {
+		if r.node, err = cdn.ParseNodeName(f.node); err != nil {
+			return nil, fmt.Errorf("--node: %w", err)
+		}
+	}
+	return r, err
 }
 
 // config is what a scheduler is made of.

@@ -35,7 +35,7 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 		answers: vec("answers_total", "Steered DNS answers, by POP and the reason for it.", "pop", "reason"),
 		denied:  vec("denied_total", "DNS answers that there is nothing: no such name, or no such type at it.", "what"),
 		scopes:  vec("scopes_total", "Steered DNS answers to queries with a client subnet, by the length of the prefix for which they hold.", "scope"),
-		dropped: vec("dns_dropped_total", "DNS packets not answered, by reason.", "reason"),
+		dropped: vec("dns_unanswered_total", "DNS packets that must not be answered, by reason: scraps, and answers.", "reason"),
 		limited: vec("dns_limited_total", "DNS queries over UDP beyond the rate limit, by what was done.", "action"),
 		cookies: vec("dns_cookies_total", "DNS queries with a cookie: valid ones, and those that are not or are the client's only.", "state"),
 		cut:     vec("dns_truncated_total", "DNS answers over UDP that were cut down to nothing, so that the client comes over TCP."),
