@@ -98,7 +98,7 @@ func TestAddresses(t *testing.T) {
 func TestMany(t *testing.T) {
 	for _, sockets := range []int{1, 2, 5} {
 		t.Run(fmt.Sprint(sockets), func(t *testing.T) {
-			s := start(t, udpbatch.Config{Addr: "127.0.0.1:0", Sockets: sockets}, echo)
+			s := start(t, udpbatch.Config{Addr: "127.0.0.1:0", Sockets: sockets, Gather: time.Duration(sockets-1) * 20 * time.Microsecond}, echo)
 			var wg sync.WaitGroup
 			for range 20 {
 				c := dial(t, "127.0.0.1", s.Addr().Port())
