@@ -121,6 +121,7 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
 	}
+	snapshot = keepSites(snapshot, s.snapshot)
 	plan, err := view.CompileWith(snapshot, clients, s.plan())
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
