@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,6 +55,16 @@ func resident(t *testing.T) int {
 	return kib << 10
 }
 
+// used is the processor time of this process, which is what a test can hold on a machine that has other things to do as well.
+func used(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // TestMillion: a scheduler takes in a million names in little time and memory, and the change of a site in hardly any, whether or not the
 // configuration's memory is that of the one before.
 func TestMillion(t *testing.T) {
@@ -65,11 +76,11 @@ func TestMillion(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply := func(snapshot *cdn.Snapshot) time.Duration {
-		start := time.Now()
+		start := used(t)
 		if err := s.Apply(snapshot); err != nil {
 			t.Fatal(err)
 		}
-		return time.Since(start)
+		return used(t) - start
 	}
 	snapshot := million(1)
 	first := apply(snapshot)
@@ -80,12 +91,14 @@ func TestMillion(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		var times []time.Duration
 		for i := range 5 {
+			runtime.GC() // that it marks at the same time is not our time
 			next := *snapshot
 			if shared {
 				next.Sites = slices.Clone(snapshot.Sites)
 			} else {
 				next = *million(1)
 			}
+			runtime.GC()
 			next.Generation = snapshot.Generation + 1
 			next.Sites[i*1000].Domains = append(slices.Clone(next.Sites[i*1000].Domains), cdn.Domain(fmt.Sprintf("new-%d.example", i)))
 			times = append(times, apply(&next))

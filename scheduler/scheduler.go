@@ -50,6 +50,7 @@ type Server struct {
 
 	compiling sync.Mutex    // guards what plans are made of, and orders those that make one
 	snapshot  *cdn.Snapshot // nil before the first Apply
+	kept      *keeper       // of its sites
 	database  *geo.Database // nil if there is none
 	clients   *locate.Index // of snapshot and database
 
@@ -61,7 +62,7 @@ type Server struct {
 // New listens, so that an address that is taken shows at once. [Server.Run] must be
 // called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New()}
+	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), kept: newKeeper()}
 	s.metrics = newMetrics(cfg.Registry, s.tableAge)
 	var err error
 	s.dns, err = dnsfront.New(dnsfront.Config{Addr: cfg.DNSAddr, View: s.current.Load, Log: s.log, Registry: cfg.Registry})
@@ -121,7 +122,7 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
 	}
-	snapshot = keepSites(snapshot, s.snapshot)
+	snapshot, kept := s.kept.keep(snapshot)
 	plan, err := view.CompileWith(snapshot, clients, s.plan())
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
@@ -129,7 +130,7 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	if before := s.current.Load(); len(plan.POPs) == 0 && before != nil && len(before.POPs) > 0 {
 		return cdn.Errorf(cdn.Invalid, "scheduler.Apply", "configuration %d has no POP of tier edge with a node that has a cache: visitors would have nowhere to go, so that %d stays in force", plan.Generation, before.Generation)
 	}
-	s.snapshot, s.database, s.clients = snapshot, database, clients
+	s.snapshot, s.kept, s.database, s.clients = snapshot, kept, database, clients
 	s.steering.Lock()
 	defer s.steering.Unlock()
 	now := time.Now()
