@@ -73,6 +73,7 @@ type Server struct {
 
 	compiling sync.Mutex    // guards what plans are made of, and orders those that make one
 	snapshot  *cdn.Snapshot // nil before the first Apply
+	kept      *keeper       // of its sites
 	database  *geo.Database // nil if there is none
 	clients   *locate.Index // of snapshot and database
 	keys      *dnssec.Keys  // of snapshot; nil if zones are not signed
@@ -87,7 +88,7 @@ type Server struct {
 // New listens, so that an address that is taken shows at once. [Server.Run] must be
 // called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), zoneSecrets: cfg.ZoneSecrets}
+	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), zoneSecrets: cfg.ZoneSecrets, kept: newKeeper()}
 	s.metrics = newMetrics(cfg.Registry, s.tableAge, s.signatures)
 	if err := s.open(&cfg); err != nil {
 		return nil, err
@@ -146,6 +147,7 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
 	}
+	snapshot, kept := s.kept.keep(snapshot)
 	plan, err := view.CompileWith(snapshot, clients, s.plan())
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.Invalid, Err: err}
@@ -157,7 +159,7 @@ func (s *Server) compile(snapshot *cdn.Snapshot, database *geo.Database) error {
 	if err != nil {
 		return &cdn.Error{Op: "scheduler.Apply", Kind: cdn.KindOf(err), Err: err}
 	}
-	s.snapshot, s.database, s.clients = snapshot, database, clients
+	s.snapshot, s.kept, s.database, s.clients = snapshot, kept, database, clients
 	s.transfers.Publish(copies{plan, answers.Settings})
 	s.aliases.Follow(plan.Zones.AliasTargets())
 	s.steering.Lock()

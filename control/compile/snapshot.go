@@ -12,7 +12,11 @@ import (
 func Snapshot(fleet cdn.Fleet, sites []cdn.Site) error {
 	var ms Mistakes
 	names := make(map[cdn.SiteName]bool, len(sites))
-	owners := make(map[cdn.Domain]cdn.SiteName)
+	domains := 0
+	for i := range sites {
+		domains += len(sites[i].Domains)
+	}
+	owners := make(map[cdn.Domain]cdn.SiteName, domains)
 	zones := newZoneCheck(&fleet)
 	for i := range sites {
 		s := &sites[i]

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +34,16 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// used is the processor time of this process, which is what a test can hold on a machine that has other things to do as well.
+func used(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // TestLarge: a million names are compiled in little time and memory, and the change of one site in hardly any.
 func TestLarge(t *testing.T) {
 	if testing.Short() {
@@ -42,11 +53,11 @@ func TestLarge(t *testing.T) {
 	empty := heap()
 	cfg.Sites = large()
 	sites := heap()
-	start := time.Now()
+	start := used(t)
 	s := compile(t, cfg, nil)
-	whole := time.Since(start)
+	whole := used(t) - start
 	all := heap()
-	t.Logf("%d names: snapshot %d MiB, set %d MiB; compiled in %v", s.Names(), (sites-empty)>>20, (all-sites)>>20, whole)
+	t.Logf("%d names: snapshot %d MiB, set %d MiB; compiled in %v of processor time", s.Names(), (sites-empty)>>20, (all-sites)>>20, whole)
 	if all-empty > 200<<20 || whole > 3*time.Second {
 		t.Errorf("heap of %d MiB and %v, want at most 200 MiB and 3 s", (all-empty)>>20, whole)
 	}
@@ -61,9 +72,9 @@ func TestLarge(t *testing.T) {
 			next.Sites[at].Domains[j] = cdn.Domain(fmt.Sprintf("new-%d-%d.example", i, j))
 		}
 		old := cfg.Sites[at].Domains[3]
-		start = time.Now()
+		start = used(t)
 		changed := compile(t, next, s)
-		times = append(times, time.Since(start))
+		times = append(times, used(t)-start)
 		var m zone.Match
 		for _, d := range next.Sites[at].Domains {
 			if changed.Find(wire(t, string(d)+".cdn.test"), &m); m.Domain != d {

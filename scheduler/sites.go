@@ -1,0 +1,86 @@
+package scheduler
+
+import (
+	"hash/maphash"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"nearcast/cdn"
+)
+
+// keeper has what schedulers need of the sites of a configuration.
+type keeper struct {
+	seed  maphash.Seed
+	sites []cdn.Site
+	sums  []uint64 // of the domains of each
+}
+
+func newKeeper() *keeper { return &keeper{seed: maphash.MakeSeed()} }
+
+// keep returns a configuration with what schedulers need of it: of sites their names, domains and redirection; and the keeper of that. Lists of domains
+// that are equal to those of the site that k has are the same in memory, so that a million names that were decoded again are not there twice, and are
+// seen at a glance to be the same. Sums are compared, not the names: that those of two lists are equal will not happen, and nobody can bring it about.
+func (k *keeper) keep(snapshot *cdn.Snapshot) (*cdn.Snapshot, *keeper) {
+	n := len(snapshot.Sites)
+	next := &keeper{seed: k.seed, sites: make([]cdn.Site, n), sums: make([]uint64, n)}
+	var group errgroup.Group
+	parts := runtime.GOMAXPROCS(0)
+	for part := range parts {
+		group.Go(func() error {
+			next.fill(snapshot.Sites, k, n*part/parts, n*(part+1)/parts)
+			return nil
+		})
+	}
+	_ = group.Wait() // nothing fails
+	kept := *snapshot
+	kept.Sites = next.sites
+	return &kept, next
+}
+
+// fill takes over some sites. Both lists are sorted, or at least in the same order for the most part.
+func (k *keeper) fill(sites []cdn.Site, before *keeper, from, to int) {
+	var index map[cdn.SiteName]int // made when the order differs
+	next := from
+	for i := from; i < to; i++ {
+		s := &sites[i]
+		k.sites[i] = cdn.Site{Name: s.Name, Domains: s.Domains, Redirection: s.Redirection}
+		known := next < len(before.sites) && before.sites[next].Name == s.Name
+		if !known {
+			if index == nil {
+				index = before.index()
+			}
+			if next, known = index[s.Name]; !known {
+				k.sums[i] = sum(k.seed, s.Domains)
+				continue
+			}
+		}
+		old := &before.sites[next]
+		if len(old.Domains) == len(s.Domains) && len(s.Domains) > 0 && &old.Domains[0] == &s.Domains[0] {
+			k.sums[i] = before.sums[next]
+		} else if k.sums[i] = sum(k.seed, s.Domains); k.sums[i] == before.sums[next] && len(old.Domains) == len(s.Domains) {
+			k.sites[i].Name, k.sites[i].Domains = old.Name, old.Domains
+		}
+		next++
+	}
+}
+
+// index tells where a site is.
+func (k *keeper) index() map[cdn.SiteName]int {
+	index := make(map[cdn.SiteName]int, len(k.sites))
+	for i := range k.sites {
+		index[k.sites[i].Name] = i
+	}
+	return index
+}
+
+// sum is of all domains, in their order.
+func sum(seed maphash.Seed, domains []cdn.Domain) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, d := range domains {
+		_, _ = h.WriteString(string(d)) // never fails
+		_ = h.WriteByte(0)              // never fails
+	}
+	return h.Sum64()
+}
