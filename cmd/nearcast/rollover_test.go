@@ -33,7 +33,6 @@ type rollover struct {
 	keys    []cdn.ZoneKey
 	ds      []dns.RR       // at the parent
 	servers []schedulerLag // those that have the keys at once, and after [zonekey.Propagation]
-	parents []func() []dns.RR
 	cached  []*seen
 	checked map[[2]*seen]bool
 	broken  string // the first thing that a resolver could not validate

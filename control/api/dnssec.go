@@ -21,7 +21,7 @@ func (s *server) dnssec(r *http.Request) (wire.DNSSEC, error) {
 
 // rollKey makes a key that is to take the place of the active one.
 func (s *server) rollKey(r *http.Request) (wire.DNSSEC, error) {
-	return s.changeKeys(r, "a key was made", func(old *cdn.Snapshot, now time.Time) ([]cdn.ZoneKey, error) {
+	return s.changeKeys(r, func(old *cdn.Snapshot, now time.Time) ([]cdn.ZoneKey, error) {
 		if !old.Fleet.DNS.Signed {
 			return nil, cdn.Errorf(cdn.Conflict, "", "zones are not signed; write dns: {signed: true} into the fleet file, and restart control")
 		}
@@ -43,7 +43,7 @@ func (s *server) confirmKey(r *http.Request) (wire.DNSSEC, error) {
 	if err := httpjson.Read(r, &req); err != nil {
 		return wire.DNSSEC{}, err
 	}
-	return s.changeKeys(r, "a key is active", func(old *cdn.Snapshot, now time.Time) ([]cdn.ZoneKey, error) {
+	return s.changeKeys(r, func(old *cdn.Snapshot, now time.Time) ([]cdn.ZoneKey, error) {
 		keys, err := zonekey.Confirm(old.ZoneKeys, req.Key, zonekey.TimesOf(&old.Fleet), now)
 		if err != nil || req.Force {
 			return keys, err
@@ -68,7 +68,7 @@ func (s *server) checkSchedulers(snap *cdn.Snapshot) error {
 }
 
 // changeKeys makes a version with other keys.
-func (s *server) changeKeys(r *http.Request, what string, edit func(*cdn.Snapshot, time.Time) ([]cdn.ZoneKey, error)) (wire.DNSSEC, error) {
+func (s *server) changeKeys(r *http.Request, edit func(*cdn.Snapshot, time.Time) ([]cdn.ZoneKey, error)) (wire.DNSSEC, error) {
 	var next *cdn.Snapshot
 	now := s.Now()
 	_, err := s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
@@ -82,11 +82,12 @@ func (s *server) changeKeys(r *http.Request, what string, edit func(*cdn.Snapsho
 	if err != nil {
 		return wire.DNSSEC{}, err
 	}
-	shown := showKeys(next, now)
-	for _, k := range shown.Keys {
-		s.Log.InfoContext(r.Context(), what, "by", next.By, "generation", next.Generation, "key", k.ID, "tag", k.Tag, "state", k.State)
+	states := make([]string, len(next.ZoneKeys))
+	for i, k := range next.ZoneKeys {
+		states[i] = k.ID + " " + string(k.State)
 	}
-	return shown, nil
+	s.Log.InfoContext(r.Context(), "keys of zones changed", "by", next.By, "generation", next.Generation, "keys", states)
+	return showKeys(next, now), nil
 }
 
 // showKeys is what people see of keys.

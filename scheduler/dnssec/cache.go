@@ -36,18 +36,19 @@ type cache struct {
 
 type row [ways]atomic.Pointer[entry]
 
-// entry is a set, to compare with, and its signatures. Only used changes.
+// entry is a set, to compare with, and its signatures. Only used changes. What is looked at first is together.
 type entry struct {
-	by         *key
-	hash       uint64
-	window     window
-	typ        uint16
-	ttl        uint32
-	zone       int    // octets of the zone's name, which is the end of owner
+	hash   uint64
+	by     *key
+	window window
+	ttl    uint32
+	typ    uint16
+	zone   uint8       // octets of the zone's name, which is the end of owner
+	used   atomic.Bool // since it came, or since all of the row were
+
 	text       []byte // owner, and the RDATA of each record behind its length
 	signatures [][]byte
 	octets     int
-	used       atomic.Bool // since it came, or since all of the row were
 }
 
 func newCache() *cache { return &cache{seed: maphash.MakeSeed(), rows: make([]row, rows)} }
@@ -57,7 +58,7 @@ func newEntry(by *key, w window, zone, owner []byte, set *rr.Set, signatures [][
 	for _, data := range set.Data {
 		size += 2 + len(data)
 	}
-	e := &entry{by: by, window: w, typ: set.Type, ttl: set.TTL, zone: len(zone), text: append(make([]byte, 0, size), owner...), signatures: signatures}
+	e := &entry{by: by, window: w, typ: set.Type, ttl: set.TTL, zone: uint8(len(zone)), text: append(make([]byte, 0, size), owner...), signatures: signatures}
 	e.octets = overhead + size
 	for _, data := range set.Data {
 		e.text = append(append(e.text, byte(len(data)>>8), byte(len(data))), data...)
@@ -70,7 +71,7 @@ func newEntry(by *key, w window, zone, owner []byte, set *rr.Set, signatures [][
 
 // is reports whether the entry is of this set, signed by this key.
 func (e *entry) is(by *key, zone, owner []byte, set *rr.Set) bool {
-	if e.by != by || e.typ != set.Type || e.ttl != set.TTL || e.zone != len(zone) || !bytes.HasPrefix(e.text, owner) {
+	if e.by != by || e.typ != set.Type || e.ttl != set.TTL || int(e.zone) != len(zone) || !bytes.HasPrefix(e.text, owner) {
 		return false
 	}
 	rest := e.text[len(owner):]
