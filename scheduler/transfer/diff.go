@@ -113,8 +113,8 @@ func mark(seed maphash.Seed, owner []byte, set *rr.Set) uint64 {
 	binary.BigEndian.PutUint32(b[2:], set.TTL)
 	for _, data := range set.Data {
 		binary.BigEndian.PutUint16(b[6:], uint16(len(data))) //nolint:gosec // RDATA
-		h.Write(b[:])                                         //nolint:errcheck // never fails
-		h.Write(data)                                         //nolint:errcheck // never fails
+		h.Write(b[:])                                        //nolint:errcheck // never fails
+		h.Write(data)                                        //nolint:errcheck // never fails
 	}
 	return h.Sum64()
 }
