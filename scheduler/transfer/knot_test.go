@@ -32,34 +32,20 @@ func program(t testing.TB, name, debian string) string {
 	return ""
 }
 
-// knotConf is as docs/OPERATIONS.md has it, with other addresses, and a place for its files.
-const knotConf = `
-server:
-    listen: %[1]s
-    rundir: "%[2]s"
-database:
-    storage: "%[2]s"
-log:
-  - target: stderr
-    any: info
-key:
-  - id: tsig.test
-    algorithm: hmac-sha256
-    secret: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
-remote:
-  - id: nearcast
-    address: %[3]s
-    key: tsig.test
-acl:
-  - id: from-nearcast
-    remote: nearcast
-    action: notify
-zone:
-  - domain: cdn.test
-    storage: "%[2]s"
-    master: nearcast
-    acl: from-nearcast
-`
+// documented returns a block of docs/OPERATIONS.md, by its first line.
+func documented(t testing.TB, first string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "OPERATIONS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, ok := strings.Cut(string(text), first+"\n")
+	block, _, end := strings.Cut(after, "```")
+	if !ok || !end {
+		t.Fatalf("docs/OPERATIONS.md has no block that begins with %q", first)
+	}
+	return block
+}
 
 // freePort returns a port of 127.0.0.1 that is free for UDP and TCP, or was just now.
 func freePort(t testing.TB) string {
@@ -86,7 +72,8 @@ func knot(t testing.TB, at string, f *front) {
 	knotd := program(t, "knotd", "knot")
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "knot.conf")
-	text := fmt.Sprintf(knotConf, strings.Replace(at, ":", "@", 1), dir, strings.Replace(f.at, ":", "@", 1))
+	port := func(at string) string { return strings.Replace(at, ":", "@", 1) }
+	text := strings.NewReplacer("192.0.2.54@53", port(at), "192.0.2.53@53", port(f.at), "/run/knot", dir, "/var/lib/knot", dir).Replace(documented(t, "# /etc/knot/knot.conf"))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -132,11 +119,15 @@ func answerOf(t testing.TB, at, name string, kind uint16, want string) {
 	}
 }
 
-// A real secondary gets the zone with a key, is told of changes, fetches the differences, and then answers as the zone does.
+// A real secondary, configured as docs/OPERATIONS.md says, gets the zone with a key, is told of changes, fetches the differences, and then answers as the zone does.
 func TestKnot(t *testing.T) {
 	program(t, "knotd", "knot")
 	at, registry := freePort(t), prometheus.NewRegistry()
-	f := newFront(t, transfer.Config{Keys: keys(t), Registry: registry})
+	known, err := transfer.ParseKeys(documented(t, "# /etc/nearcast/tsig.keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFront(t, transfer.Config{Keys: known, Registry: registry})
 	with := func(z *zoneFile) *zoneFile { // with refresh and retry so long that only a notification makes it come
 		for i := range 50 {
 			z.records = append(z.records, zoneOf(t, 1, nil, fmt.Sprintf("n%d.cdn.test. 60 IN A 192.0.2.77", i)).records...)

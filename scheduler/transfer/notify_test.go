@@ -55,6 +55,13 @@ func (l *listener) dial(_ context.Context, network, address string) (net.Conn, e
 	return client, nil
 }
 
+// all is what has been told.
+func (l *listener) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.told)
+}
+
 // plain is an answer without a signature.
 func plain(t testing.TB, q *dns.Msg, rcode int) []byte {
 	t.Helper()
@@ -146,7 +153,7 @@ func TestNotify(t *testing.T) {
 				if err := s.Run(ctx); err == nil {
 					t.Error("Run has ended without an error, and nobody has ended it")
 				}
-				if diff := cmp.Diff(test.told, l.told); diff != "" {
+				if diff := cmp.Diff(test.told, l.all()); diff != "" {
 					t.Errorf("notifications (-want +got):\n%s", diff)
 				}
 				results := strings.Fields(test.results)
@@ -186,7 +193,7 @@ func TestNotifyNewer(t *testing.T) {
 		}
 		want := []string{"0s", "1s", "3s", "4s", "5s"}
 		var got []string
-		for _, line := range l.told {
+		for _, line := range l.all() {
 			got = append(got, strings.Fields(line)[0])
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
