@@ -46,7 +46,7 @@ check-fmt:
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
 
 # Debian's names of what the tests call: a C compiler for the race detector, dig and
-# curl for the tour of the README, wrk for the smoke test of the benchmark, strace for system
+# Knot DNS for a real secondary and kdig, curl for the tour of the README, wrk for the smoke test of the benchmark, strace for system
 # calls that fail, Python and Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
 # browser does, and a test that mostly skips is none. Where it cannot be had (Ubuntu has
 # a snap only) the test says so and skips.
@@ -55,6 +55,8 @@ test-deps:
 	@missing=; \
 	command -v gcc  >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v dig  >/dev/null || missing="$$missing bind9-dnsutils"; \
+	command -v kdig >/dev/null || missing="$$missing knot-dnsutils"; \
+	PATH="$$PATH:/usr/sbin" command -v knotd >/dev/null || missing="$$missing knot"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v wrk  >/dev/null || missing="$$missing wrk"; \
 	command -v strace >/dev/null || missing="$$missing strace"; \

@@ -102,6 +102,9 @@ func (s *Server) tell(ctx context.Context, t target, z *Zone) {
 
 // notify asks once, over UDP (RFC 1996 section 3).
 func (s *Server) notify(ctx context.Context, t target, z *Zone, patience time.Duration) (*dns.Msg, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case s.dialled <- struct{}{}:
 		defer func() { <-s.dialled }()
@@ -123,7 +126,8 @@ func (s *Server) notify(ctx context.Context, t target, z *Zone, patience time.Du
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is written any more
+	defer conn.Close()                                          //nolint:errcheck // nothing is written any more
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // which the client does not look at
 	client := &dns.Client{Net: "udp", TsigProvider: s.cfg.Keys, Timeout: patience}
 	answer, _, err := client.ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: conn})
 	switch {

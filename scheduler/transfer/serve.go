@@ -57,7 +57,7 @@ func (s *Server) Answer(query []byte, from netip.Addr) []byte {
 		return formErr(query)
 	}
 	var answer []byte
-	err := newStream(context.Background(), r, func(b []byte) error {
+	err := newStream(context.Background(), r, v.zone.Name, func(b []byte) error {
 		answer = b
 		return nil
 	}).soa(v)
@@ -80,12 +80,11 @@ func (s *Server) admit(query []byte, from netip.Addr) (r *request, v *version, r
 	if q.Qtype != dns.TypeAXFR && q.Qtype != dns.TypeIXFR || q.Qtype == dns.TypeIXFR && clientSOA(r.message) == nil {
 		return nil, nil, formErr(query)
 	}
-	name := make([]byte, 256)
-	n, err := dns.PackDomainName(dns.CanonicalName(q.Name), name, 0, nil, false)
+	name, err := wireName(q.Name)
 	if err != nil {
 		return nil, nil, formErr(query)
 	}
-	v = s.version(name[:n])
+	v = s.version(name)
 	if v == nil || q.Qclass != dns.ClassINET || !v.zone.permits(from.Unmap(), r.key) {
 		s.metrics.refused.WithLabelValues("access").Inc()
 		b, err := r.refuse(dns.RcodeRefused)
@@ -125,7 +124,7 @@ func clientSOA(m *dns.Msg) *dns.SOA {
 
 // transfer writes the zone, or what of it the client lacks.
 func (s *Server) transfer(ctx context.Context, r *request, v *version, write func([]byte) error) (kind string, err error) {
-	out := newStream(ctx, r, write)
+	out := newStream(ctx, r, v.zone.Name, write)
 	var steps []*step
 	if soa := clientSOA(r.message); soa != nil && r.message.Question[0].Qtype == dns.TypeIXFR {
 		if !later(v.zone.Serial(), soa.Serial) {

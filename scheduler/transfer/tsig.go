@@ -2,6 +2,9 @@ package transfer
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -22,10 +25,13 @@ type request struct {
 
 // seal signs the messages of an answer, one after the other.
 type seal struct {
-	keys Keys
-	tsig dns.TSIG // of the request, but for its MAC
-	mac  string   // of the message before, in the first place the request's
-	next bool     // there has been a message before: only times are signed beside the next
+	name, algorithm []byte // of the key, in wire form, in lower case
+	key             Key    // its secret is nil if there is no such key
+	signed          uint64 // when the request was, in seconds since 1970
+	fudge           uint16 // how many seconds clocks may differ
+	id              uint16 // of the request
+	mac             []byte // of the message before, in the first place the request's
+	next            bool   // there has been a message before: only times are signed beside the next
 }
 
 // Failures of signatures, as they are called where they are counted.
@@ -55,15 +61,43 @@ func (s *Server) open(query []byte) (*request, error) {
 	if t == nil {
 		return r, nil
 	}
-	r.seal = &seal{keys: s.cfg.Keys, tsig: *t, mac: t.MAC}
-	failed, err := s.check(query, t, r.now)
-	if err != nil {
+	var err error
+	if r.seal, err = s.seal(t); err != nil {
 		return nil, err
 	}
-	if r.failed = failed; failed == 0 {
+	if r.failed, err = s.check(query, t, r.now); err != nil {
+		return nil, err
+	}
+	if r.failed == 0 {
 		r.key = nameOf(t)
 	}
 	return r, nil
+}
+
+// seal returns what signs the answers to a request with this signature.
+func (s *Server) seal(t *dns.TSIG) (*seal, error) {
+	var err error
+	out := &seal{key: s.cfg.Keys[nameOf(t)], signed: t.TimeSigned, fudge: t.Fudge, id: t.OrigId}
+	if out.name, err = wireName(t.Hdr.Name); err != nil {
+		return nil, err
+	}
+	if out.algorithm, err = wireName(t.Algorithm); err != nil {
+		return nil, err
+	}
+	if out.mac, err = hex.DecodeString(t.MAC); err != nil {
+		return nil, fmt.Errorf("reading a signature: %w", err)
+	}
+	return out, nil
+}
+
+// wireName is a name in wire form, in lower case.
+func wireName(name string) ([]byte, error) {
+	b := make([]byte, 256)
+	n, err := dns.PackDomainName(dns.CanonicalName(name), b, 0, nil, false)
+	if err != nil {
+		return nil, fmt.Errorf("the name %q: %w", name, err)
+	}
+	return b[:n], nil
 }
 
 // check checks a signature, and returns the TSIG error.
@@ -89,31 +123,76 @@ func (s *Server) check(query []byte, t *dns.TSIG, now time.Time) (uint16, error)
 func (r *request) refuse(code int) ([]byte, error) {
 	m := new(dns.Msg)
 	m.SetRcode(r.message, code)
-	return r.pack(m)
-}
-
-// pack makes a message of an answer, signed if the request was.
-func (r *request) pack(m *dns.Msg) ([]byte, error) {
-	if r.seal == nil {
-		return m.Pack()
-	}
-	return r.seal.pack(m, r.failed, r.now)
-}
-
-func (s *seal) pack(m *dns.Msg, failed uint16, now time.Time) ([]byte, error) {
-	m.SetTsig(s.tsig.Hdr.Name, s.tsig.Algorithm, s.tsig.Fudge, now.Unix())
-	t := m.Extra[len(m.Extra)-1].(*dns.TSIG) //nolint:errcheck // just set
-	t.OrigId, t.Error = m.Id, failed
-	if failed == dns.RcodeBadTime { // both clocks are told (RFC 8945 section 5.2.3)
-		t.TimeSigned = s.tsig.TimeSigned
-		t.OtherLen, t.OtherData = 6, fmt.Sprintf("%012x", uint64(now.Unix())&(1<<48-1)) //nolint:gosec // 48 bits
-	}
-	b, mac, err := dns.TsigGenerateWithProvider(m, s.keys, s.mac, s.next)
+	b, err := m.Pack()
 	if err != nil {
-		return nil, fmt.Errorf("signing an answer: %w", err)
+		return nil, err
 	}
-	s.mac, s.next = mac, true
-	return b, nil
+	return r.finish(b), nil
+}
+
+// finish makes a message of an answer the one to send: signed if the request was.
+func (r *request) finish(message []byte) []byte {
+	if r.seal == nil {
+		return message
+	}
+	return r.seal.sign(message, r.failed, r.now)
+}
+
+// sign appends a TSIG to a message (RFC 8945 section 4.2). A message that tells of a key that is not known, or of a signature that is wrong, has one without a signature.
+func (s *seal) sign(message []byte, failed uint16, now time.Time) []byte {
+	at := uint64(now.Unix()) & (1<<48 - 1) //nolint:gosec // 48 bits
+	var other []byte
+	if failed == dns.RcodeBadTime { // both clocks are told (RFC 8945 section 5.2.3)
+		other = append48(nil, at)
+		at = s.signed
+	}
+	times := binary.BigEndian.AppendUint16(append48(nil, at), s.fudge)
+	tail := binary.BigEndian.AppendUint16(nil, failed)
+	tail = binary.BigEndian.AppendUint16(tail, uint16(len(other))) //nolint:gosec // 0 or 6
+	tail = append(tail, other...)
+	var mac []byte
+	if failed != dns.RcodeBadKey && failed != dns.RcodeBadSig {
+		mac = s.hash(message, times, tail)
+		s.mac, s.next = mac, true
+	}
+	message = append(message, s.name...)
+	message = append(message, 0, byte(dns.TypeTSIG), 0, dns.ClassANY, 0, 0, 0, 0)
+	message = binary.BigEndian.AppendUint16(message, uint16(len(s.algorithm)+len(times)+4+len(mac)+len(tail))) //nolint:gosec // some hundred
+	message = append(append(message, s.algorithm...), times...)
+	message = binary.BigEndian.AppendUint16(message, uint16(len(mac))) //nolint:gosec // at most 64
+	message = append(message, mac...)
+	message = binary.BigEndian.AppendUint16(message, s.id)
+	message = append(message, tail...)
+	binary.BigEndian.PutUint16(message[10:], binary.BigEndian.Uint16(message[10:])+1)
+	return message
+}
+
+// size is how long a signature is.
+func (s *seal) size() int {
+	return len(s.name) + 10 + len(s.algorithm) + 16 + hashOf(s.key.Algorithm)().Size()
+}
+
+// hash is the MAC of a message (RFC 8945 sections 4.3 and 5.3.1).
+func (s *seal) hash(message, times, tail []byte) []byte {
+	h := hmac.New(hashOf(s.key.Algorithm), s.key.Secret)
+	h.Write(binary.BigEndian.AppendUint16(nil, uint16(len(s.mac)))) //nolint:gosec // at most 64
+	h.Write(s.mac)
+	h.Write(message)
+	if s.next {
+		h.Write(times)
+		return h.Sum(nil)
+	}
+	h.Write(s.name)
+	h.Write([]byte{0, dns.ClassANY, 0, 0, 0, 0})
+	h.Write(s.algorithm)
+	h.Write(times)
+	h.Write(tail)
+	return h.Sum(nil)
+}
+
+// append48 appends a number of 48 bits.
+func append48(b []byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(b, uint16(n>>32)), uint32(n)) //nolint:gosec // cut on purpose
 }
 
 // Signed answers a query that has a TSIG and is no transfer: it checks the signature, has answer answer the query without it, and signs that. Over
@@ -133,11 +212,10 @@ func (s *Server) Signed(query []byte, udp bool, answer func(query []byte) []byte
 	if err != nil {
 		return formErr(query)
 	}
-	reply := new(dns.Msg)
-	if b := answer(plain); b == nil || reply.Unpack(b) != nil {
+	reply := answer(plain)
+	if len(reply) < 12 {
 		return nil
 	}
-	reply.Compress = true
 	size := dns.MaxMsgSize
 	if udp {
 		size = dns.MinMsgSize
@@ -145,19 +223,15 @@ func (s *Server) Signed(query []byte, udp bool, answer func(query []byte) []byte
 			size = max(size, int(o.UDPSize()))
 		}
 	}
-	first := *r.seal
-	b, err := r.pack(reply)
-	if err == nil && len(b) > size {
+	if len(reply)+r.seal.size() > size {
 		cut := new(dns.Msg)
 		cut.SetReply(m)
-		cut.Truncated, cut.Authoritative = true, reply.Authoritative
-		r.seal = &first
-		b, err = r.pack(cut)
+		cut.Truncated, cut.Authoritative = true, reply[2]&4 != 0
+		if reply, err = cut.Pack(); err != nil {
+			return nil
+		}
 	}
-	if err != nil {
-		return nil
-	}
-	return b
+	return r.finish(reply)
 }
 
 // notAuth answers a query whose signature is not believed.

@@ -1,0 +1,63 @@
+package transfer_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nearcast/scheduler/transfer"
+)
+
+func TestParseKeys(t *testing.T) {
+	for _, test := range []struct{ name, text, problem string }{
+		{"columns", "a.test hmac-sha256", "line 1: want NAME ALGORITHM BASE64, got 2 columns"},
+		{"name", "# x\n\na_.test.. hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg==", "line 3: the name of a key"},
+		{"sha1", "a.test hmac-sha1 MDEyMzQ1Njc4OWFiY2RlZg==", "line 1: key a.test: want hmac-sha256, hmac-sha384 or hmac-sha512"},
+		{"md5", "a.test hmac-md5.sig-alg.reg.int. MDEyMzQ1Njc4OWFiY2RlZg==", "line 1: key a.test: want hmac-sha256"},
+		{"base64", "a.test hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg", "line 1: key a.test: the secret is not base64"},
+		{"short", "a.test hmac-sha256 MDEyMzQ1Njc4OWFiY2Rl", "line 1: key a.test: the secret has 15 octets"},
+		{"twice", "a.test hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg==\nA.test. hmac-sha512 MDEyMzQ1Njc4OWFiY2RlZg==", "line 2: there is a key a.test already"},
+	} {
+		_, err := transfer.ParseKeys(test.text)
+		if err == nil || !strings.Contains(err.Error(), test.problem) || strings.Contains(err.Error(), "MDEy") {
+			t.Errorf("%s: got %v, want %q and nothing of the secret", test.name, err, test.problem)
+		}
+	}
+	k := keys(t)
+	if len(k) != 3 || k["other.test"].Algorithm != "hmac-sha512" || string(k["other.test"].Secret) != "fedcba9876543210fedcba9876543210" {
+		t.Errorf("got %v", k)
+	}
+}
+
+func TestReadKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tsig")
+	if _, err := transfer.ReadKeys(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a file that is missing: %v", err)
+	}
+	for text, problem := range map[string]string{keysText: "", "x": path + ": line 1: "} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := transfer.ReadKeys(path)
+		if problem == "" && err != nil || problem != "" && (err == nil || !strings.Contains(err.Error(), problem)) {
+			t.Errorf("%q: %v, want %q", text, err, problem)
+		}
+	}
+}
+
+func FuzzParseKeys(f *testing.F) {
+	f.Add(keysText)
+	f.Add("a.test hmac-sha256 MDEyMzQ1Njc4OWFiY2RlZg==")
+	f.Fuzz(func(t *testing.T, text string) {
+		k, err := transfer.ParseKeys(text)
+		if err != nil && k != nil {
+			t.Error("an error, and keys")
+		}
+		for name, key := range k {
+			if name == "" || len(key.Secret) < 16 || !strings.HasPrefix(key.Algorithm, "hmac-sha") {
+				t.Errorf("%q: %v", name, key)
+			}
+		}
+	})
+}
