@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -71,6 +72,9 @@ func FuzzParameter(f *testing.F) {
 		}
 		got = bytes.TrimPrefix(got, []byte("before"))
 		values, err := url.ParseQuery(query)
+		if strings.Contains(query, "%") { // a name that is escaped is none of ours
+			return
+		}
 		if err == nil && len(values["dns"]) != 1 {
 			t.Fatalf("%q: %q of %q", query, got, values["dns"])
 		}
