@@ -27,8 +27,8 @@ func dnsParameter(query string) (value string, p *problem) {
 	for query != "" {
 		var part string
 		part, query, _ = strings.Cut(query, "&")
-		v, ok := strings.CutPrefix(part, "dns=")
-		if !ok {
+		name, v, _ := strings.Cut(part, "=")
+		if name != "dns" {
 			continue
 		}
 		if found {

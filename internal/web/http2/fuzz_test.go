@@ -65,6 +65,12 @@ func FuzzConnection(f *testing.F) {
 		c.WritePriorityUpdate(5, "u=0, i")
 		c.WriteGoAway(0, h2.ErrCodeNo, nil)
 	}))
+	f.Add(octets(func(c *client) {
+		c.request(false, ":method: POST", ":path: /hit/10", "content-length: 2")
+		c.WriteData(1, true, []byte("he"))
+		c.request(false, ":method: POST", ":path: /hit/10", "content-length: 3")
+		c.WriteData(3, true, []byte("he"))
+	}))
 	for _, flood := range floods() {
 		f.Add(octets(func(c *client) {
 			flood.begin(c)
@@ -77,7 +83,7 @@ func FuzzConnection(f *testing.F) {
 		hello := h2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 		conn := &script{in: bytes.NewReader(append([]byte(hello), p...))}
 		l := new(testLane)
-		s := &http2.Server{Lane: l, Limits: http2.Limits{Hold: 1}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := &http2.Server{Lane: l, LaneContent: 100, Limits: http2.Limits{Hold: 1}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !wellFormed(r) {
 				t.Errorf("the handler sees %s %q %q %v", r.Method, r.Host, r.RequestURI, r.Header)
 			}

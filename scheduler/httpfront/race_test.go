@@ -1,0 +1,5 @@
+//go:build race
+
+package httpfront
+
+func raceEnabled() bool { return true } // a pool forgets at random
