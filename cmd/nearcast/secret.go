@@ -19,6 +19,7 @@ const (
 	forFeed      = "feed"
 	forGossip    = "gossip"
 	forHop       = "hop"
+	forRedirect  = "redirect" // signatures of the 302 front's URLs
 	forTable     = "route-table"
 	forScheduler = "scheduler" // the schedulers' own APIs
 )
@@ -68,6 +69,15 @@ func derive(secret, purpose string) string {
 
 // derive returns the part of the fleet's secret for one purpose.
 func (r *role) derive(purpose string) string { return derive(r.secrets[0], purpose) }
+
+// frontSecrets returns what a front that redirects or relays and the cache nodes share: what proves to a node who asks, and what redirects are signed
+// with. Without a secret there is neither.
+func (r *role) frontSecrets() (hop string, redirect []byte) {
+	if len(r.secrets) == 0 {
+		return "", nil
+	}
+	return r.derive(forHop), []byte(r.derive(forRedirect))
+}
 
 // gossipSecrets returns the part for gossip of each secret that the fleet knows, the one in use first.
 func gossipSecrets(secrets []string) []string {
