@@ -44,7 +44,7 @@ func (f *nodeFlags) registerAdmin(cmd *cobra.Command) {
 // role is a running role's surroundings.
 type role struct {
 	node     cdn.NodeName
-	secrets  []string // the fleet's, the one in use first; none without a control plane
+	secrets  []string // the fleet's, the one in use first; none if what stands alone has been given none
 	log      *slog.Logger
 	registry *prometheus.Registry
 }
@@ -59,8 +59,12 @@ func (f *nodeFlags) begin(stderr io.Writer) (*role, error) {
 		log:      slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level})),
 		registry: admin.NewRegistry(),
 	}
+	var err error
 	if f.control == "" && f.node == "" {
-		return r, nil
+		if f.secretFile != "" { // what stands alone may share one with nodes
+			r.secrets, err = readSecrets(f.secretFile)
+		}
+		return r, err
 	}
 	for _, required := range []struct{ flag, value string }{
 		{"--node", f.node}, {"--dir", f.dir}, {"--control", f.control}, {"--secret-file", f.secretFile},
@@ -69,7 +73,6 @@ func (f *nodeFlags) begin(stderr io.Writer) (*role, error) {
 			return nil, cdn.Errorf(cdn.Invalid, "", "%s is missing: a node of a fleet needs --node, --dir, --control and --secret-file", required.flag)
 		}
 	}
-	var err error
 	if r.node, err = cdn.ParseNodeName(f.node); err != nil {
 		return nil, fmt.Errorf("--node: %w", err)
 	}

@@ -162,7 +162,7 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 		for _, s := range secrets {
 			cfg.CookieSecrets = append(cfg.CookieSecrets, []byte(derive(s, forCookies)))
 		}
-		cfg.RedirectKey, cfg.RelaySecret = []byte(derive(secrets[0], forRedirect)), derive(secrets[0], forHop)
+		cfg.RelaySecret, cfg.RedirectKey = frontSecrets(secrets)
 		cfg.ZoneSecrets = r.zoneSecrets(f.secretFile)
 	}
 	if f.httpdnsKeys != "" {

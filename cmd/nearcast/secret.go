@@ -20,7 +20,7 @@ const (
 	forGossip    = "gossip"
 	forHop       = "hop"
 	forCookies   = "dns-cookies"
-	forRedirect  = "redirect"
+	forRedirect  = "redirect" // signatures of the 302 front's URLs
 	forTable     = "route-table"
 	forScheduler = "scheduler" // the schedulers' own APIs
 	forZoneKeys  = "zone-keys" // the keys that sign zones, where they are stored
@@ -90,6 +90,15 @@ func zoneSecrets(secrets []string) [][]byte {
 		all[i] = []byte(derive(s, forZoneKeys))
 	}
 	return all
+}
+
+// frontSecrets returns what a front that redirects or relays and the cache nodes share: what proves to a node who asks, and what redirects are signed
+// with. Without a secret there is neither.
+func frontSecrets(secrets []string) (hop string, redirect []byte) {
+	if len(secrets) == 0 {
+		return "", nil
+	}
+	return derive(secrets[0], forHop), []byte(derive(secrets[0], forRedirect))
 }
 
 // gossipSecrets returns the part for gossip of each secret that the fleet knows, the one in use first.

@@ -49,6 +49,7 @@ var purePackages = map[string]bool{
 	"scheduler/decide":      true,
 	"routequality/capacity": true,
 	"scheduler/policy":      true,
+	"scheduler/redirect":    true,
 	"scheduler/steer":       true,
 	"scheduler/view":        true,
 	"routequality/estimate": true,

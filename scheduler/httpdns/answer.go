@@ -62,7 +62,7 @@ type Backup struct {
 const (
 	defaultTTL  = 20 // seconds
 	jitterShare = 4  // of the TTL that is one by this
-	maxIPs      = 4  // of a family
+	maxIPs      = 2  // of a family, as in DNS: the domain's owners in the POP
 	maxBackups  = 2
 )
 
@@ -107,7 +107,7 @@ func (s *Server) host(v *view.View, q *question, host string, now time.Time) Hos
 		h.TTL = s.cfg.TTL(v, domain, &d)
 	}
 	h.Expires, h.Jitter = now.Unix()+int64(h.TTL), h.TTL/jitterShare
-	if scope, err := q.client.Prefix(min(d.Scope, q.client.BitLen())); err == nil {
+	if scope, err := q.client.Prefix(min(d.Scope, q.client.BitLen())); err == nil && scope.IsValid() {
 		h.Scope = &scope
 	}
 	h.Backup = s.backups(v, q, ask, d.POP)
