@@ -110,11 +110,12 @@ func readSteered(c cursor) (all []cdn.Domain) {
 		return nil
 	}
 	first := make(map[cdn.Domain]int)
+	total := 0 // those that are there twice as well, since they cost the same
 	for i := range c.n.items {
 		here := c.at(i)
 		var names []cdn.Domain
 		parsed(func(s string) ([]cdn.Domain, error) { return expandNames(s, maxSteered) })(&names)(here)
-		if len(all)+len(names) > maxSteered {
+		if total += len(names); total > maxSteered {
 			here.mistake("", "there are more than %d names up to here", maxSteered)
 			return nil
 		}

@@ -283,6 +283,7 @@ f:20:19: policies[2].prefer.ams: POP ams is of tier regional; visitors are sent 
 
 func FuzzFleet(f *testing.F) {
 	f.Add([]byte(fullFleet))
+	f.Add([]byte(zoneFleet))
 	f.Add([]byte(policed))
 	f.Add([]byte("pops: [{}]\nnodes: [{addresses: [::1]}]\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
