@@ -116,3 +116,39 @@ func BenchmarkWhole(b *testing.B) {
 		})
 	}
 }
+
+// One name of a million changes: how long until it can be transferred.
+func BenchmarkPublish(b *testing.B) {
+	const names = 1_000_000
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for b.Loop() {
+		s := transfer.New(transfer.Config{Registry: prometheus.NewRegistry()})
+		s.Publish(million(b, names))
+		next := million(b, names)
+		next.changed = 1
+		_, next.zone.SOA = parse(b, soaOf(2))
+		s.Publish(next)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.Run(ctx) //nolint:errcheck // ended by cancel
+		}()
+		query, err := ixfr(1).Pack()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for got := 0; got != 6; { // SOA, SOA, one record gone, SOA, one come, SOA
+			if err := s.Serve(ctx, query, loopback, func(m []byte) error {
+				got = int(m[6])<<8 | int(m[7])
+				return nil
+			}); err != nil {
+				b.Fatal(err)
+			}
+			<-tick.C
+		}
+		cancel()
+		<-ended
+	}
+}
