@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"nearcast/cdn"
@@ -15,19 +16,12 @@ const filesInterval = 2 * time.Second
 
 // runSchedulerAlone answers from files.
 func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg scheduler.Config) error {
-	files := newFiles(f.fleet, f.sites)
+	files := newFiles(f.fleet, f.sites, func() ([]cdn.ZoneKey, [][]byte, error) { return r.standaloneKeys(f) })
 	snapshot, err := files.read()
 	if err != nil {
 		return err
 	}
-	if snapshot.Fleet.DNS.Signed {
-		keys, secrets, err := r.standaloneKeys(f)
-		if err != nil {
-			return err
-		}
-		files.keys, snapshot.ZoneKeys = keys, keys
-		cfg.ZoneSecrets = func() [][]byte { return secrets }
-	}
+	cfg.ZoneSecrets = files.zoneSecrets
 	server, err := scheduler.New(cfg)
 	if err != nil {
 		return err
@@ -44,7 +38,9 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 type files struct {
 	fleetFile string
 	siteFiles []string
-	keys      []cdn.ZoneKey
+	makeKeys  func() ([]cdn.ZoneKey, [][]byte, error) // for zones that are signed
+	keys      []cdn.ZoneKey                           // nil until the fleet has some
+	secrets   atomic.Pointer[[][]byte]                // that open them
 
 	generation cdn.Generation
 	fleet      *cdn.Fleet
@@ -58,17 +54,16 @@ type stamp struct {
 	size int64
 }
 
-func newFiles(fleet string, sites []string) *files {
-	return &files{fleetFile: fleet, siteFiles: sites, sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp)}
+func newFiles(fleet string, sites []string, makeKeys func() ([]cdn.ZoneKey, [][]byte, error)) *files {
+	return &files{fleetFile: fleet, siteFiles: sites, makeKeys: makeKeys, sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp)}
 }
 
 // changed reports whether a file is not what it was when it was last asked about.
 func (f *files) changed(name string) bool {
-	info, err := os.Stat(name)
-	if err != nil { // reading it says what is wrong
-		return f.seen[name] != stamp{}
+	var now stamp
+	if info, err := os.Stat(name); err == nil { // otherwise reading it says what is wrong, once
+		now = stamp{info.ModTime(), info.Size()}
 	}
-	now := stamp{info.ModTime(), info.Size()}
 	if f.seen[name] == now {
 		return false
 	}
@@ -103,12 +98,28 @@ func (f *files) read() (*cdn.Snapshot, error) {
 	if !changed {
 		return nil, nil
 	}
+	if f.fleet.DNS.Signed && f.keys == nil {
+		keys, secrets, err := f.makeKeys()
+		if err != nil {
+			return nil, err
+		}
+		f.keys = keys
+		f.secrets.Store(&secrets)
+	}
 	f.generation++
 	s := &cdn.Snapshot{Generation: f.generation, Fleet: *f.fleet, ZoneKeys: f.keys}
 	for _, sites := range f.sites {
 		s.Sites = append(s.Sites, sites...)
 	}
 	return s, compile.Snapshot(s.Fleet, s.Sites)
+}
+
+// zoneSecrets are what opens the keys. It is safe for concurrent use.
+func (f *files) zoneSecrets() [][]byte {
+	if secrets := f.secrets.Load(); secrets != nil {
+		return *secrets
+	}
+	return nil
 }
 
 // follow answers from the files as they change. What is wrong with them is logged, and what was before stays.
