@@ -46,7 +46,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("HTTP front: %w", err)
 	}
-	s.metrics = newMetrics(cfg.Registry, s.front)
+	s.metrics = newMetrics(cfg.Registry, s.front, s.certificates)
 	return s, nil
 }
 
