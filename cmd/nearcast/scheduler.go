@@ -186,6 +186,9 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 			return cfg, err
 		}
 	}
+	if f.queryEvery < 1 {
+		return cfg, cdn.Errorf(cdn.Invalid, "", "--query-log-every %d: want 1 or more", f.queryEvery)
+	}
 	if f.queryLog != "" {
 		cfg.QueryLog, err = querylog.Open(querylog.Config{Path: f.queryLog, Every: f.queryEvery, Log: r.log, Registry: r.registry})
 	}
