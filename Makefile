@@ -45,7 +45,7 @@ check-fmt:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
 
-# Debian's names of what the tests call: a C compiler for the race detector, dig and
+# Debian's names of what the tests call: a C compiler for the race detector, dig, delv and
 # Knot DNS for a real secondary and kdig, curl for the tour of the README, wrk for the smoke test of the benchmark, strace for system
 # calls that fail, Python and Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
 # browser does, and a test that mostly skips is none. Where it cannot be had (Ubuntu has
@@ -54,7 +54,7 @@ check-fmt:
 test-deps:
 	@missing=; \
 	command -v gcc  >/dev/null || missing="$$missing gcc libc6-dev"; \
-	command -v dig  >/dev/null || missing="$$missing bind9-dnsutils"; \
+	command -v dig >/dev/null && command -v delv >/dev/null || missing="$$missing bind9-dnsutils"; \
 	command -v kdig >/dev/null || missing="$$missing knot-dnsutils"; \
 	PATH="$$PATH:/usr/sbin" command -v knotd >/dev/null || missing="$$missing knot"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \

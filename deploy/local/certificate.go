@@ -51,6 +51,7 @@ func (l *Lab) ensureCertificate(now time.Time) error {
 		return err
 	}
 	if have != nil && have.cert.Issuer.CommonName != caName {
+		l.own = have.cert
 		l.cfg.Log.Info("the schedulers' certificate is one of your own; it is left as it is", "file", certFile)
 		return nil
 	}
@@ -71,6 +72,18 @@ func (l *Lab) ensureCertificate(now time.Time) error {
 		return err
 	}
 	return made.write(certFile, keyFile)
+}
+
+// secureAccess is where, and as whom, a scheduler answers over TLS.
+func (l *Lab) secureAccess() SecureAccess {
+	s := SecureAccess{DoT: l.plan.Secure, DoH: "https://" + l.plan.Secure + "/dns-query", Name: l.certificateNames()[0], CAFile: l.caFile()}
+	if l.own != nil {
+		s.Name, s.CAFile = "", ""
+		if len(l.own.DNSNames) > 0 {
+			s.Name = cdn.Domain(l.own.DNSNames[0])
+		}
+	}
+	return s
 }
 
 // lasts reports whether more than a third of a certificate's life is left.

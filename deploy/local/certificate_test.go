@@ -134,6 +134,9 @@ func TestOnesOwnCertificateIsLeftAlone(t *testing.T) {
 	if readFile(t, cert) != readFile(t, l.layout.CertificateFile()) {
 		t.Error("it was replaced")
 	}
+	if s := l.secureAccess(); s.Name != "dns.shop.example" || s.CAFile != "" {
+		t.Errorf("endpoints say %+v", s)
+	}
 }
 
 func TestCertificateFileThatIsNone(t *testing.T) {

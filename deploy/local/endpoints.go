@@ -38,9 +38,9 @@ type SecureAccess struct {
 	DoT string `json:"dot"` // host:port
 	DoH string `json:"doh"` // URL
 	// Name is one that the certificate is for, beside the address.
-	Name cdn.Domain `json:"name"`
-	// CAFile has the certificate of who vouches for it, in PEM.
-	CAFile string `json:"ca_file"`
+	Name cdn.Domain `json:"name,omitempty"`
+	// CAFile has the certificate of who vouches for it, in PEM. It is empty for a certificate that is not of the lab's making: then the name counts.
+	CAFile string `json:"ca_file,omitempty"`
 }
 
 // NodeEndpoint is a cache node.
@@ -99,9 +99,7 @@ func (l *Lab) writeEndpoints() error {
 		API:      APIAccess{URL: "http://" + l.plan.API, TokenFile: l.layout.TokenFile()},
 		DNS:      l.plan.DNS,
 		Redirect: "http://" + l.plan.Redirect,
-		Secure: SecureAccess{
-			DoT: l.plan.Secure, DoH: "https://" + l.plan.Secure + "/dns-query", Name: l.certificateNames()[0], CAFile: l.caFile(),
-		},
+		Secure:   l.secureAccess(),
 		Origins: []OriginEndpoint{
 			{
 				Name: "web", Type: string(cdn.OriginHTTP), URL: l.originURL(plan.PortWebOrigin),
