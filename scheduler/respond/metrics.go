@@ -81,6 +81,8 @@ type tally struct {
 	n       uint64
 	queries map[kind]prometheus.Counter
 	answers map[choice]prometheus.Counter
+	last    choice // and its counter: mostly the next is the same
+	counter prometheus.Counter
 	scopes  [129]prometheus.Counter
 	cookies [2]prometheus.Counter
 }
@@ -123,11 +125,15 @@ func (t *tally) query(m *Metrics, k kind) prometheus.Counter {
 }
 
 func (t *tally) answer(m *Metrics, c choice) prometheus.Counter {
+	if c == t.last && t.counter != nil {
+		return t.counter
+	}
 	n := t.answers[c]
 	if n == nil {
 		n = m.answers.WithLabelValues(string(c.pop), c.reason)
 		t.answers[c] = n
 	}
+	t.last, t.counter = c, n
 	return n
 }
 
