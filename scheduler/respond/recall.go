@@ -12,7 +12,8 @@ import (
 
 // Sizes of what is remembered. Nothing that is longer is.
 const (
-	recallRows   = 1 << 11
+	recallRows   = 1 << 12
+	recallWays   = 4 // rows that the same query may be in
 	recallQuery  = 128 // octets
 	recallAnswer = 320
 )
@@ -23,6 +24,8 @@ type memory struct {
 	state *State // of the rows of this epoch
 	epoch uint64
 	seed  maphash.Seed
+	turn  uint8
+	tags  [recallRows]uint64 // hashes of the rows' queries
 	rows  [recallRows]row
 }
 
@@ -38,10 +41,11 @@ type row struct {
 	answer   [recallAnswer]byte
 }
 
-// row is where the answer to a packet is remembered, if it is.
-func (m *memory) row(packet []byte) *row {
-	return &m.rows[maphash.Bytes(m.seed, packet[2:])%recallRows]
-}
+// hash is of a packet but its ID. Nobody can foresee it.
+func (m *memory) hash(packet []byte) uint64 { return maphash.Bytes(m.seed, packet[2:]) | 1 }
+
+// first is the first of the rows in which the packet of a hash may be.
+func first(hash uint64) int { return int(hash>>32) % (recallRows / recallWays) * recallWays } //nolint:gosec // 32 bits
 
 // find returns the row of a packet that is answered as before, or nil.
 func (m *memory) find(state *State, now time.Time, packet []byte, from netip.Addr) *row {
@@ -52,11 +56,38 @@ func (m *memory) find(state *State, now time.Time, packet []byte, from netip.Add
 		m.state = state
 		m.epoch++
 	}
-	w := m.row(packet)
-	if w.epoch != m.epoch || w.second != now.Unix() || string(w.query[:w.asked]) != string(packet[2:]) || w.peer.IsValid() && w.peer != from {
-		return nil
+	hash := m.hash(packet)
+	at := first(hash)
+	for i, tag := range m.tags[at : at+recallWays] {
+		if tag != hash {
+			continue
+		}
+		w := &m.rows[at+i]
+		if w.epoch == m.epoch && w.second == now.Unix() && string(w.query[:w.asked]) == string(packet[2:]) && (!w.peer.IsValid() || w.peer == from) {
+			return w
+		}
 	}
-	return w
+	return nil
+}
+
+// place returns the row that a packet is to be in: its own, else one that is out of date, else one by turn.
+func (m *memory) place(packet []byte, second int64) *row {
+	hash := m.hash(packet)
+	at := first(hash)
+	best := at + int(m.turn%recallWays)
+	m.turn++
+	for i := at; i < at+recallWays; i++ {
+		if m.rows[i].epoch != m.epoch || m.rows[i].second != second {
+			best = i
+		}
+	}
+	for i := at; i < at+recallWays; i++ {
+		if m.tags[i] == hash {
+			best = i
+		}
+	}
+	m.tags[best] = hash
+	return &m.rows[best]
 }
 
 // recall answers a packet from memory, and reports whether it has. Limits hold for that, too.
@@ -104,7 +135,7 @@ func (x *exchange) remember(packet, answer []byte) {
 	if m == nil || m.state != x.state {
 		return
 	}
-	w := m.row(packet)
+	w := m.place(packet, x.now.Unix())
 	w.epoch, w.second, w.counters, w.peer = m.epoch, x.now.Unix(), x.counters(), netip.Addr{}
 	w.asked, w.said = copy(w.query[:], packet[2:]), copy(w.answer[:], answer[2:])
 	if _, finest := x.client(); finest == 0 {
