@@ -13,7 +13,7 @@ import (
 // Sizes of what is remembered. Nothing that is longer is.
 const (
 	recallRows   = 1 << 12
-	recallWays   = 4 // rows that the same query may be in
+	recallWays   = 4   // rows that the same query may be in
 	recallQuery  = 128 // octets
 	recallAnswer = 320
 )
