@@ -111,6 +111,10 @@ test-crash: test-deps build ## end an edge by kill -9, power cuts, failing syste
 test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real processes, and see when the route table and every map know; half an hour
 	$(GO) test -count=1 -v -timeout 2h ./loadtest/failover -kills 50 -pop-kills 50
 
+.PHONY: test-million
+test-million: ## compile 10,000 sites with a million names, and hold time and memory to their limits
+	$(GO) test -count=1 -v -run 'TestLarge|TestMillion' ./scheduler ./scheduler/zone -sites 10000
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each
