@@ -1,0 +1,2 @@
+// Command fronts proves the fronts of a scheduler.
+package main
