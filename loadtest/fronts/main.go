@@ -54,6 +54,7 @@ type scenario struct {
 //nolint:gochecknoglobals // constant
 var scenarios = []scenario{
 	{"pairs", "every front sends each of many names and networks to the same POP", pairsAgree},
+	{"mutants", "mutants of queries over every front do no harm to those who ask properly", mutantsDoNoHarm},
 }
 
 func parseFlags(args []string, errs io.Writer) (options, error) {
