@@ -19,8 +19,18 @@ import (
 	"github.com/miekg/dns"
 )
 
-// patience is how long who asks waits for an answer.
-const patience = 2 * time.Second
+// How long who asks waits for an answer: where limits of time count, and where other things go on on the machine.
+const (
+	patience = 2 * time.Second
+	forever  = 30 * time.Second
+)
+
+func (o *options) patience() time.Duration {
+	if o.strict {
+		return patience
+	}
+	return forever
+}
 
 // client asks over every front, each on a connection of its own that is kept. It is for one goroutine.
 type client struct {
@@ -39,7 +49,7 @@ func newClient(s *stage, from netip.Addr) *client {
 		protocols.SetHTTP2(h2)
 		protocols.SetHTTP1(!h2)
 		return &http.Client{
-			Timeout: patience,
+			Timeout: s.o.patience(),
 			Transport: &http.Transport{
 				Protocols: protocols, MaxConnsPerHost: 1, DialContext: c.dialer("tcp").DialContext,
 				TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}, //nolint:gosec // the certificate is the test's
@@ -53,7 +63,7 @@ func newClient(s *stage, from netip.Addr) *client {
 
 // dialer dials from the client's address.
 func (c *client) dialer(network string) *net.Dialer {
-	d := &net.Dialer{Timeout: patience}
+	d := &net.Dialer{Timeout: c.stage.o.patience()}
 	switch {
 	case !c.from.IsValid():
 	case network == "udp":
@@ -124,7 +134,7 @@ func (c *client) exchange(ctx context.Context, front string, m *dns.Msg) (*dns.M
 	if err != nil {
 		return nil, err
 	}
-	reply, err := talk(conn, m)
+	reply, err := talk(conn, m, c.stage.o.patience())
 	if err != nil && front != "udp" { // nobody knows what is still to come on it
 		conn.Close() //nolint:errcheck // as it says
 		delete(c.streams, front)
@@ -132,7 +142,7 @@ func (c *client) exchange(ctx context.Context, front string, m *dns.Msg) (*dns.M
 	return reply, err
 }
 
-func talk(conn *dns.Conn, m *dns.Msg) (*dns.Msg, error) {
+func talk(conn *dns.Conn, m *dns.Msg, patience time.Duration) (*dns.Msg, error) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,7 @@ type options struct {
 	requests   int // of redirects
 	duration   time.Duration
 	mutants    int // a second, over UDP
+	flood      int // queries a second
 	serverCore int
 	loadCore   int
 	strict     bool
@@ -55,6 +56,9 @@ type scenario struct {
 var scenarios = []scenario{
 	{"pairs", "every front sends each of many names and networks to the same POP", pairsAgree},
 	{"mutants", "mutants of queries over every front do no harm to those who ask properly", mutantsDoNoHarm},
+	{"random", "a flood of names that nobody has costs no memory, and honest clients nothing", randomNames},
+	{"spoofed", "a network in whose name many ask is not drowned, and its neighbours are answered", spoofed},
+	{"amplification", "no answer over UDP is much longer than its query", amplified},
 }
 
 func parseFlags(args []string, errs io.Writer) (options, error) {
@@ -68,6 +72,7 @@ func parseFlags(args []string, errs io.Writer) (options, error) {
 	flags.IntVar(&o.requests, "requests", 200_000, "how `MANY` requests are made of the redirecting front")
 	seconds := flags.Float64("seconds", 60, "how long mutants and floods are sent; of a measurement each takes at most 5 `SECONDS`")
 	flags.IntVar(&o.mutants, "mutants", 20_000, "how `MANY` mutants are sent over UDP each second")
+	flags.IntVar(&o.flood, "flood", 20_000, "how `MANY` queries a flood has each second")
 	flags.IntVar(&o.serverCore, "server-core", 0, "the `CORE` of the scheduler where something is measured, -1 for any")
 	flags.IntVar(&o.loadCore, "load-core", runtime.NumCPU()-1, "the `CORE` of the load there, -1 for any")
 	flags.BoolVar(&o.strict, "strict", true, "limits of time count: the machine does nothing else")
@@ -86,7 +91,7 @@ func parseFlags(args []string, errs io.Writer) (options, error) {
 		return o, errUsage
 	}
 	o.duration = time.Duration(*seconds * float64(time.Second))
-	if flags.NArg() > 0 || o.duration <= 0 || o.pairs < 1 || o.requests < 1 || o.mutants < 1 {
+	if flags.NArg() > 0 || o.duration <= 0 || o.pairs < 1 || o.requests < 1 || o.mutants < 1 || o.flood < 1 {
 		fmt.Fprintln(errs, "fronts: flags only, and numbers greater than zero; see --help")
 		return o, errUsage
 	}
