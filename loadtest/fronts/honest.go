@@ -52,8 +52,8 @@ func (s *stage) learn(ctx context.Context, n int) (*answers, error) {
 // fare is how honest clients fare.
 type fare struct {
 	mu          sync.Mutex // guards the following
-	asked, lost int // lost are those without an answer in time, or with a wrong one
-	skipped     int // were not asked, since those before took so long
+	asked, lost int        // lost are those without an answer in time, or with a wrong one
+	skipped     int        // were not asked, since those before took so long
 	late        histogram
 	first       error // that was lost
 }

@@ -15,6 +15,8 @@ type stage struct {
 	world *world
 	o     options
 	dir   string
+	// pinned undoes that this program has a core of its own; nil if it has none.
+	pinned func()
 }
 
 // open starts a scheduler with more arguments.
@@ -53,6 +55,9 @@ func (s *stage) start(ctx context.Context, args []string) error {
 
 // close ends it.
 func (s *stage) close() {
+	if s.pinned != nil {
+		s.pinned()
+	}
 	s.Stop()
 	os.RemoveAll(s.dir) //nolint:errcheck // a folder for temporary files
 }
