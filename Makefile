@@ -111,6 +111,12 @@ test-crash: test-deps build ## end an edge by kill -9, power cuts, failing syste
 test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real processes, and see when the route table and every map know; half an hour
 	$(GO) test -count=1 -v -timeout 2h ./loadtest/failover -kills 50 -pop-kills 50
 
+# What is asked, sent and measured, and what must hold: go doc ./loadtest/fronts
+FRONTS_FLAGS ?=
+.PHONY: test-fronts
+test-fronts: build ## prove a scheduler's fronts: one answer on all, mutants, floods, forgeries, rates and latency; five minutes
+	$(GO) run ./loadtest/fronts $(FRONTS_FLAGS)
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each

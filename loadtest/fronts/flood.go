@@ -135,13 +135,13 @@ func spoofed(ctx context.Context, o options, r *report) error {
 	for i := range 40 {
 		beside = append(beside, honest{front: "udp", from: netip.AddrFrom4([4]byte{127, 0, 6, byte(10 + 5*i)}), pause: 25 * time.Millisecond})
 	}
-	g, cold := &gang{s: s}, s.RSS()
+	g, cold, begin := &gang{s: s}, s.RSS(), time.Now()
 	fares, warm, err := s.during(ctx, beside, known, g.shoot)
 	if err != nil {
 		return err
 	}
 	sent, whole, cut := g.sent.Load(), g.whole.Load(), g.cut.Load()
-	allowed := int64(limitNetwork * (limitBurst + limitPerSecond*(o.duration.Seconds()+1)))
+	allowed := int64(limitNetwork * (limitBurst + limitPerSecond*time.Since(begin).Seconds()))
 	r.say("spoofed: sent %d (%.0f/s) from 127.0.5.0/24: %d answered, at most %d may be; %d truncated, %d not at all; octets out %.2f times those in",
 		sent, float64(sent)/o.duration.Seconds(), whole, allowed, cut, sent-whole-cut, float64(g.out.Load())/float64(max(1, g.in.Load())))
 	if whole > allowed || sent < 2*allowed && o.strict {
