@@ -102,6 +102,13 @@ func (s *stage) during(ctx context.Context, clients []honest, known *answers, at
 func (s *stage) unharmed(r *report, what string, warm, cold int64) error {
 	now := s.RSS()
 	r.say("%s: memory of the scheduler %.1f MiB before, %.1f after half the time, %.1f at the end", what, float64(cold)/mebi, float64(warm)/mebi, float64(now)/mebi)
+	if m, err := s.Metrics(context.Background()); err == nil { // a machine that is too busy loses packets in its kernel
+		for name, n := range m {
+			if n > 0 && strings.HasPrefix(name, "nearcast_scheduler_dns_dropped_total") {
+				r.say("%s: %s %.0f", what, name, n)
+			}
+		}
+	}
 	log, err := os.ReadFile(s.Log)
 	switch {
 	case err != nil:
