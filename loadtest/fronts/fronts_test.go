@@ -105,6 +105,9 @@ func TestConfigured(t *testing.T) {
 		"http://p00-0.d1.cdn.test/#x":                 false,
 		"//p00-0.d1.cdn.test/":                        false,
 		"https://p00-0.d1.cdn.test/":                  false,
+		"https://p00-0.d1.cdn.test:8443/":             true,
+		"http://p00-0.d1.cdn.test:8443/":              false,
+		"HTTPS://p00-0.d1.cdn.test:8443/":             false,
 		"/a":                                          false,
 		"":                                            false,
 	} {

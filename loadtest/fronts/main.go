@@ -73,7 +73,7 @@ func parseFlags(args []string, errs io.Writer) (options, error) {
 	names := flags.String("scenario", "all", "`NAMES` of what to prove, comma-separated")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the chance that makes fleet, questions and mutants")
 	flags.IntVar(&o.pairs, "pairs", 10_000, "how `MANY` names and networks are asked about")
-	flags.IntVar(&o.requests, "requests", 200_000, "how `MANY` requests are made of the redirecting front")
+	flags.IntVar(&o.requests, "requests", 100_000, "how `MANY` requests are made of the redirecting front")
 	seconds := flags.Float64("seconds", 60, "how long mutants and floods are sent; of a measurement each takes at most 5 `SECONDS`")
 	flags.IntVar(&o.mutants, "mutants", 20_000, "how `MANY` mutants are sent over UDP each second")
 	flags.IntVar(&o.flood, "flood", 20_000, "how `MANY` queries a flood has each second")

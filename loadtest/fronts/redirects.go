@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -30,12 +31,12 @@ func elsewhere(ctx context.Context, o options, r *report) error {
 	for i := range askers {
 		group.Go(func() error {
 			t := &tempter{s: s, rng: s.rng(80 + uint64(i)), sent: &sent} //nolint:gosec // positive
-			defer t.close()
-			for range (o.requests + askers - 1) / askers {
-				if err := t.try(ctx); err != nil {
+			defer t.leave()
+			for range (o.requests + 2*askers - 1) / (2 * askers) {
+				if err := errors.Join(t.try(ctx), t.try2(ctx)); err != nil {
 					return err
 				}
-				asked.Add(1)
+				asked.Add(2)
 			}
 			return nil
 		})
@@ -54,13 +55,22 @@ type tempter struct {
 	rng  *rand.Rand
 	conn net.Conn
 	in   *bufio.Reader
-	sent *atomic.Int64
+	// second is a connection of HTTP/2.
+	second *session
+	sent   *atomic.Int64
 }
 
 func (t *tempter) close() {
 	if t.conn != nil {
 		t.conn.Close() //nolint:errcheck // nothing is on its way
 		t.conn = nil
+	}
+}
+
+func (t *tempter) leave() {
+	t.close()
+	if t.second != nil {
+		t.second.conn.Close() //nolint:errcheck // as above
 	}
 }
 
@@ -142,11 +152,15 @@ func (w *world) configured(location string) error {
 	if err != nil {
 		return err
 	}
-	node, rest, _ := strings.Cut(u.Host, ".")
+	host := u.Host
+	if u.Scheme == "https" { // the fleet has a port for it
+		host = strings.TrimSuffix(host, ":8443")
+	}
+	node, rest, _ := strings.Cut(host, ".")
 	name, zone, _ := strings.Cut(rest, ".")
 	var number int
 	_, err = fmt.Sscanf(name, "d%d", &number)
-	if u.Scheme != "http" || u.User != nil || w.popOfNode[node] == "" || zone != worldZone || err != nil || name != fmt.Sprintf("d%d", number) || number < 1 || number > worldNames || !strings.HasPrefix(location, "http://"+u.Host+"/") {
+	if u.User != nil || u.Scheme == "https" && host == u.Host || w.popOfNode[node] == "" || zone != worldZone || err != nil || name != fmt.Sprintf("d%d", number) || number < 1 || number > worldNames || !strings.HasPrefix(location, "http://"+u.Host+"/") && !strings.HasPrefix(location, "https://"+u.Host+"/") {
 		return fmt.Errorf("the Location %q is not configured", location)
 	}
 	return nil
