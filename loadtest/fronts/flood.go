@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nearcast/loadtest/rig"
+	"nearcast/scheduler/dnswire/dnsmutate"
 )
 
 // randomNames asks for names that nobody has, without end, while honest clients ask from another network: over UDP, with and without signatures, with a
@@ -236,6 +237,12 @@ func amplified(ctx context.Context, o options, r *report) error {
 			}
 		}
 		if err := a.try(class, name, 32769); err != nil { // DLV
+			return err
+		}
+	}
+	for _, packet := range dnsmutate.Queries(worldZone+".", "d1.cdn.test.", "shop.example.") { // with all options, of secondaries, and signed by a key that nobody knows
+		m := new(dns.Msg)
+		if err := errors.Join(m.Unpack(packet), a.measure("options", packet, m)); err != nil {
 			return err
 		}
 	}

@@ -30,14 +30,14 @@ func pairsAgree(ctx context.Context, o options, r *report) error {
 	var mu sync.Mutex // guards the following
 	byPOP := make(map[string]int)
 	asked := 0
-	group, ctx := errgroup.WithContext(ctx)
+	group, asking := errgroup.WithContext(ctx)
 	const askers = 4
 	for i := range askers {
 		group.Go(func() error {
 			c := newClient(s, netip.Addr{})
 			defer c.close()
 			for j := i; j < len(pairs); j += askers {
-				pop, n, err := c.agree(ctx, &pairs[j])
+				pop, n, err := c.agree(asking, &pairs[j])
 				if err != nil {
 					return fmt.Errorf("pair %d, %s for %s: %w", j, pairs[j].name, pairs[j].subnet, err)
 				}
@@ -49,12 +49,33 @@ func pairsAgree(ctx context.Context, o options, r *report) error {
 			return nil
 		})
 	}
-	err = group.Wait()
+	err = errors.Join(group.Wait(), s.distrust(ctx, pairs[:min(len(pairs), 100)]))
 	r.say("pairs: %d pairs, %d questions over %s, HTTPDNS and 302; %d of %d POPs named", len(pairs), asked, strings.Join(dnsFronts, ", "), len(byPOP), worldPOPs)
 	if err == nil && len(pairs) > 20*worldPOPs && len(byPOP) < worldPOPs*3/4 {
 		err = fmt.Errorf("only %d POPs were named: the pairs say little", len(byPOP))
 	}
 	return err
+}
+
+// distrust checks that who is no trusted proxy is answered for itself, whomever it says that it speaks for.
+func (s *stage) distrust(ctx context.Context, pairs []pair) error {
+	liar, honest := newClient(s, netip.AddrFrom4([4]byte{127, 0, 44, 1})), newClient(s, netip.Addr{})
+	defer liar.close()
+	defer honest.close()
+	for i := range pairs {
+		got, err := liar.redirected(ctx, pairs[i].name, pairs[i].client.String(), false)
+		if err != nil {
+			return err
+		}
+		want, err := honest.redirected(ctx, pairs[i].name, liar.from.String(), false)
+		if err != nil {
+			return err
+		}
+		if got != want {
+			return fmt.Errorf("%s is sent to %s because it says that it is %s; it belongs to %s", liar.from, got, pairs[i].client, want)
+		}
+	}
+	return nil
 }
 
 // told is what a front says of where to go.

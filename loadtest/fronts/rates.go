@@ -151,21 +151,28 @@ func rates(ctx context.Context, o options, r *report) error {
 	}
 	err = s.dnsRates(ctx, cookie, add)
 	if err == nil {
-		for _, web := range []struct {
-			what string
-			load func(context.Context, *atomic.Int64) error
-		}{{"DoH, HTTP/2, 64 connections, one stream each", s.overHTTP2}, {"302, HTTP/1.1, 64 kept connections", s.overHTTP1}} {
-			answered := new(atomic.Int64)
-			m, err := s.measure(ctx, web.what, answered, func(ctx context.Context) (*histogram, error) { return nil, web.load(ctx, answered) })
-			if err := add(m, err); err != nil {
-				return err
-			}
-		}
+		err = add(s.webRate(ctx, "DoH, HTTP/2, 64 connections, one stream each", s.overHTTP2))
+	}
+	if err == nil {
+		err = add(s.webRate(ctx, "302, HTTP/1.1, 64 kept connections", s.overHTTP1))
 	}
 	if err != nil || !o.strict {
 		return err
 	}
 	return judge(table)
+}
+
+// webRate measures questions over HTTP.
+func (s *stage) webRate(ctx context.Context, what string, open func(context.Context, int) (*asking, error)) (*measured, error) {
+	all, err := connect(ctx, open)
+	for _, a := range all {
+		defer a.conn.Close() //nolint:errcheck // nothing is on its way
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	answered := new(atomic.Int64)
+	return s.measure(ctx, what, answered, func(ctx context.Context) (*histogram, error) { return nil, askAll(ctx, all, answered) })
 }
 
 // dnsRates measures DNS over UDP.

@@ -99,10 +99,10 @@ func (v *volley) receive(s *socket) (int, error) {
 	return got, err
 }
 
-// closed keeps a number of queries on their way, as dnsperf does, until ctx ends. What is lost is sent anew after a second.
+// closed keeps a number of queries on their way, as dnsperf does, until ctx ends and one at least was answered. What is lost is sent anew after a second.
 func (v *volley) closed(ctx context.Context, window int) (*histogram, error) {
 	return v.run(ctx, func(s *socket) error {
-		for missing := window; ctx.Err() == nil; {
+		for missing := window; ctx.Err() == nil || v.answered.Load() == 0; {
 			for ; missing > 0; missing -= volleyBatch {
 				if err := v.send(s, min(missing, volleyBatch), time.Since(s.begin), 0); err != nil {
 					return err
@@ -149,7 +149,7 @@ func (v *volley) steady(ctx context.Context, rate float64) (*histogram, error) {
 // pace sends what is due.
 func (v *volley) pace(ctx context.Context, s *socket, step time.Duration) error {
 	first := time.Since(s.begin)
-	for sent := 0; ctx.Err() == nil; {
+	for sent := 0; ctx.Err() == nil || sent == 0; {
 		now := time.Since(s.begin) - first
 		n := min(int(now/step)+1-sent, volleyBatch)
 		if n <= 0 {

@@ -24,62 +24,87 @@ import (
 // webClients is how many connections ask over HTTP, one request at a time each.
 const webClients = 64
 
-// overHTTP2 asks DNS over HTTPS by HTTP/2 until ctx ends, with as little work for each request as a client can have.
-func (s *stage) overHTTP2(ctx context.Context, answered *atomic.Int64) error {
-	group, _ := errgroup.WithContext(ctx)
+// asking is a connection that is ready to be asked over. It makes one request and reads the answer.
+type asking struct {
+	conn net.Conn
+	once func() error
+}
+
+// connect makes connections. Who calls it closes those that it returns, also with an error.
+func connect(ctx context.Context, open func(ctx context.Context, i int) (*asking, error)) (all []*asking, err error) {
 	for i := range webClients {
-		group.Go(func() error { return s.streams(ctx, i, answered) })
+		a, err := open(ctx, i)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// askAll asks over all connections until ctx ends, and once at least.
+func askAll(ctx context.Context, all []*asking, answered *atomic.Int64) error {
+	var group errgroup.Group
+	for _, a := range all {
+		group.Go(func() error {
+			for {
+				if err := a.conn.SetDeadline(time.Now().Add(forever)); err != nil {
+					return err
+				}
+				if err := a.once(); err != nil {
+					return err
+				}
+				answered.Add(1)
+				if ctx.Err() != nil {
+					return nil
+				}
+			}
+		})
 	}
 	return group.Wait()
 }
 
-// streams is one connection.
-func (s *stage) streams(ctx context.Context, i int, answered *atomic.Int64) error {
+// overHTTP2 asks DNS over HTTPS by HTTP/2, with as little work for each request as a client can have.
+func (s *stage) overHTTP2(ctx context.Context, i int) (*asking, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.TLS)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // the certificate is the test's
-	defer secure.Close()                                                                          //nolint:errcheck // nothing is on its way
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	out := bufio.NewWriterSize(secure, 4096)
 	framer := http2.NewFramer(out, bufio.NewReaderSize(secure, 16<<10))
 	framer.SetReuseFrames()
 	if _, err := out.WriteString(http2.ClientPreface); err != nil {
-		return err
+		return nil, err
 	}
 	const window = 1<<31 - 1
 	if err := framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := framer.WriteWindowUpdate(0, window-65535); err != nil { // more than it will get
-		return err
+		return nil, err
 	}
-	var blocks [16][]byte
-	for j := range blocks {
-		if blocks[j], err = s.dohHead(16*i + j); err != nil {
-			return err
+	var heads [16][]byte
+	for j := range heads {
+		if heads[j], err = s.dohHead(16*i + j); err != nil {
+			return nil, err
 		}
 	}
-	for stream := uint32(1); ctx.Err() == nil; stream += 2 {
-		if err := secure.SetDeadline(time.Now().Add(forever)); err != nil {
-			return err
-		}
-		err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: blocks[stream/2%16], EndStream: true, EndHeaders: true})
+	stream := uint32(1)
+	return &asking{secure, func() error {
+		err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: heads[stream/2%16], EndStream: true, EndHeaders: true})
 		if err == nil {
 			err = out.Flush()
 		}
 		if err == nil {
 			err = readStream(framer, stream)
 		}
-		if err != nil {
-			return err
-		}
-		answered.Add(1)
-	}
-	return nil
+		stream += 2
+		return err
+	}}, nil
 }
 
 // dohHead is the head of a request in HPACK, without the dynamic table.
@@ -134,34 +159,20 @@ func readStream(framer *http2.Framer, stream uint32) error {
 	}
 }
 
-// overHTTP1 asks the redirecting front over kept connections until ctx ends.
-func (s *stage) overHTTP1(ctx context.Context, answered *atomic.Int64) error {
-	group, _ := errgroup.WithContext(ctx)
-	for i := range webClients {
-		group.Go(func() error {
-			conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Plain)
-			if err != nil {
-				return err
-			}
-			defer conn.Close() //nolint:errcheck // nothing is on its way
-			request := fmt.Appendf(nil, "GET /videos/a/segment-00001.ts?session=12345678 HTTP/1.1\r\nHost: d%d.%s\r\nUser-Agent: load\r\nAccept: */*\r\nX-Forwarded-For: 10.%d.7.9\r\n\r\n", i+1, worldZone, i)
-			in := bufio.NewReaderSize(conn, 4096)
-			for ctx.Err() == nil {
-				if err := conn.SetDeadline(time.Now().Add(forever)); err != nil {
-					return err
-				}
-				if _, err := conn.Write(request); err != nil {
-					return err
-				}
-				if err := readRedirect(in); err != nil {
-					return err
-				}
-				answered.Add(1)
-			}
-			return nil
-		})
+// overHTTP1 asks the redirecting front over a kept connection.
+func (s *stage) overHTTP1(ctx context.Context, i int) (*asking, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Plain)
+	if err != nil {
+		return nil, err
 	}
-	return group.Wait()
+	request := fmt.Appendf(nil, "GET /videos/a/segment-00001.ts?session=12345678 HTTP/1.1\r\nHost: d%d.%s\r\nUser-Agent: load\r\nAccept: */*\r\nX-Forwarded-For: 10.%d.7.9\r\n\r\n", i+1, worldZone, i)
+	in := bufio.NewReaderSize(conn, 4096)
+	return &asking{conn, func() error {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		return readRedirect(in)
+	}}, nil
 }
 
 // readRedirect reads a redirect with its content.

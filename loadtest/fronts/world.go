@@ -36,7 +36,7 @@ https: {port: 8443, alpn: [h2, http/1.1]}
 dns:
   steered: ["d[1-1000]"]
   signed: true
-  trusted_proxies: [127.0.0.0/8]
+  trusted_proxies: [127.0.0.1/32]
 zones:
 - name: cdn.test
   records:
