@@ -185,7 +185,7 @@ func (x *exchange) alias(owner []byte) bool {
 		return false
 	}
 	sortData(data)
-	x.put(owner, rr.Set{Type: x.query.Type, TTL: ttl, Data: data})
+	x.put(owner, rr.Set{Type: x.query.Type, TTL: min(ttl, x.match.Alias.TTL), Data: data})
 	return true
 }
 

@@ -59,7 +59,7 @@ func (s *Set) newZone(cfg *Config, given *cdn.Zone, before *Set) (*Zone, error) 
 	if err != nil {
 		return nil, conflict("zone %q: %w", given.Name, err)
 	}
-	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: seconds(cfg.DNS.TTL.Negative, DefaultNegative)}
+	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: min(seconds(cfg.DNS.TTL.Negative, DefaultNegative), zoneTTL)}
 	var p path
 	p.read(name)
 	p.walk(&s.seeds, p.labels, root)
