@@ -79,7 +79,7 @@ func (p *path) within(z *Zone) bool {
 		return false
 	}
 	from := p.labels - z.labels
-	if p.dotted && bytes.IndexByte(p.part(from, p.labels), '.') >= 0 && !p.aligned(from, z) {
+	if p.dotted > 0 && bytes.IndexByte(p.part(from, p.labels), '.') >= 0 && !p.aligned(from, z) {
 		return false
 	}
 	return string(p.part(from, p.labels)) == string(z.Text)
@@ -100,7 +100,7 @@ func (p *path) aligned(from int, z *Zone) bool {
 // static returns the name that exists for good and is k of n labels under the apex, or nil.
 func (z *Zone) static(p *path, n, k int) *static {
 	at := z.content.statics[p.hashes[k]]
-	if at == nil || p.dotted || at.text != string(p.part(n-k, n)) {
+	if at == nil || p.dotted > n-k || at.text != string(p.part(n-k, n)) {
 		return nil
 	}
 	return at
@@ -123,7 +123,7 @@ func (s *Set) fill(m *Match, at *static) {
 
 // steer reports whether the name of k labels in front of a zone is steered, or is that of a node under one that is.
 func (s *Set) steer(p *path, z *Zone, k int, m *Match) bool {
-	if p.dotted || m.Node != nil {
+	if p.dotted > 0 || m.Node != nil {
 		return false
 	}
 	end := k
@@ -178,7 +178,7 @@ func (s *Set) exists(p *path, z *Zone, n, k int) bool {
 	if z.static(p, n, k) != nil || s.below.count(p.hashes[k]) > 0 {
 		return true
 	}
-	if p.dotted {
+	if p.dotted > n-k {
 		return false
 	}
 	end := n

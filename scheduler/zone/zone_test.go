@@ -307,3 +307,27 @@ func TestAll(t *testing.T) {
 		}
 	}
 }
+
+// A label may have a dot in it, as those of services do (RFC 6763 section 4.1). What is above it is found all the same.
+func TestDotsInLabels(t *testing.T) {
+	cfg := config()
+	cfg.Zones = []cdn.Zone{{Name: "shop.example", Records: []cdn.Record{
+		{Name: "sub", Type: "NS", Data: "ns.elsewhere.example."}, {Name: "*.wild", Type: "TXT", Data: "any"}, {Name: "a.b", Type: "TXT", Data: "plain"},
+	}}}
+	s := compile(t, cfg, nil)
+	for name, want := range map[string]string{
+		`mr\.x.sub.shop.example`:    "shop.example cut",
+		`mr\.x.y.sub.shop.example`:  "shop.example cut",
+		`mr\.x.wild.shop.example`:   "shop.example wildcard TXT:1",
+		`y.mr\.x.wild.shop.example`: "shop.example wildcard TXT:1",
+		`mr\.x.a.wild.shop.example`: "shop.example wildcard TXT:1",
+		`a\.b.shop.example`:         "shop.example absent",
+		`x.a\.b.shop.example`:       "shop.example absent",
+		`a.b\.shop.example`:         "refused",
+	} {
+		var m zone.Match
+		if s.Find(wire(t, name), &m); show(&m) != want {
+			t.Errorf("%s is found as %s, want %s", name, show(&m), want)
+		}
+	}
+}
