@@ -38,6 +38,10 @@ func checkZone(c cursor, z *cdn.Zone, f *cdn.Fleet) {
 			continue
 		}
 		here := records.at(i)
+		if o.place[i] == cdn.RecordAlias && len(z.Secondaries) > 0 {
+			here.in("type").mistake("write its addresses, or a CNAME, or do without secondaries",
+				"%s is an ALIAS, and a copy of the zone has no place for its addresses, which come and go: a secondary would say that there are none", name)
+		}
 		if part, _ := name.Within(z.Name); servers[part] && (saysAddresses(o.place[i]) || o.place[i] == "NS") {
 			here.in("name").mistake("choose another name", "%s is the name of a name server, whose addresses are the node's", name)
 			continue

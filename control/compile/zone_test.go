@@ -105,6 +105,8 @@ f:4:185: zones[0].records[4].type: w.a.example has a second CNAME; records[3] is
 		{"alias", "zones: [{name: a.example, records: [{name: x, type: ALIAS, data: y}, {name: x, type: A, data: 192.0.2.1}, {name: y, type: TXT, data: a}, {name: y, type: TXT, data: a}]}]",
 			`f:4:53: zones[0].records[0].type: the addresses of x.a.example are those of another name, but records[1] is A (keep one of both)
 f:4:139: zones[0].records[3]: is the same record as records[2] (remove one)`},
+		{"copied", "zones: [{name: a.example, records: [{name: x, type: TXT, data: y}, {name: x, type: ALIAS, data: y}], secondaries: [{key: k}]}]",
+			`f:4:84: zones[0].records[1].type: x.a.example is an ALIAS, and a copy of the zone has no place for its addresses, which come and go: a secondary would say that there are none (write its addresses, or a CNAME, or do without secondaries)`},
 		{"cut", "zones: [{name: a.example, records: [{name: s, type: NS, data: ns.s}, {name: x.s, type: A, data: 192.0.2.1}, {name: s, type: TXT, data: a}, {name: '@', type: NS, data: b}, {name: k, type: DS, data: 1 13 2 00}, {name: '*.w', type: NS, data: b}]}]",
 			`f:4:63: zones[0].records[0].data: the name server ns.s.a.example is within s.a.example, which it serves, and its address is not here (add its A or AAAA record)
 f:4:77: zones[0].records[1].name: x.s.a.example is in s.a.example, which records[0] delegates: only addresses of its name servers can be here (move it to the zone that is delegated, or name it in an NS record)
