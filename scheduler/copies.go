@@ -49,7 +49,7 @@ func (c copies) name(owner []byte, m *zone.Match, glue map[string]bool, yield fu
 	sets := m.Sets
 	switch {
 	case m.Cut != nil:
-		return c.cut(m.Cut, glue, yield)
+		return c.cut(m, glue, yield)
 	case m.Node != nil:
 		sets = append(slices.Clone(sets), addresses([]*cdn.Node{m.Node}, serverTTL)...)
 	case m.Domain != "":
@@ -64,13 +64,14 @@ func (c copies) name(owner []byte, m *zone.Match, glue map[string]bool, yield fu
 }
 
 // cut yields a delegation. Addresses of a server that several are delegated to are yielded once, and those of one that is not below a delegation with its name.
-func (c copies) cut(cut *zone.Cut, glue map[string]bool, yield func([]byte, rr.Set) bool) bool {
+func (c copies) cut(at *zone.Match, glue map[string]bool, yield func([]byte, rr.Set) bool) bool {
+	cut := at.Cut
 	if !yield(cut.Owner, cut.NS) || cut.DS != nil && !yield(cut.Owner, *cut.DS) {
 		return false
 	}
 	var m zone.Match
 	for _, g := range cut.Glue {
-		if c.plan.Zones.Find(g.Owner, &m); m.Cut == nil || glue[string(g.Owner)] {
+		if c.plan.Zones.Find(g.Owner, &m); m.Zone == at.Zone && m.Cut == nil || glue[string(g.Owner)] {
 			continue
 		}
 		glue[string(g.Owner)] = true

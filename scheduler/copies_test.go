@@ -72,3 +72,20 @@ func TestCopies(t *testing.T) {
 		t.Errorf("copy (-want +got):\n%s", diff)
 	}
 }
+
+// The copy of a zone that another one of ours is within has the delegation of that, with glue, and nothing of what is in it.
+func TestCopyOfNested(t *testing.T) {
+	s := snapshot(7)
+	s.Fleet.Nodes = append(s.Fleet.Nodes, cdn.Node{Name: "s1", Roles: []cdn.Role{cdn.RoleScheduler}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.53")}})
+	s.Fleet.Zones = []cdn.Zone{{Name: "test", Records: []cdn.Record{{Name: "www", Type: "A", Data: "192.0.2.9"}}}, {Name: "other.test", Records: []cdn.Record{{Name: "x", Type: "A", Data: "192.0.2.9"}}}}
+	want := []string{
+		"test. 3600 NS ns1.cdn.test.",
+		"cdn.test. 3600 NS ns1.cdn.test.",
+		"ns1.cdn.test. 3600 A 192.0.2.53",
+		"other.test. 3600 NS ns1.cdn.test.",
+		"www.test. 3600 A 192.0.2.9",
+	}
+	if diff := cmp.Diff(want, copyOf(t, s, "test.")); diff != "" {
+		t.Errorf("copy (-want +got):\n%s", diff)
+	}
+}

@@ -26,6 +26,9 @@ func (x *exchange) internet() {
 		return
 	}
 	x.aa = true
+	if q.Type == rr.TypeDS {
+		m.Above()
+	}
 	owner := []byte(nil)
 	for range maxChain {
 		target := x.at(owner)
@@ -234,6 +237,10 @@ func (x *exchange) refer(owner []byte) {
 	if q.Type == rr.TypeDS && m.AtCut { // that is the parent's, RFC 4035 section 3.1.4.1
 		if c.DS != nil {
 			x.put(owner, *c.DS)
+			return
+		}
+		if c.Ours && x.state.Signer != nil {
+			x.put(owner, x.state.Signer.DS(c.Owner))
 			return
 		}
 		x.reply.add(item{section: dnswire.Authority, owner: m.Zone.Name, set: m.Zone.SOA, ttl: m.Zone.Negative, signer: m.Zone})

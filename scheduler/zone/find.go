@@ -61,16 +61,20 @@ func (s *Set) locate(p *path) (*Zone, int) {
 	if len(s.zones) == 1 {
 		return nil, 0
 	}
+	var found *Zone // none is within the fleet's, but others are within each other
 	hash := root
 	for k := 1; k <= min(p.labels, s.deepest); k++ {
-		from := p.labels - k
-		hash = s.seeds.under(hash, p, from)
+		hash = s.seeds.under(hash, p, p.labels-k)
 		if z := s.byHash[hash]; z != nil && p.within(z) {
-			p.walk(&s.seeds, from, z.base)
-			return z, from
+			found = z
 		}
 	}
-	return nil, 0
+	if found == nil {
+		return nil, 0
+	}
+	n := p.labels - found.labels
+	p.walk(&s.seeds, n, found.base)
+	return found, n
 }
 
 // within reports whether the name is in the zone.

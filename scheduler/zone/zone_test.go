@@ -267,9 +267,8 @@ func TestHost(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for name, change := range map[string]func(*zone.Config){
-		"zone cdn.test is within the zone test": func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "test"}} },
-		"zone a.cdn.test is within":             func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "a.cdn.test"}} },
-		"within the zone b.test":                func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "b.test"}, {Name: "b.test"}} },
+		"zone a.cdn.test is within":  func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "a.cdn.test"}} },
+		"zone b.test is there twice": func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "b.test"}, {Name: "b.test"}} },
 		"record 0": func(c *zone.Config) {
 			c.Zones = []cdn.Zone{{Name: "b.test", Records: []cdn.Record{{Name: "@", Type: "A", Data: "x"}}}}
 		},
