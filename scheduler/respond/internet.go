@@ -52,10 +52,10 @@ func (x *exchange) at(owner []byte) (target []byte) {
 	switch {
 	case m.Cut != nil:
 		x.refer(owner)
+	case q.Type == rr.TypeNSEC && x.state.Signer != nil && (m.Exists || x.signed()): // every name has one, by RFC 9824 even one that does not exist
+		x.prove(dnswire.Answer, owner, x.present())
 	case !m.Exists:
 		x.deny(owner)
-	case q.Type == rr.TypeNSEC && x.state.Signer != nil: // every name has one
-		x.prove(dnswire.Answer, owner, x.present())
 	default:
 		if c := find(m.Sets, rr.TypeCNAME); c != nil && q.Type != rr.TypeCNAME {
 			x.put(owner, *c)
