@@ -62,6 +62,9 @@ func (i *item) size(signed bool) int {
 	n := 0
 	for _, d := range i.set.Data {
 		n += owner + record + len(d)
+		if n <= ednsSize { // the next ones point to the first; beyond 16 KiB they could not
+			owner = pointer
+		}
 	}
 	if signed && i.signer != nil {
 		signatures := 1
