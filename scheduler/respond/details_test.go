@@ -157,3 +157,33 @@ func TestCompactAnswersOK(t *testing.T) {
 		}
 	}
 }
+
+// That policy leaves no POP for a visitor is no fact of the name: "no such record" would be kept for every visitor of the resolver (RFC 7871 section 7.4). What is so for
+// all, as HTTPS where nobody speaks it, is told.
+func TestNowhereToGo(t *testing.T) {
+	s := zones()
+	s.Fleet.Policies = []cdn.Policy{{Name: "none", Match: cdn.PolicyMatch{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}}, Deny: []cdn.POPName{"berlin", "tokyo"}}}
+	f := start(t, s)
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS} {
+		r := f.exchange(t, withSubnet(t, query("alias.shop.example.", qtype), subnet(1, "10.9.1.0", 24, 0)), "10.1.1.1", respond.TCP)
+		if r.Rcode != dns.RcodeServerFailure || r.Authoritative || len(r.Answer)+len(r.Ns) != 0 || echoed(r) == nil || echoed(r).SourceScope != 0 {
+			t.Errorf("%v, want SERVFAIL", r)
+		}
+	}
+	if r := f.ask(t, query("www.shop.example.", dns.TypeTXT), "10.9.1.1", respond.TCP); r.Rcode != 0 || len(r.Ns) != 1 {
+		t.Errorf("%v, want NODATA", r)
+	}
+	s.Fleet.HTTPS = nil
+	if r := start(t, s).ask(t, query("www.shop.example.", dns.TypeHTTPS), "10.9.1.1", respond.TCP); r.Rcode != 0 || len(r.Ns) != 1 {
+		t.Errorf("%v, want NODATA", r)
+	}
+}
+
+// A chain that ends where nothing is known yet has no part that could be kept.
+func TestChainToUnknownAlias(t *testing.T) {
+	s := zones()
+	s.Fleet.Zones[0].Records = append(s.Fleet.Zones[0].Records, cdn.Record{Name: "chain", Type: "CNAME", Data: "to"})
+	if r := start(t, s).ask(t, query("chain.shop.example.", dns.TypeA), "10.9.0.1", respond.UDP); r.Rcode != dns.RcodeServerFailure || len(r.Answer) != 0 {
+		t.Errorf("%v, want SERVFAIL and nothing else", r)
+	}
+}

@@ -42,8 +42,13 @@ func (x *exchange) internet() {
 			return
 		}
 	}
+	x.fail() // a circle
+}
+
+// fail says nothing that could be kept.
+func (x *exchange) fail() {
 	x.reply.reset()
-	x.rcode, x.aa = dnswire.ServFail, false // a circle
+	x.rcode, x.aa = dnswire.ServFail, false
 }
 
 // at answers for the name that was matched, whose owner is nil for the question's own. It returns the next name of a chain, or nil.
