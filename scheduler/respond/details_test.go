@@ -3,6 +3,7 @@ package respond_test
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -185,5 +186,22 @@ func TestChainToUnknownAlias(t *testing.T) {
 	s.Fleet.Zones[0].Records = append(s.Fleet.Zones[0].Records, cdn.Record{Name: "chain", Type: "CNAME", Data: "to"})
 	if r := start(t, s).ask(t, query("chain.shop.example.", dns.TypeA), "10.9.0.1", respond.UDP); r.Rcode != dns.RcodeServerFailure || len(r.Answer) != 0 {
 		t.Errorf("%v, want SERVFAIL and nothing else", r)
+	}
+}
+
+// A proof names every type that is there, however many: one that lacks some would let resolvers deny those (RFC 8198).
+func TestNSECOfManyTypes(t *testing.T) {
+	s := zones()
+	for i := range 80 {
+		s.Fleet.Zones[0].Records = append(s.Fleet.Zones[0].Records, cdn.Record{Name: "all", Type: "TYPE" + strconv.Itoa(65300+i), Data: `\# 1 00`})
+	}
+	f := start(t, s)
+	f.state.Signer = signer(t)
+	q := query("all.shop.example.", dns.TypeMX)
+	q.SetEdns0(1232, true)
+	for _, r := range f.ask(t, q, "127.0.0.1", respond.TCP).Ns {
+		if n, ok := r.(*dns.NSEC); ok && len(n.TypeBitMap) != 82 {
+			t.Errorf("%d types, want 82: %v", len(n.TypeBitMap), n)
+		}
 	}
 }

@@ -206,9 +206,7 @@ func (x *exchange) present() []uint16 {
 	}
 	types = append(types, rr.TypeRRSIG, rr.TypeNSEC)
 	for i := range m.Sets {
-		if len(types) < cap(types)-8 {
-			types = append(types, m.Sets[i].Type)
-		}
+		types = append(types, m.Sets[i].Type)
 	}
 	switch {
 	case m.Node != nil:
