@@ -42,9 +42,9 @@ type stream struct {
 
 // desk is what answering takes, shared by connections, most of which are idle.
 type desk struct {
-	respond Responder
-	out     []byte
-	query   dnswire.Query
+	guard *guard
+	out   []byte
+	query dnswire.Query
 }
 
 // ServeStream answers the queries of a connection that was accepted elsewhere, in their order but for zone transfers, until its peer is done or idle for
@@ -151,7 +151,7 @@ func (st *stream) answer(ctx context.Context, d *desk, query []byte) bool {
 		return st.startTransfer(ctx, append([]byte(nil), query...))
 	}
 	start := len(d.out)
-	out := d.respond(append(d.out, 0, 0), query, st.from)
+	out := d.guard.answer(append(d.out, 0, 0), query, st.from)
 	length := len(out) - start - lengthLen
 	if length <= 0 || length > maxMessage {
 		return false
@@ -174,6 +174,12 @@ func (st *stream) startTransfer(ctx context.Context, query []byte) bool {
 	st.underWay.Add(1)
 	st.transfers.Go(func() {
 		defer func() { st.underWay.Add(-1); <-st.slots }()
+		defer func() {
+			if v := recover(); v != nil { // half a transfer is none, and nothing can follow it
+				st.server.panicked(v)
+				st.conn.Close() //nolint:errcheck // as in write
+			}
+		}()
 		var buf []byte
 		st.server.transfer(ctx, query, st.from, func(message []byte) error {
 			if len(message) > maxMessage {
