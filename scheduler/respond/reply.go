@@ -140,13 +140,15 @@ func (x *exchange) finish() []byte {
 	if !x.reply.truncated {
 		x.fit(w.Len() + ending.OPT.Len())
 	}
+	if !x.reply.truncated {
+		x.writeAll()
+	}
 	if x.reply.truncated {
 		ending.TC = x.from.Transport == UDP
-		x.reply.items = x.reply.items[:0]
 		x.scope = 0
-	}
-	for i := range x.reply.items {
-		x.write(&x.reply.items[i])
+		if !ending.TC { // there is no other way to come by, and "there is nothing" would be wrong
+			x.rcode, x.aa = dnswire.ServFail, false
+		}
 	}
 	ending.Rcode, ending.AA = x.rcode, x.aa && x.rcode != dnswire.FormError
 	if ending.OPT != nil && q.Subnet.Present {
@@ -155,8 +157,21 @@ func (x *exchange) finish() []byte {
 	return w.End(ending)
 }
 
-// write writes a set and its signatures.
-func (x *exchange) write(i *item) {
+// writeAll writes the sets, or nothing if one cannot be signed: without a signature it would be taken for a forgery.
+func (x *exchange) writeAll() {
+	start := x.writer.Mark()
+	for i := range x.reply.items {
+		if !x.write(&x.reply.items[i]) {
+			x.writer.Reset(start)
+			x.reply.truncated = true
+			x.responder.cfg.Metrics.unsigned.Inc()
+			return
+		}
+	}
+}
+
+// write writes a set and its signatures, and reports whether it has those.
+func (x *exchange) write(i *item) bool {
 	w := &x.writer
 	owner := dnswire.AtQuestion
 	if i.owner != nil {
@@ -165,7 +180,7 @@ func (x *exchange) write(i *item) {
 	data := i.set.Data
 	if x.query.Class == rr.ClassCHAOS {
 		w.RecordClass(i.section, owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
-		return
+		return true
 	}
 	if i.turned {
 		w.Record(i.section, owner, i.set.Type, i.ttl, data[len(data)-1])
@@ -175,15 +190,17 @@ func (x *exchange) write(i *item) {
 		w.Record(i.section, owner, i.set.Type, i.ttl, d)
 	}
 	if i.signer == nil || !x.signed() {
-		return
+		return true
 	}
 	name := i.owner
 	if name == nil {
 		name = x.name
 	}
-	for _, sig := range x.state.Signer.Sign(x.now.Unix(), i.signer.Name, name, &i.set, i.key) {
+	signatures := x.signatures(i, name)
+	for _, sig := range signatures {
 		w.Record(i.section, owner, rr.TypeRRSIG, i.ttl, sig)
 	}
+	return len(signatures) > 0
 }
 
 // ending is what the message ends with.

@@ -75,3 +75,22 @@ func (f *front) exchange(t testing.TB, packet []byte, from string, transport res
 	}
 	return r
 }
+
+// noonPeer is some resolver.
+var noonPeer = netip.MustParseAddr("192.0.2.1")
+
+// unsigned is how many answers were not given for want of a signature.
+func (f *front) unsigned(t testing.TB) prometheus.Collector {
+	t.Helper()
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "n"})
+	for _, family := range families {
+		if family.GetName() == "nearcast_scheduler_dns_unsigned_total" {
+			g.Set(family.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	return g
+}
