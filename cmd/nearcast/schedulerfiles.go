@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 )
 
 // filesInterval is how often a scheduler that stands alone looks at its files.
-const filesInterval = 2 * time.Second
+const filesInterval = time.Second
 
 // runSchedulerAlone answers from files.
 func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg scheduler.Config) error {
@@ -36,7 +38,7 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 	if err := server.Apply(snapshot); err != nil {
 		return err
 	}
-	parts = append(parts, server.Run, func(ctx context.Context) error { return files.follow(ctx, r, server) })
+	parts = append(parts, server.Run, func(ctx context.Context) error { return files.follow(ctx, r, server, snapshot) })
 	return r.runAll(ctx, f.admin, server.Ready, append(parts, logParts(&cfg)...)...)
 }
 
@@ -50,55 +52,88 @@ type files struct {
 	fleet      *cdn.Fleet
 	sites      [][]cdn.Site // by file
 	seen       map[string]stamp
-}
-
-// stamp tells whether a file has changed.
-type stamp struct {
-	at   time.Time
-	size int64
+	taken      map[string]stamp // of what was read
 }
 
 func newFiles(fleet string, sites []string) *files {
-	return &files{fleetFile: fleet, siteFiles: sites, sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp)}
+	return &files{fleetFile: fleet, siteFiles: sites, sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp), taken: make(map[string]stamp)}
 }
 
-// changed reports whether a file is not what it was when it was last asked about.
-func (f *files) changed(name string) bool {
+// stamp tells whether a file has changed. The zero value is of one that is not there.
+type stamp struct{ info os.FileInfo }
+
+// stampOf follows links, so that one that leads elsewhere is a change.
+func stampOf(name string) stamp {
 	info, err := os.Stat(name)
-	if err != nil { // reading it says what is wrong
-		return f.seen[name] != stamp{}
+	if err != nil {
+		return stamp{} // reading it says what is wrong
 	}
-	now := stamp{info.ModTime(), info.Size()}
-	if f.seen[name] == now {
-		return false
+	return stamp{info}
+}
+
+func (s stamp) is(t stamp) bool {
+	if s.info == nil || t.info == nil {
+		return s.info == nil && t.info == nil
 	}
-	f.seen[name] = now
-	return true
+	return s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size() && os.SameFile(s.info, t.info)
+}
+
+// due reports whether files are to be read: some have changed, and none since it was last called. Who writes one may be half done, and half of a file can be one that is valid.
+func (f *files) due() bool {
+	settled, changed := true, false
+	for _, name := range append([]string{f.fleetFile}, f.siteFiles...) {
+		now := stampOf(name)
+		settled = settled && now.is(f.seen[name])
+		changed = changed || !now.is(f.taken[name])
+		f.seen[name] = now
+	}
+	return settled && changed
+}
+
+// errMoving says that a file has changed while it was read.
+var errMoving = errors.New("the file has changed while it was read; it is read again when it is at rest")
+
+// load has a file compiled if it has changed, and reports whether it has. What cannot be compiled is not tried again until it changes.
+func (f *files) load(name string, parse func(text []byte) error) (changed bool, err error) {
+	before := stampOf(name)
+	if last, ok := f.taken[name]; ok && before.is(last) {
+		return false, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return false, err
+	}
+	if !stampOf(name).is(before) {
+		return false, fmt.Errorf("%s: %w", name, errMoving)
+	}
+	f.taken[name] = before
+	return true, parse(text)
 }
 
 // read compiles the files that have changed, and all together. It returns nil if none has.
 func (f *files) read() (*cdn.Snapshot, error) {
-	changed := false
-	if f.changed(f.fleetFile) || f.fleet == nil {
-		fleet, err := readFleet(f.fleetFile)
-		if err != nil {
-			return nil, err
+	changed, err := f.load(f.fleetFile, func(text []byte) (err error) {
+		fleet, err := compile.Fleet(f.fleetFile, text)
+		if err == nil {
+			f.fleet = fleet
 		}
-		f.fleet, changed = fleet, true
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	for i, name := range f.siteFiles {
-		if !f.changed(name) && f.sites[i] != nil {
-			continue
-		}
-		text, err := os.ReadFile(name)
+		again, err := f.load(name, func(text []byte) (err error) {
+			sites, err := compile.Sites(name, text)
+			if err == nil {
+				f.sites[i] = sites
+			}
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		sites, err := compile.Sites(name, text)
-		if err != nil {
-			return nil, err
-		}
-		f.sites[i], changed = sites, true
+		changed = changed || again
 	}
 	if !changed {
 		return nil, nil
@@ -111,29 +146,64 @@ func (f *files) read() (*cdn.Snapshot, error) {
 	return s, compile.Snapshot(s.Fleet, s.Sites)
 }
 
-// follow answers from the files as they change. What is wrong with them is logged, and what was before stays.
-func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server) error {
+// follow answers from the files as they change; before is what is answered from so far. What is wrong with them is logged, and what was before stays.
+func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server, before *cdn.Snapshot) error {
 	tick := time.NewTicker(filesInterval)
 	defer tick.Stop()
+	told := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		snapshot, err := f.read()
-		if err == nil && snapshot == nil {
+		if !f.due() {
+			continue
+		}
+		next, err := f.read()
+		if err == nil && next == nil {
 			continue
 		}
 		if err == nil {
-			err = server.Apply(snapshot)
+			err = shrunk(before, next)
+		}
+		if err == nil {
+			err = server.Apply(next)
 		}
 		if err != nil {
-			r.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
+			if told != err.Error() {
+				r.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
+			}
+			told = err.Error()
 			continue
 		}
-		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", snapshot.Generation, "sites", len(snapshot.Sites))
+		before, told = next, ""
+		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", next.Generation, "sites", len(next.Sites))
 	}
+}
+
+// shrunk is an error if nothing is left of something, or less than half of at least two (design rule 3): a file may be cut off, and names that are gone are not asked for
+// again for a while.
+func shrunk(before, after *cdn.Snapshot) error {
+	was, is := amounts(before), amounts(after)
+	for i, what := range [...]string{"sites", "domains of sites", "steered names", "zones", "records", "nodes"} {
+		if lost := was[i] - is[i]; lost > 0 && (is[i] == 0 || lost > 1 && 2*lost > was[i]) {
+			return cdn.Errorf(cdn.Invalid, "", "they leave %d of %d %s; if that is meant, start the scheduler again", is[i], was[i], what)
+		}
+	}
+	return nil
+}
+
+// amounts is how much there is of what [shrunk] looks at.
+func amounts(s *cdn.Snapshot) [6]int {
+	n := [6]int{len(s.Sites), 0, len(s.Fleet.DNS.Steered), len(s.Fleet.Zones), 0, len(s.Fleet.Nodes)}
+	for i := range s.Sites {
+		n[1] += len(s.Sites[i].Domains)
+	}
+	for i := range s.Fleet.Zones {
+		n[4] += len(s.Fleet.Zones[i].Records)
+	}
+	return n
 }
 
 func readFleet(name string) (*cdn.Fleet, error) {
