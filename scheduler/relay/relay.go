@@ -31,7 +31,7 @@ type Config struct {
 	Name string
 	// Secret is the part of the fleet's that nodes prove themselves with; without it nodes take this front for the visitor.
 	Secret string
-	// Requests is how many may be under way, of which one client may have an eighth. Zero means 1024.
+	// Requests is how many may be under way, of which one client may have an eighth, and a sixteenth of what the others have left. Zero means 1024.
 	Requests int
 	// Body is how long the content of a request may be, in octets. Zero means 64 MiB.
 	Body int64
