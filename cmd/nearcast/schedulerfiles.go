@@ -138,12 +138,24 @@ func (f *files) read() (*cdn.Snapshot, error) {
 	if !changed {
 		return nil, nil
 	}
-	f.generation++
+	f.generation = max(f.generation+1, f.age())
 	s := &cdn.Snapshot{Generation: f.generation, Fleet: *f.fleet, ZoneKeys: f.keys}
 	for _, sites := range f.sites {
 		s.Sites = append(s.Sites, sites...)
 	}
 	return s, compile.Snapshot(s.Fleet, s.Sites)
+}
+
+// age is when the youngest file was written, in Unix seconds. Serials of zones come of that: they do not begin again with the process, which secondaries would take for older, and are
+// the same wherever the files are.
+func (f *files) age() cdn.Generation {
+	youngest := int64(1)
+	for _, s := range f.taken {
+		if s.info != nil {
+			youngest = max(youngest, s.info.ModTime().Unix())
+		}
+	}
+	return cdn.Generation(youngest) //nolint:gosec // positive
 }
 
 // follow answers from the files as they change; before is what is answered from so far. What is wrong with them is logged, and what was before stays.
@@ -165,7 +177,9 @@ func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server, b
 			continue
 		}
 		if err == nil {
-			err = shrunk(before, next)
+			if err = compile.Shrunk(before, next); err != nil {
+				err = fmt.Errorf("%w; if that is meant, start the scheduler again", err)
+			}
 		}
 		if err == nil {
 			err = server.Apply(next)
@@ -180,30 +194,6 @@ func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server, b
 		before, told = next, ""
 		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", next.Generation, "sites", len(next.Sites))
 	}
-}
-
-// shrunk is an error if nothing is left of something, or less than half of at least two (design rule 3): a file may be cut off, and names that are gone are not asked for
-// again for a while.
-func shrunk(before, after *cdn.Snapshot) error {
-	was, is := amounts(before), amounts(after)
-	for i, what := range [...]string{"sites", "domains of sites", "steered names", "zones", "records", "nodes"} {
-		if lost := was[i] - is[i]; lost > 0 && (is[i] == 0 || lost > 1 && 2*lost > was[i]) {
-			return cdn.Errorf(cdn.Invalid, "", "they leave %d of %d %s; if that is meant, start the scheduler again", is[i], was[i], what)
-		}
-	}
-	return nil
-}
-
-// amounts is how much there is of what [shrunk] looks at.
-func amounts(s *cdn.Snapshot) [6]int {
-	n := [6]int{len(s.Sites), 0, len(s.Fleet.DNS.Steered), len(s.Fleet.Zones), 0, len(s.Fleet.Nodes)}
-	for i := range s.Sites {
-		n[1] += len(s.Sites[i].Domains)
-	}
-	for i := range s.Fleet.Zones {
-		n[4] += len(s.Fleet.Zones[i].Records)
-	}
-	return n
 }
 
 func readFleet(name string) (*cdn.Fleet, error) {
