@@ -186,10 +186,10 @@ func TestNearestInPart(t *testing.T) {
 		t.Error("what is near is found out again for a configuration with the same POPs")
 	}
 	for what, change := range map[string]func(*cdn.Snapshot){
-		"a POP has moved": func(s *cdn.Snapshot) { s.Fleet.POPs[19].Location.Longitude = -170; s.Fleet.POPs[19].Location.Latitude = -80 },
+		"a POP has moved": func(s *cdn.Snapshot) { s.Fleet.POPs[19].Location.Longitude = -90 },
 		"a POP is gone":   func(s *cdn.Snapshot) { s.Fleet.POPs[19].Tier = cdn.TierRegional },
 	} {
-		if got := next(change).Nearest(0); got[0] == 19 {
+		if got := next(change).Nearest(2); got[0] == 19 {
 			t.Errorf("%s: it is still the nearest", what)
 		}
 	}
