@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +55,7 @@ type Server struct {
 	desks    sync.Pool // of *desk
 	transfer Transfer
 	told     lograte.Limiter // of panics
+	streams  atomic.Int32    // being served
 }
 
 // New listens. [Server.Run] must be called afterwards, to serve and to close.

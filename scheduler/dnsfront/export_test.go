@@ -5,3 +5,9 @@ const (
 	MaxConnsPerSource = maxConnsPerSource
 	IdleTimeout       = idleTimeout
 )
+
+// Bounds of crowds.
+const (
+	ShortTimeout = shortTimeout
+	ManyStreams  = manyStreams
+)

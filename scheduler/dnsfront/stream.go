@@ -16,7 +16,9 @@ import (
 )
 
 const (
-	idleTimeout  = 10 * time.Second // from the last answer to the end of the next query
+	idleTimeout  = 10 * time.Second // from the last answer to the end of the next query,
+	shortTimeout = 2 * time.Second  // and while there are many connections
+	manyStreams  = maxConns / 2
 	writeTimeout = 2 * time.Second
 	maxTransfers = 4        // at a time, for one connection; while there are more its other queries wait
 	lengthLen    = 2        // of a message's length in front of it, RFC 1035 section 4.2.2
@@ -48,8 +50,10 @@ type desk struct {
 }
 
 // ServeStream answers the queries of a connection that was accepted elsewhere, in their order but for zone transfers, until its peer is done or idle for
-// 10 s, or ctx ends. It closes the connection.
+// 10 s, or 2 s while there are many, or ctx ends. It closes the connection.
 func (s *Server) ServeStream(ctx context.Context, conn net.Conn, transport respond.Transport) {
+	s.streams.Add(1)
+	defer s.streams.Add(-1)
 	ctx, cancel := context.WithCancel(ctx)
 	st := &stream{server: s, conn: conn, from: respond.Peer{Addr: peerAddr(conn), Transport: transport}}
 	stop := context.AfterFunc(ctx, func() {
@@ -64,6 +68,14 @@ func (s *Server) ServeStream(ctx context.Context, conn net.Conn, transport respo
 	st.transfers.Wait()
 }
 
+// patience is for how long a connection may wait for a query.
+func (s *Server) patience() time.Duration {
+	if s.streams.Load() > manyStreams {
+		return shortTimeout
+	}
+	return idleTimeout
+}
+
 func peerAddr(conn net.Conn) netip.Addr {
 	a, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	return a.Addr().Unmap().WithZone("")
@@ -73,7 +85,7 @@ func peerAddr(conn net.Conn) netip.Addr {
 func (st *stream) serve(ctx context.Context) bool {
 	st.in = make([]byte, 0, readRoom)
 	for {
-		if err := st.conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil || ctx.Err() != nil {
+		if err := st.conn.SetReadDeadline(time.Now().Add(st.server.patience())); err != nil || ctx.Err() != nil {
 			return false // looked at after the deadline is set: the end may have come before
 		}
 		for !st.whole() {
