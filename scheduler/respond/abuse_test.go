@@ -12,6 +12,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/scheduler/cookie"
 	"nearcast/scheduler/respond"
+	"nearcast/scheduler/rrl"
 )
 
 // frugal is a responder of a signed zone that makes few signatures.
@@ -98,5 +99,31 @@ func TestTypesFlood(t *testing.T) {
 	peer := respond.Peer{Addr: noonPeer, Transport: respond.UDP}
 	if n := testing.AllocsPerRun(100, func() { f.Respond(buf, packet, peer, &f.scratch) }); n > 0 {
 		t.Errorf("an answer after that costs %v allocations", n)
+	}
+}
+
+// Who is beyond the limit gets nothing that makes the answer longer than the query, but for the cookie, which is the way out.
+func TestSlippedIsShort(t *testing.T) {
+	f := start(t, snapshot())
+	f.cfg.Node = "a-name-of-a-scheduler-that-is-as-long-as-names-of-nodes-may-be"
+	f.Responder = respond.New(f.cfg)
+	f.state.Limiter = rrl.New(cdn.RateLimit{PerSecond: 1, Burst: 1}, [16]byte{})
+	q := query(".", dns.TypeNS).SetEdns0(1232, false)
+	q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}}
+	packet, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first := f.octets(packet, "192.0.2.1", respond.UDP); len(first) <= len(packet) || len(first) > 4*len(packet) {
+		t.Errorf("the first answer has %d octets for %d", len(first), len(packet))
+	}
+	for range 10 {
+		if slipped := f.octets(packet, "192.0.2.1", respond.UDP); slipped[2]&2 == 0 || len(slipped) > len(packet) {
+			t.Fatalf("beyond the limit there are %d octets for %d", len(slipped), len(packet))
+		}
+	}
+	f.state.Settings.Amplification, f.state.Limiter = 1, nil
+	if reply := f.octets(packet, "192.0.2.1", respond.UDP); len(reply) > len(packet) {
+		t.Errorf("%d octets for %d where answers are to be no longer than queries", len(reply), len(packet))
 	}
 }

@@ -137,6 +137,9 @@ func (x *exchange) fit(overhead int) {
 func (x *exchange) finish() []byte {
 	w, q := &x.writer, &x.query
 	ending := x.ending()
+	if q.NSID && q.EDNS && (x.reply.truncated || w.Len()+ending.OPT.Len() > x.limit()) {
+		ending.OPT.NSID = "" // who is limited is not to get more than was sent
+	}
 	if !x.reply.truncated {
 		x.fit(w.Len() + ending.OPT.Len())
 	}
