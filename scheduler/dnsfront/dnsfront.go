@@ -56,6 +56,7 @@ type Server struct {
 	transfer Transfer
 	told     lograte.Limiter // of panics
 	streams  atomic.Int32    // being served
+	longer   atomic.Int64    // octets that they have beyond the usual for long queries
 }
 
 // New listens. [Server.Run] must be called afterwards, to serve and to close.

@@ -11,3 +11,9 @@ const (
 	ShortTimeout = shortTimeout
 	ManyStreams  = manyStreams
 )
+
+// MaxLonger is what long queries may take together.
+const MaxLonger = maxLonger
+
+// Longer is what they take.
+func (s *Server) Longer() int64 { return s.longer.Load() }

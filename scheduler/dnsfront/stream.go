@@ -24,6 +24,7 @@ const (
 	lengthLen    = 2        // of a message's length in front of it, RFC 1035 section 4.2.2
 	maxMessage   = 65535    // what that can say
 	readRoom     = 1024     // for queries that have come; more is made for a longer one
+	maxLonger    = 16 << 20 // octets for queries that are longer than that, of all connections
 	writeRoom    = 16 << 10 // answers that are sent together, in octets, give or take one
 )
 
@@ -33,7 +34,8 @@ type stream struct {
 	conn   net.Conn
 	from   respond.Peer
 
-	in []byte // what was read and is no whole query yet
+	in     []byte // what was read and is no whole query yet
+	longer int    // octets by which its memory is more than readRoom
 
 	transfers sync.WaitGroup
 	underWay  atomic.Int32  // transfers
@@ -59,7 +61,9 @@ func (s *Server) ServeStream(ctx context.Context, conn net.Conn, transport respo
 	stop := context.AfterFunc(ctx, func() {
 		conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // fails only if closed, which is as good
 	})
-	if st.serve(ctx) {
+	served := st.serve(ctx)
+	st.shrink()
+	if served {
 		st.transfers.Wait() // a peer that has no more to ask still gets them
 	}
 	stop()
@@ -89,6 +93,10 @@ func (st *stream) serve(ctx context.Context) bool {
 			return false // looked at after the deadline is set: the end may have come before
 		}
 		for !st.whole() {
+			if len(st.in) == cap(st.in) { // more cannot be had
+				st.server.metrics.tooMuch.Inc()
+				return false
+			}
 			if done, ok := st.read(ctx); done {
 				return ok
 			}
@@ -106,9 +114,26 @@ func (st *stream) whole() bool {
 	}
 	want := lengthLen + int(binary.BigEndian.Uint16(st.in))
 	if len(st.in) == cap(st.in) && want > cap(st.in) { // the more was sent, the more is believed
-		st.in = append(make([]byte, 0, min(want, 2*cap(st.in))), st.in...)
+		st.grow(min(want, 2*cap(st.in)))
 	}
 	return len(st.in) >= want
+}
+
+// grow makes room for a longer query, if all connections together have not too much of it.
+func (st *stream) grow(size int) {
+	more := int64(size - cap(st.in))
+	if st.server.longer.Add(more) > maxLonger {
+		st.server.longer.Add(-more)
+		return
+	}
+	st.longer += int(more)
+	st.in = append(make([]byte, 0, size), st.in...)
+}
+
+// shrink gives the room back.
+func (st *stream) shrink() {
+	st.server.longer.Add(-int64(st.longer))
+	st.longer, st.in = 0, nil
 }
 
 // read reads what has come.
@@ -148,7 +173,8 @@ func (st *stream) answerAll(ctx context.Context) bool {
 	if cap(d.out) > maxMessage { // one long answer must not be paid for ever
 		d.out = nil
 	}
-	if len(rest) == 0 && cap(st.in) > readRoom {
+	if len(rest) == 0 && st.longer > 0 {
+		st.shrink()
 		st.in = make([]byte, 0, readRoom)
 	} else {
 		st.in = st.in[:copy(st.in, rest)]
