@@ -167,7 +167,7 @@ func (r *Relayer) rewrite(p *httputil.ProxyRequest) {
 	h.Set("X-Forwarded-Proto", target.Scheme)
 	h.Del(onbehalf.Field)
 	if r.cfg.Secret != "" {
-		h.Set(onbehalf.Field, onbehalf.Sign(r.cfg.Secret, r.cfg.Now(), target.Scheme, target.String(), client))
+		h.Set(onbehalf.Field, onbehalf.Sign(r.cfg.Secret, r.cfg.Now(), p.Out.Method, target.Scheme, target.String(), client))
 	}
 	h["Cdn-Loop"] = append(slices.Clone(p.In.Header["Cdn-Loop"]), r.member)
 	h["Via"] = append(slices.Clone(p.In.Header["Via"]), version(p.In)+" nearcast-"+r.cfg.Name)
