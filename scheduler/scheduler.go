@@ -213,7 +213,11 @@ func (s *Server) Run(ctx context.Context) error {
 		s.watchTableAge(ctx)
 		return nil
 	})
-	return group.Wait()
+	err := group.Wait()
+	if s.relay != nil {
+		s.relay.Close()
+	}
+	return err
 }
 
 // Ready returns nil once there is a configuration to answer from. A route table

@@ -70,7 +70,7 @@ func doh(t *testing.T) (plain, secure string, reg *prometheus.Registry) {
 	reg = prometheus.NewRegistry()
 	s, err := httpfront.New(httpfront.Config{
 		Addr: "127.0.0.1:0", TLSAddrs: []string{"127.0.0.1:0", "127.0.0.1:0"}, Certificates: []tlscert.Pair{{Chain: cert, Key: key}},
-		View: current.Load, NewResponder: newResponder, Log: slog.New(slog.DiscardHandler), Registry: reg,
+		View: current.Load, Redirect: decide, NewResponder: newResponder, Log: slog.New(slog.DiscardHandler), Registry: reg,
 		Resolve:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "resolve ", r.RemoteAddr) }),
 		ServeStream: echo,
 		Proxies:     func(*view.View) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
