@@ -97,7 +97,7 @@ func (s *Server) special(query []byte, from respond.Peer) []byte {
 
 // transferTo gives a secondary a zone. What fails has been told.
 func (s *Server) transferTo(ctx context.Context, query []byte, from respond.Peer, write func([]byte) error) {
-	_ = s.transfers.Serve(ctx, query, from.Addr, write) //nolint:errcheck // as above
+	_ = s.transfers.Serve(ctx, query, from.Addr, write)
 }
 
 // redirectWith returns what decides on requests of visitors.
@@ -137,6 +137,6 @@ func proxies(v *view.View) []netip.Prefix { return v.Proxies }
 
 // seed is what rate limits hash addresses with, so that nobody knows which meet.
 func seed() (b [16]byte) {
-	rand.Read(b[:]) //nolint:errcheck // it never fails
+	rand.Read(b[:])
 	return b
 }

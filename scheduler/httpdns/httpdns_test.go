@@ -23,9 +23,9 @@ import (
 )
 
 var (
-	noon = time.Unix(1_800_000_000, 0)                //nolint:gochecknoglobals // a constant
-	peer = netip.MustParseAddr("10.1.0.9")            //nolint:gochecknoglobals // likewise
-	keys = map[string][]byte{"app-1": []byte(appKey)} //nolint:gochecknoglobals // likewise
+	noon = time.Unix(1_800_000_000, 0)
+	peer = netip.MustParseAddr("10.1.0.9")
+	keys = map[string][]byte{"app-1": []byte(appKey)}
 )
 
 const appKey = "a secret of the app, for tests"

@@ -180,7 +180,7 @@ func checkAnswer(t *testing.T, resp *http.Response, body []byte, want string) {
 	h := resp.Header
 	switch {
 	case resp.StatusCode >= 400:
-		if !strings.Contains(string(body), want) || h.Get("Cache-Control") != "no-store" || resp.StatusCode == 405 && h.Get("Allow") != "GET, HEAD, POST" {
+		if !strings.Contains(string(body), want) || h.Get("Cache-Control") != "no-store" || resp.StatusCode == http.StatusMethodNotAllowed && h.Get("Allow") != "GET, HEAD, POST" {
 			t.Errorf("body %q, fields %v", body, h)
 		}
 	case resp.StatusCode >= 300:

@@ -17,8 +17,8 @@ import (
 )
 
 var (
-	key  = []byte("a key of the fleet's, for tests.") //nolint:gochecknoglobals // a constant
-	noon = time.Unix(1_800_000_000, 0)                //nolint:gochecknoglobals // likewise
+	key  = []byte("a key of the fleet's, for tests.")
+	noon = time.Unix(1_800_000_000, 0)
 )
 
 // snapshot is three POPs of a node each, and a site for each kind of redirection.

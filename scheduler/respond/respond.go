@@ -129,7 +129,7 @@ type exchange struct {
 // special hands over what another part answers, and reports whether it was that.
 func (x *exchange) special(status dnswire.Status, packet []byte) (out []byte, ok bool) {
 	q := &x.query
-	if status != dnswire.OK || !q.TSIG && !(q.Transfer && x.from.Transport == UDP) || x.responder.cfg.Special == nil || x.state == nil {
+	if status != dnswire.OK || !q.TSIG && (!q.Transfer || x.from.Transport != UDP) || x.responder.cfg.Special == nil || x.state == nil {
 		return nil, false
 	}
 	return x.responder.cfg.Special(packet, x.from), true
@@ -140,7 +140,7 @@ func (x *exchange) admit() bool {
 	q := &x.query
 	jar := x.responder.cfg.Cookies
 	if q.Cookie != nil {
-		x.echo, x.cookied = jar.Check(x.Scratch.cookie[:0], x.from.Addr, q.Cookie, x.now.Unix())
+		x.echo, x.cookied = jar.Check(x.cookie[:0], x.from.Addr, q.Cookie, x.now.Unix())
 	}
 	if x.from.Transport != UDP || x.cookied || x.state == nil || x.state.Limiter == nil {
 		return true

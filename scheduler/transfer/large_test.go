@@ -133,7 +133,7 @@ func BenchmarkPublish(b *testing.B) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			s.Run(ctx) //nolint:errcheck // ended by cancel
+			s.Run(ctx)
 		}()
 		query, err := ixfr(1).Pack()
 		if err != nil {

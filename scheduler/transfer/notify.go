@@ -84,7 +84,7 @@ func (s *Server) tell(ctx context.Context, t target, z *Zone) {
 			result := "told"
 			if answer.Rcode != dns.RcodeSuccess {
 				result = "refused"
-				s.cfg.Log.Warn("a secondary does not want to know of changes", "zone", text(z.Name), "secondary", t.at, "rcode", dns.RcodeToString[answer.Rcode])
+				s.cfg.Log.WarnContext(ctx, "a secondary does not want to know of changes", "zone", text(z.Name), "secondary", t.at, "rcode", dns.RcodeToString[answer.Rcode])
 			}
 			s.metrics.notified.WithLabelValues(result).Inc()
 			return
@@ -97,7 +97,7 @@ func (s *Server) tell(ctx context.Context, t target, z *Zone) {
 		}
 	}
 	s.metrics.notified.WithLabelValues("silent").Inc()
-	s.cfg.Log.Warn("a secondary could not be told of a change", "zone", text(z.Name), "secondary", t.at, "err", err)
+	s.cfg.Log.WarnContext(ctx, "a secondary could not be told of a change", "zone", text(z.Name), "secondary", t.at, "err", err)
 }
 
 // notify asks once, over UDP (RFC 1996 section 3).

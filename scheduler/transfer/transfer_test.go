@@ -82,7 +82,7 @@ func waitFor(t testing.TB, f *front, serial uint32) {
 }
 
 func TestDifferences(t *testing.T) {
-	soa := func(serial int) string { return strings.Replace(soaOf(serial), "\t", " ", -1) }
+	soa := func(serial int) string { return strings.ReplaceAll(soaOf(serial), "\t", " ") }
 	f := newFront(t, transfer.Config{Keys: keys(t)})
 	same := []string{}
 	for i := range 50 { // so that differences are less than all
