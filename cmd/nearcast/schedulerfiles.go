@@ -28,7 +28,7 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 		files.keys, snapshot.ZoneKeys = keys, keys
 		cfg.ZoneSecrets = func() [][]byte { return secrets }
 	}
-	server, err := scheduler.New(cfg)
+	server, err := scheduler.New(cfg) //nolint:contextcheck // it listens at once; Run has the context
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func checkZone(c cursor, z *cdn.Zone, f *cdn.Fleet) {
 			here.in("name").mistake("choose another name", "%s is the name of a name server, whose addresses are the node's", name)
 			continue
 		}
-		checkBeside(here, z, o, o.place[i], i)
+		checkBeside(here, z, o, o.place[i])
 		checkCut(here, z, names, o, i)
 	}
 }
@@ -115,7 +115,7 @@ func parseTarget(zone cdn.Domain, data string) (cdn.Domain, error) {
 }
 
 // checkBeside reports records that cannot be beside others of their name.
-func checkBeside(c cursor, z *cdn.Zone, o *owned, typ string, i int) {
+func checkBeside(c cursor, z *cdn.Zone, o *owned, typ string) {
 	apex := o.name == z.Name
 	switch {
 	case typ == "NS" && apex:

@@ -114,6 +114,7 @@ func TestMany(t *testing.T) {
 }
 
 func burst(t *testing.T, c net.Conn) {
+	t.Helper()
 	want := make(map[string]bool)
 	for i := range 200 {
 		text := fmt.Sprint(i, strings.Repeat("x", i))

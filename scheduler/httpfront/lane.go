@@ -43,7 +43,7 @@ const maxKept = 16 << 10
 
 func (s *Server) newJob() *job { return &job{respond: s.cfg.NewResponder()} }
 
-func (s *Server) takeJob() *job { return s.jobs.Get().(*job) } //nolint:forcetypeassert // there is nothing else in it
+func (s *Server) takeJob() *job { return s.jobs.Get().(*job) } //nolint:errcheck,forcetypeassert // there is nothing else in it
 
 func (s *Server) giveJob(j *job) {
 	if cap(j.query) > maxKept {

@@ -72,7 +72,7 @@ func (x *exchange) empty() bool {
 }
 
 // anything is the RDATA of the HINFO record that ANY is answered with (RFC 8482 section 4.2).
-var anything = [][]byte{append([]byte("\x07RFC8482"), 0)}
+var anything = [][]byte{[]byte("\x07RFC8482\x00")} //nolint:gochecknoglobals // constant
 
 // data answers with what the name has of the type, and reports whether there is something.
 func (x *exchange) data(owner []byte) bool {

@@ -55,25 +55,21 @@ func (m *Metrics) limit(action string) { m.limited.WithLabelValues(action).Inc()
 // timedOne is of how many answers one is timed.
 const timedOne = 64
 
-// transports and rcodes are the labels of what is counted; an rcode beyond is "other".
-var (
-	transports = [...]string{UDP: "udp", TCP: "tcp", TLS: "tls", HTTPS: "https"}
-	rcodes     = map[uint16]string{
-		0: "NOERROR", dnswire.FormError: "FORMERR", dnswire.ServFail: "SERVFAIL", dnswire.NXDomain: "NXDOMAIN",
-		dnswire.NotImpl: "NOTIMP", dnswire.Refused: "REFUSED", dnswire.BadVersion: "BADVERS",
-	}
-	types = map[uint16]string{
-		rr.TypeA: "A", rr.TypeAAAA: "AAAA", rr.TypeNS: "NS", rr.TypeSOA: "SOA", rr.TypeHTTPS: "HTTPS", rr.TypeTXT: "TXT", rr.TypeANY: "ANY", rr.TypeCNAME: "CNAME",
-		rr.TypeCAA: "CAA", rr.TypeMX: "MX", rr.TypeDS: "DS", rr.TypeDNSKEY: "DNSKEY", rr.TypeSVCB: "SVCB",
-	}
-)
-
 // typeLabel keeps the number of label values small whatever is asked.
 func typeLabel(typ uint16) string {
-	if name, ok := types[typ]; ok {
-		return name
+	switch typ {
+	case rr.TypeA, rr.TypeAAAA, rr.TypeNS, rr.TypeSOA, rr.TypeHTTPS, rr.TypeTXT, rr.TypeANY, rr.TypeCNAME, rr.TypeCAA, rr.TypeMX, rr.TypeDS, rr.TypeDNSKEY, rr.TypeSVCB:
+		return dns.TypeToString[typ]
 	}
 	return "other"
+}
+
+// rcodeLabel is the name of a response code. miekg/dns has that of TSIG for 16.
+func rcodeLabel(rcode uint16) string {
+	if rcode == dnswire.BadVersion {
+		return "BADVERS"
+	}
+	return dns.RcodeToString[int(rcode)]
 }
 
 // tally is the counters of one goroutine, looked up before.
@@ -110,11 +106,7 @@ const maxKinds = 1 << 10
 func (t *tally) query(m *Metrics, k kind) prometheus.Counter {
 	c := t.queries[k]
 	if c == nil {
-		rcode := rcodes[k.rcode]
-		if rcode == "" {
-			rcode = "other"
-		}
-		c = m.queries.WithLabelValues(transports[k.transport], typeLabel(k.typ), rcode)
+		c = m.queries.WithLabelValues(k.transport.String(), typeLabel(k.typ), rcodeLabel(k.rcode))
 		if len(t.queries) < maxKinds {
 			t.queries[k] = c
 		}
@@ -170,8 +162,8 @@ func (x *exchange) count(out []byte) {
 	}
 	if logged {
 		e := querylog.Entry{
-			At: x.now, Front: transports[x.from.Transport], Peer: x.from.Addr, Name: dnswire.FormatName(q.Name), Type: dns.Type(q.Type).String(),
-			Code: dns.RcodeToString[int(x.rcode)], Scope: x.scope, Octets: len(out) - x.before, Micros: took.Microseconds(),
+			At: x.now, Front: x.from.Transport.String(), Peer: x.from.Addr, Name: dnswire.FormatName(q.Name), Type: dns.Type(q.Type).String(),
+			Code: rcodeLabel(x.rcode), Scope: x.scope, Octets: len(out) - x.before, Micros: took.Microseconds(),
 		}
 		if q.Subnet.Present {
 			e.Client = q.Subnet.Addr.String() + "/" + strconv.Itoa(int(q.Subnet.Source))

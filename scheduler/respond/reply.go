@@ -158,21 +158,17 @@ func (x *exchange) finish() []byte {
 // write writes a set and its signatures.
 func (x *exchange) write(i *item) {
 	w := &x.writer
-	owner := dnswire.AtQuestion
-	if i.owner != nil {
-		owner = dnswire.Owner(i.owner)
-	}
 	data := i.set.Data
 	if x.query.Class == rr.ClassCHAOS {
-		w.RecordClass(i.section, owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
+		w.RecordClass(i.section, i.owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
 		return
 	}
 	if i.turned {
-		w.Record(i.section, owner, i.set.Type, i.ttl, data[len(data)-1])
+		w.Record(i.section, i.owner, i.set.Type, i.ttl, data[len(data)-1])
 		data = data[:len(data)-1]
 	}
 	for _, d := range data {
-		w.Record(i.section, owner, i.set.Type, i.ttl, d)
+		w.Record(i.section, i.owner, i.set.Type, i.ttl, d)
 	}
 	if i.signer == nil || !x.signed() {
 		return
@@ -182,7 +178,7 @@ func (x *exchange) write(i *item) {
 		name = x.name
 	}
 	for _, sig := range x.state.Signer.Sign(x.now.Unix(), i.signer.Name, name, &i.set, i.key) {
-		w.Record(i.section, owner, rr.TypeRRSIG, i.ttl, sig)
+		w.Record(i.section, i.owner, rr.TypeRRSIG, i.ttl, sig)
 	}
 }
 

@@ -152,6 +152,7 @@ func (x *exchange) admit() bool {
 	case rrl.Slip: // who is there can come again over TCP
 		x.responder.cfg.Metrics.limit("slip")
 		x.reply.truncated = true
+	case rrl.Answer:
 	}
 	return true
 }
@@ -160,7 +161,7 @@ func (x *exchange) admit() bool {
 func (x *exchange) answer(status dnswire.Status) {
 	q := &x.query
 	switch {
-	case status == dnswire.NotImp:
+	case status == dnswire.OtherOpcode:
 		x.rcode = dnswire.NotImpl
 	case status != dnswire.OK:
 		x.rcode = dnswire.FormError

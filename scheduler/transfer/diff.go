@@ -107,7 +107,7 @@ func marks(seed maphash.Seed, v *version) (all []uint64, octets int) {
 func mark(seed maphash.Seed, owner []byte, set *rr.Set) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	h.Write(owner)
+	h.Write(owner) // owners and data cannot be taken for each other: both say where they end
 	var b [8]byte
 	binary.BigEndian.PutUint16(b[:], set.Type)
 	binary.BigEndian.PutUint32(b[2:], set.TTL)

@@ -49,6 +49,7 @@ func (g *generated) Records(*transfer.Zone) iter.Seq2[[]byte, rr.Set] {
 }
 
 func million(t testing.TB, n int) *generated {
+	t.Helper()
 	g := &generated{n: n}
 	g.zone.Name = wire(t, apex)
 	_, g.zone.SOA = parse(t, soaOf(1))

@@ -102,6 +102,7 @@ func TestNotify(t *testing.T) {
 			"at once",
 			[]cdn.Secondary{{Address: at("192.0.2.1:0")}, {Key: "tsig.test"}},
 			func(t testing.TB) func(int, *dns.Msg, []byte) []byte {
+				t.Helper()
 				return func(_ int, q *dns.Msg, _ []byte) []byte { return plain(t, q, dns.RcodeSuccess) }
 			},
 			[]string{"0s udp 192.0.2.1:53 NOTIFY cdn.test."},
@@ -111,6 +112,7 @@ func TestNotify(t *testing.T) {
 			"with a key, at the third attempt",
 			[]cdn.Secondary{{Address: at("192.0.2.1:5353"), Key: "tsig.test"}},
 			func(t testing.TB) func(int, *dns.Msg, []byte) []byte {
+				t.Helper()
 				return func(n int, q *dns.Msg, wire []byte) []byte {
 					switch n {
 					case 1:
@@ -128,6 +130,7 @@ func TestNotify(t *testing.T) {
 			"refused",
 			[]cdn.Secondary{{Address: at("[2001:db8::1]:0")}},
 			func(t testing.TB) func(int, *dns.Msg, []byte) []byte {
+				t.Helper()
 				return func(_ int, q *dns.Msg, _ []byte) []byte { return plain(t, q, dns.RcodeRefused) }
 			},
 			[]string{"0s udp [2001:db8::1]:53 NOTIFY cdn.test."},
