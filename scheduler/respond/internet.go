@@ -12,8 +12,7 @@ const maxChain = 8
 
 // Times to live, in seconds.
 const (
-	serverTTL = 3600 // name servers change with the machines only
-	directTTL = 20   // follows the fleet, like steered answers
+	directTTL = 20 // follows the fleet, like steered answers
 	anyTTL    = 3600
 )
 
@@ -84,7 +83,7 @@ func (x *exchange) data(owner []byte) bool {
 	case rr.TypeA, rr.TypeAAAA, rr.TypeHTTPS:
 		switch {
 		case m.Node != nil && m.Domain == "":
-			return x.node(owner, serverTTL)
+			return x.node(owner, zone.DefaultTTL)
 		case m.Node != nil:
 			return x.node(owner, directTTL)
 		case m.Domain != "":
@@ -144,7 +143,7 @@ func (x *exchange) courtesies(servers *rr.Set) {
 		}
 		for _, typ := range [...]uint16{rr.TypeA, rr.TypeAAAA} {
 			if a, ok := address(m.Node, typ); ok {
-				set := rr.Set{Type: typ, TTL: serverTTL, Data: [][]byte{a.AsSlice()}}
+				set := rr.Set{Type: typ, TTL: zone.DefaultTTL, Data: [][]byte{a.AsSlice()}}
 				x.reply.add(item{section: dnswire.Additional, owner: server, set: set, ttl: set.TTL, signer: m.Zone, extra: true})
 			}
 		}

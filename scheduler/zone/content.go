@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +16,8 @@ import (
 
 // Times, in seconds.
 const (
-	zoneTTL         = 3600 // of SOA, NS, and records that do not say theirs
-	DefaultNegative = 60   // for how long "there is no such thing" may be kept
+	DefaultTTL      = 3600 // of SOA, NS, the addresses of name servers, and records that do not say theirs
+	defaultNegative = 60   // for how long "there is no such thing" may be kept
 	refresh         = 3600
 	retry           = 600
 	expire          = 604800
@@ -59,7 +58,7 @@ func (s *Set) newZone(cfg *Config, given *cdn.Zone, before *Set) (*Zone, error) 
 	if err != nil {
 		return nil, conflict("zone %q: %w", given.Name, err)
 	}
-	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: seconds(cfg.DNS.TTL.Negative, DefaultNegative)}
+	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: seconds(cfg.DNS.TTL.Negative, defaultNegative)}
 	var p path
 	p.read(name)
 	p.walk(&s.seeds, p.labels, root)
@@ -101,7 +100,7 @@ func startOfAuthority(cfg *Config, z *Zone) rr.Set {
 	for _, n := range [...]uint32{serial, refresh, retry, expire, z.Negative} {
 		data = binary.BigEndian.AppendUint32(data, n)
 	}
-	return rr.Set{Type: rr.TypeSOA, TTL: zoneTTL, Data: [][]byte{data}}
+	return rr.Set{Type: rr.TypeSOA, TTL: DefaultTTL, Data: [][]byte{data}}
 }
 
 // mustName is the wire form of a name; the root's if it has none, which zones that are nearly too long bring about.
@@ -114,7 +113,7 @@ func mustName(d cdn.Domain) []byte {
 }
 
 func serversOf(servers []Server) rr.Set {
-	set := rr.Set{Type: rr.TypeNS, TTL: zoneTTL}
+	set := rr.Set{Type: rr.TypeNS, TTL: DefaultTTL}
 	for i := range servers {
 		set.Data = append(set.Data, mustName(servers[i].Name))
 	}
@@ -160,7 +159,7 @@ func (b *builder) add(r *cdn.Record) error {
 		if err != nil {
 			return err
 		}
-		b.at(owner).alias = &Alias{Target: target, TTL: seconds(r.TTL, zoneTTL)}
+		b.at(owner).alias = &Alias{Target: target, TTL: seconds(r.TTL, DefaultTTL)}
 		b.content.aliases = append(b.content.aliases, target)
 		return nil
 	}
@@ -175,7 +174,7 @@ func (b *builder) add(r *cdn.Record) error {
 		}
 		b.targets[at] = append(b.targets[at], parsed.Target)
 	}
-	addTo(at, parsed.Type, seconds(r.TTL, zoneTTL), parsed.Data)
+	addTo(at, parsed.Type, seconds(r.TTL, DefaultTTL), parsed.Data)
 	return nil
 }
 
@@ -281,27 +280,27 @@ func (b *builder) glue(target []byte) Glue {
 		}
 	}
 	if at.node != nil {
-		g.Sets = append(g.Sets, Addresses(at.node, zoneTTL)...)
+		g.Sets = append(g.Sets, Addresses(DefaultTTL, at.node)...)
 	}
 	return g
 }
 
-// Addresses are a machine's first address of each family, as sets.
-func Addresses(node *cdn.Node, ttl uint32) (sets []rr.Set) {
-	var four, six netip.Addr
-	for _, a := range node.Addresses {
-		switch a = a.Unmap(); {
-		case a.Is4() && !four.IsValid():
-			four = a
-		case a.Is6() && !six.IsValid():
-			six = a
+// Addresses are the first addresses of each family that machines have, as sets.
+func Addresses(ttl uint32, nodes ...*cdn.Node) (sets []rr.Set) {
+	four, six := rr.Set{Type: rr.TypeA, TTL: ttl}, rr.Set{Type: rr.TypeAAAA, TTL: ttl}
+	for _, n := range nodes {
+		if a := n.IPv4(); a.IsValid() {
+			four.Data = append(four.Data, a.AsSlice())
+		}
+		if a := n.IPv6(); a.IsValid() {
+			six.Data = append(six.Data, a.AsSlice())
 		}
 	}
-	if four.IsValid() {
-		sets = append(sets, rr.Set{Type: rr.TypeA, TTL: ttl, Data: [][]byte{four.AsSlice()}})
-	}
-	if six.IsValid() {
-		sets = append(sets, rr.Set{Type: rr.TypeAAAA, TTL: ttl, Data: [][]byte{six.AsSlice()}})
+	for _, set := range [...]rr.Set{four, six} {
+		if len(set.Data) > 0 {
+			sortData(&set)
+			sets = append(sets, set)
+		}
 	}
 	return sets
 }
