@@ -88,7 +88,7 @@ func addRecord(c cursor, z *cdn.Zone, i int, names map[cdn.Domain]*owned) {
 // readData reads the data of a record.
 func readData(c cursor, z *cdn.Zone, r *cdn.Record) (data, target string, ok bool) {
 	if r.Type == cdn.RecordAlias {
-		target, err := parseTarget(z.Name, r.Data)
+		target, err := r.AliasTarget(z.Name)
 		if err != nil {
 			c.in("data").mistake("", "%s", err)
 		}
@@ -100,18 +100,6 @@ func readData(c cursor, z *cdn.Zone, r *cdn.Record) (data, target string, ok boo
 		return "", "", false
 	}
 	return string(parsed.Data), string(parsed.Target), true
-}
-
-// parseTarget parses the name that an ALIAS leads to.
-func parseTarget(zone cdn.Domain, data string) (cdn.Domain, error) {
-	switch text, absolute := strings.CutSuffix(data, "."); {
-	case absolute:
-		return cdn.ParseDomain(text)
-	case data == "@":
-		return zone, nil
-	default:
-		return cdn.ParseDomain(data + "." + string(zone))
-	}
 }
 
 // checkBeside reports records that cannot be beside others of their name.

@@ -54,10 +54,10 @@ func (s *Set) addZones(cfg *Config, before *Set) error {
 }
 
 func (s *Set) newZone(cfg *Config, given *cdn.Zone, before *Set) (*Zone, error) {
-	name, err := dnsrecord.Name(string(given.Name))
-	if err != nil {
+	if _, err := cdn.ParseDomain(string(given.Name)); err != nil {
 		return nil, conflict("zone %q: %w", given.Name, err)
 	}
+	name := given.Name.Wire()
 	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: seconds(cfg.DNS.TTL.Negative, defaultNegative)}
 	var p path
 	p.read(name)
@@ -68,6 +68,7 @@ func (s *Set) newZone(cfg *Config, given *cdn.Zone, before *Set) (*Zone, error) 
 		z.base = root // a name in it is known by what is in front
 	}
 	if z.content = before.reuse(z, given, s); z.content == nil {
+		var err error
 		if z.content, err = s.newContent(z, given); err != nil {
 			return nil, err
 		}
@@ -94,8 +95,8 @@ func (s *Set) reuse(z *Zone, given *cdn.Zone, next *Set) *content {
 }
 
 func startOfAuthority(cfg *Config, z *Zone) rr.Set {
-	data := mustName("ns1." + cfg.Zone)
-	data = append(data, mustName("hostmaster."+z.Text)...)
+	data := wireOf("ns1." + cfg.Zone)
+	data = append(data, wireOf("hostmaster."+z.Text)...)
 	serial := uint32(cfg.Generation) //nolint:gosec // serials wrap, RFC 1982
 	for _, n := range [...]uint32{serial, refresh, retry, expire, z.Negative} {
 		data = binary.BigEndian.AppendUint32(data, n)
@@ -103,19 +104,21 @@ func startOfAuthority(cfg *Config, z *Zone) rr.Set {
 	return rr.Set{Type: rr.TypeSOA, TTL: DefaultTTL, Data: [][]byte{data}}
 }
 
-// mustName is the wire form of a name; the root's if it has none, which zones that are nearly too long bring about.
-func mustName(d cdn.Domain) []byte {
-	wire, err := dnsrecord.Name(string(d))
-	if err != nil {
+// maxText is how long a name may be as text, in octets.
+const maxText = 253
+
+// wireOf is the wire form of a name made of a zone's; the root's if it is too long, as it can be under zones that nearly are.
+func wireOf(d cdn.Domain) []byte {
+	if len(d) > maxText {
 		return []byte{0}
 	}
-	return wire
+	return d.Wire()
 }
 
 func serversOf(servers []Server) rr.Set {
 	set := rr.Set{Type: rr.TypeNS, TTL: DefaultTTL}
 	for i := range servers {
-		set.Data = append(set.Data, mustName(servers[i].Name))
+		set.Data = append(set.Data, wireOf(servers[i].Name))
 	}
 	sortData(&set)
 	return set
@@ -132,7 +135,7 @@ func (s *Set) newContent(z *Zone, given *cdn.Zone) (*content, error) {
 	if z.fleet {
 		for i := range s.servers {
 			if part, ok := s.servers[i].Name.Within(z.Text); ok && part != "" {
-				b.at(mustName(s.servers[i].Name)).node = s.servers[i].Node
+				b.at(wireOf(s.servers[i].Name)).node = s.servers[i].Node
 			}
 		}
 	}
@@ -155,7 +158,7 @@ func (b *builder) add(r *cdn.Record) error {
 		if err != nil {
 			return err
 		}
-		target, err := AliasTarget(b.zone.Text, r.Data)
+		target, err := r.AliasTarget(b.zone.Text)
 		if err != nil {
 			return err
 		}
@@ -176,17 +179,6 @@ func (b *builder) add(r *cdn.Record) error {
 	}
 	addTo(at, parsed.Type, seconds(r.TTL, DefaultTTL), parsed.Data)
 	return nil
-}
-
-// AliasTarget returns the name that an ALIAS leads to; its data is relative to the zone if it does not end in a dot.
-func AliasTarget(zone cdn.Domain, data string) (cdn.Domain, error) {
-	if text, ok := strings.CutSuffix(data, "."); ok {
-		return cdn.ParseDomain(text)
-	}
-	if data == "@" {
-		return zone, nil
-	}
-	return cdn.ParseDomain(data + "." + string(zone))
 }
 
 // addTo puts a record into the set of its type. All of them get the shortest TTL (RFC 2181 section 5.2).
