@@ -60,7 +60,6 @@ type Backup struct {
 }
 
 const (
-	defaultTTL  = 20 // seconds
 	jitterShare = 4  // of the TTL that is one by this
 	maxIPs      = 2  // of a family, as in DNS: the domain's owners in the POP
 	maxBackups  = 2
@@ -102,10 +101,7 @@ func (s *Server) host(v *view.View, q *question, host string, now time.Time) Hos
 	if q.https && v.TLSPort != 0 {
 		h.HTTPS = &HTTPS{Port: v.TLSPort, ALPN: v.ALPN(d.POP)}
 	}
-	h.TTL = defaultTTL
-	if s.cfg.TTL != nil {
-		h.TTL = s.cfg.TTL(v, domain, &d)
-	}
+	h.TTL = s.cfg.TTL(v, domain, &d)
 	h.Expires, h.Jitter = now.Unix()+int64(h.TTL), h.TTL/jitterShare
 	if scope, err := q.client.Prefix(min(d.Scope, q.client.BitLen())); err == nil && scope.IsValid() {
 		h.Scope = &scope
