@@ -234,7 +234,7 @@ func transferred(t *testing.T, s *scheduler.Server) (records []string) {
 }
 
 // A copy is made of the configuration: schedulers that have measured other things give the same.
-func TestCopies(t *testing.T) {
+func TestSameCopies(t *testing.T) {
 	one, other := start(t, everything(t)), start(t, everything(t))
 	for _, s := range []*scheduler.Server{one, other} {
 		if err := s.Apply(apart()); err != nil {
