@@ -34,8 +34,8 @@ type fronts struct {
 	relay     *relay.Relayer
 }
 
-// open makes them, and listens.
-func (s *Server) open(cfg *Config) error {
+// openFronts makes them, and listens. After an error nothing is left open.
+func (s *Server) openFronts(cfg *Config) error {
 	resolver, err := flatten.SystemClient("/etc/resolv.conf")
 	if err != nil {
 		s.log.Warn("the targets of ALIAS records cannot be resolved", "error", err)

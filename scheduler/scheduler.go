@@ -90,7 +90,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), zoneSecrets: cfg.ZoneSecrets, kept: newKeeper()}
 	s.metrics = newMetrics(cfg.Registry, s.tableAge, s.signatures)
-	if err := s.open(&cfg); err != nil {
+	if err := s.openFronts(&cfg); err != nil {
 		return nil, err
 	}
 	return s, nil
