@@ -60,8 +60,8 @@ type Backup struct {
 }
 
 const (
-	jitterShare = 4  // of the TTL that is one by this
-	maxIPs      = 2  // of a family, as in DNS: the domain's owners in the POP
+	jitterShare = 4 // of the TTL that is one by this
+	maxIPs      = 2 // of a family, as in DNS: the domain's owners in the POP
 	maxBackups  = 2
 )
 
