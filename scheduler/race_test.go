@@ -2,4 +2,4 @@
 
 package scheduler_test
 
-func raceEnabled() bool { return true } // what it remembers of memory takes some
+func raceEnabled() bool { return true } // it takes several times the memory and the time
