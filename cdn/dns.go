@@ -79,6 +79,17 @@ type Record struct {
 	Data string `json:"data"`
 }
 
+// AliasTarget returns the name that a record of type [RecordAlias] in a zone leads to.
+func (r *Record) AliasTarget(zone Domain) (Domain, error) {
+	switch {
+	case strings.HasSuffix(r.Data, "."):
+		return ParseDomain(r.Data)
+	case r.Data == "@":
+		return zone, nil
+	}
+	return ParseDomain(r.Data + "." + string(zone))
+}
+
 // Secondary is a server that has copies of a zone.
 type Secondary struct {
 	// Address is where it is told of changes, IP or IP:port (53), and from where it may ask for the zone. May be the zero value: then it is

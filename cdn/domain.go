@@ -68,6 +68,15 @@ func asciiLower(s string) string {
 // UnmarshalText implements [encoding.TextUnmarshaler] with [ParseDomain].
 func (d *Domain) UnmarshalText(text []byte) error { return setName(d, text, ParseDomain) }
 
+// Wire returns the name as messages of DNS have it: labels with their lengths in front, and the root's at the end (RFC 1035 section 3.1).
+func (d Domain) Wire() []byte {
+	wire := make([]byte, 0, len(d)+2)
+	for label := range strings.SplitSeq(string(d), ".") {
+		wire = append(append(wire, byte(len(label))), label...)
+	}
+	return append(wire, 0)
+}
+
 // Under returns the name that d has inside a zone: "www.shop.example" under
 // "cdn.test" is "www.shop.example.cdn.test", the target of the site's CNAME.
 func (d Domain) Under(zone Domain) Domain { return d + "." + zone }

@@ -88,6 +88,29 @@ func FuzzParseDomain(f *testing.F) {
 	})
 }
 
+// The wire form is what RFC 1035 section 3.1 says.
+func TestWire(t *testing.T) {
+	for d, want := range map[cdn.Domain]string{"test": "\x04test\x00", "www.shop.example": "\x03www\x04shop\x07example\x00"} {
+		if got := string(d.Wire()); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// The target of an ALIAS is relative to its zone unless it ends in a dot.
+func TestAliasTarget(t *testing.T) {
+	for data, want := range map[string]cdn.Domain{"lb.other.example.": "lb.other.example", "lb": "lb.shop.example", "@": "shop.example", "LB.x": "lb.x.shop.example"} {
+		if got, err := (&cdn.Record{Data: data}).AliasTarget("shop.example"); err != nil || got != want {
+			t.Errorf("%q: %q (%v), want %q", data, got, err, want)
+		}
+	}
+	for _, data := range []string{"", ".", "a..", "a b", "192.0.2.1."} {
+		if got, err := (&cdn.Record{Data: data}).AliasTarget("shop.example"); err == nil {
+			t.Errorf("%q: %q, want an error", data, got)
+		}
+	}
+}
+
 func TestWithin(t *testing.T) {
 	for _, tt := range []struct {
 		name         string

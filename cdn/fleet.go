@@ -84,6 +84,21 @@ type Node struct {
 	Capacity Capacity `json:"capacity,omitzero"`
 }
 
+// IPv4 returns the first address of that family, the one that names of the node have, or the zero Addr.
+func (n *Node) IPv4() netip.Addr { return n.first(true) }
+
+// IPv6 is IPv4 for the other family.
+func (n *Node) IPv6() netip.Addr { return n.first(false) }
+
+func (n *Node) first(four bool) netip.Addr {
+	for _, a := range n.Addresses {
+		if a = a.Unmap(); a.Is4() == four {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
 // Capacity is what a node can carry at most.
 type Capacity struct {
 	// EgressMbps is in megabits a second (10^6).

@@ -157,6 +157,30 @@ func TestFleet(t *testing.T) {
 	}
 }
 
+// A name of a node has its first address of each family.
+func TestNodeAddresses(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		addrs     []string
+		four, six string
+	}{
+		{"none", nil, "invalid IP", "invalid IP"},
+		{"four", []string{"192.0.2.1", "192.0.2.2"}, "192.0.2.1", "invalid IP"},
+		{"both", []string{"2001:db8::1", "192.0.2.1", "2001:db8::2"}, "192.0.2.1", "2001:db8::1"},
+		{"mapped", []string{"::ffff:192.0.2.1", "2001:db8::1"}, "192.0.2.1", "2001:db8::1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var n cdn.Node
+			for _, a := range tt.addrs {
+				n.Addresses = append(n.Addresses, netip.MustParseAddr(a))
+			}
+			if n.IPv4().String() != tt.four || n.IPv6().String() != tt.six {
+				t.Errorf("%s and %s, want %s and %s", n.IPv4(), n.IPv6(), tt.four, tt.six)
+			}
+		})
+	}
+}
+
 func TestKilometres(t *testing.T) {
 	place := func(latitude, longitude float64) cdn.Location {
 		return cdn.Location{Latitude: latitude, Longitude: longitude}

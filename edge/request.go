@@ -2,7 +2,6 @@ package edge
 
 import (
 	"net/http"
-	"strings"
 
 	"nearcast/cdn"
 	"nearcast/edge/coding"
@@ -12,6 +11,7 @@ import (
 	"nearcast/edge/visitors"
 	"nearcast/internal/clientip"
 	"nearcast/internal/onbehalf"
+	"nearcast/internal/web/grammar"
 	"nearcast/internal/web/lane"
 )
 
@@ -107,7 +107,7 @@ func (x *exchange) identify(t *tables) bool {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	target, err := cdn.NewTarget(scheme, domain, pathAndQuery(r.RequestURI))
+	target, err := cdn.NewTarget(scheme, domain, grammar.PathAndQuery(r.RequestURI))
 	if err != nil {
 		x.fail(http.StatusBadRequest, err.Error())
 		return false
@@ -206,22 +206,6 @@ func (x *exchange) visitorCountry() string {
 		return country
 	}
 	return x.tables.country(x.client)
-}
-
-// pathAndQuery cuts scheme and authority off a request target in absolute form
-// (RFC 9112 section 3.2.2); net/http has made the Host of its authority already.
-func pathAndQuery(uri string) string {
-	if strings.HasPrefix(uri, "/") {
-		return uri
-	}
-	_, rest, ok := strings.Cut(uri, "://")
-	if !ok {
-		return uri // NewTarget refuses it
-	}
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		return rest[i:]
-	}
-	return "/"
 }
 
 // protocol is the received-protocol of Via (RFC 9110 section 7.6.3).

@@ -16,7 +16,7 @@ import (
 	"nearcast/internal/signedurl"
 )
 
-var redirectKey = []byte("a key of the fleet's, for tests.") //nolint:gochecknoglobals // a constant
+var redirectKey = []byte("a key of the fleet's, for tests.")
 
 const nodeHost = "fra-1" + nameSuffix
 
@@ -73,8 +73,10 @@ func TestSignedRedirects(t *testing.T) {
 		{"none", "GET", nodeHost, "/a?b=c", 302, home + "/a?b=c", "PASS"},
 		{"late", "GET", nodeHost, late, 302, home + mark("/a?b=c", 1, -time.Second), "PASS"},
 		{"of another URL", "GET", nodeHost, strings.Replace(good, "b=c", "b=d", 1), 302, home + mark("/a?b=d", 1, time.Minute), "PASS"},
-		{"of another node", "GET", nodeHost, signedurl.Sign(redirectKey, "ams-1"+nameSuffix, "/a", signedurl.Ticket{Hop: 1, Expires: 1 << 40}), 302,
-			home + signedurl.Mark("/a", signedurl.Ticket{Hop: 1, Expires: 1 << 40}), "PASS"},
+		{
+			"of another node", "GET", nodeHost, signedurl.Sign(redirectKey, "ams-1"+nameSuffix, "/a", signedurl.Ticket{Hop: 1, Expires: 1 << 40}), 302,
+			home + signedurl.Mark("/a", signedurl.Ticket{Hop: 1, Expires: 1 << 40}), "PASS",
+		},
 		{"a mark", "GET", nodeHost, mark("/a", 2, time.Minute), 302, home + mark("/a", 2, time.Minute), "PASS"},
 		{"nonsense", "GET", nodeHost, "/a?nearcast-sign=x&b", 302, home + "/a?b", "PASS"},
 		{"twice", "GET", nodeHost, good + "&" + good[strings.Index(good, "nearcast"):], 302, home + "/a?b=c", "PASS"},
@@ -117,7 +119,7 @@ func TestSignedWithoutKey(t *testing.T) {
 	r := signedRig(t)
 	r.start(t, "fra-1")
 	a := r.ask(t, "GET", r.addr("fra-1"), nodeHost, signedurl.Sign(redirectKey, nodeHost, "/a", signedurl.Ticket{Hop: 2, Expires: 1 << 40}))
-	if want := signedurl.Mark("/a", signedurl.Ticket{Hop: 2, Expires: 1 << 40}); a.StatusCode != 302 || !strings.HasSuffix(a.Header.Get("Location"), want) {
+	if want := signedurl.Mark("/a", signedurl.Ticket{Hop: 2, Expires: 1 << 40}); a.StatusCode != http.StatusFound || !strings.HasSuffix(a.Header.Get("Location"), want) {
 		t.Errorf("%d %q", a.StatusCode, a.Header.Get("Location"))
 	}
 }

@@ -1,15 +1,10 @@
 package scheduler
 
 import (
-	"cmp"
 	"iter"
-	"net/netip"
 	"slices"
-	"strings"
 
-	"github.com/cespare/xxhash/v2"
-
-	"nearcast/cdn"
+	"nearcast/scheduler/decide"
 	"nearcast/scheduler/respond"
 	"nearcast/scheduler/rr"
 	"nearcast/scheduler/transfer"
@@ -51,9 +46,9 @@ func (c copies) name(owner []byte, m *zone.Match, glue map[string]bool, yield fu
 	case m.Cut != nil:
 		return c.cut(m, glue, yield)
 	case m.Node != nil:
-		sets = append(slices.Clone(sets), addresses([]*cdn.Node{m.Node}, serverTTL)...)
+		sets = append(slices.Clone(sets), zone.Addresses(zone.DefaultTTL, m.Node)...)
 	case m.Domain != "":
-		sets = append(slices.Clone(sets), addresses(c.nodes(m.Domain), c.settings.Steered)...)
+		sets = append(slices.Clone(sets), zone.Addresses(c.settings.Steered, decide.Standing(c.plan, m.Domain)...)...)
 	}
 	for _, set := range sets {
 		if set.Type != rr.TypeSOA && len(set.Data) > 0 && !yield(owner, set) {
@@ -82,58 +77,4 @@ func (c copies) cut(at *zone.Match, glue map[string]bool, yield func([]byte, rr.
 		}
 	}
 	return true
-}
-
-// serverTTL is of the addresses of name servers, in seconds.
-const serverTTL = 3600
-
-// nodes are those that a domain has in a copy: of the two POPs that claim it by rendezvous, the first that claims it there. POPs that are drained are left out if
-// there are others.
-func (c copies) nodes(domain cdn.Domain) (nodes []*cdn.Node) {
-	of := xxhash.Sum64String(string(domain))
-	claim := func(hash uint64) uint64 { return (of ^ hash) * 0x9e3779b97f4a7c15 >> 1 }
-	pops := make([]*view.POP, 0, len(c.plan.POPs))
-	for _, draining := range [...]bool{false, true} {
-		for i := range c.plan.POPs {
-			if c.plan.POPs[i].Draining == draining {
-				pops = append(pops, &c.plan.POPs[i])
-			}
-		}
-		if len(pops) > 0 {
-			break
-		}
-	}
-	slices.SortFunc(pops, func(a, b *view.POP) int {
-		return cmp.Or(cmp.Compare(claim(a.Hash), claim(b.Hash)), strings.Compare(string(a.Name), string(b.Name)))
-	})
-	for _, pop := range pops[:min(2, len(pops))] {
-		best := 0
-		for i := range pop.Nodes {
-			if claim(pop.Claims[i]) < claim(pop.Claims[best]) {
-				best = i
-			}
-		}
-		nodes = append(nodes, pop.Nodes[best])
-	}
-	return nodes
-}
-
-// addresses are the sets of the first addresses of each family that nodes have.
-func addresses(nodes []*cdn.Node, ttl uint32) (sets []rr.Set) {
-	for _, family := range [...]struct {
-		typ uint16
-		is  func(netip.Addr) bool
-	}{{rr.TypeA, netip.Addr.Is4}, {rr.TypeAAAA, netip.Addr.Is6}} {
-		set := rr.Set{Type: family.typ, TTL: ttl}
-		for _, n := range nodes {
-			if i := slices.IndexFunc(n.Addresses, func(a netip.Addr) bool { return family.is(a.Unmap()) }); i >= 0 {
-				set.Data = append(set.Data, n.Addresses[i].Unmap().AsSlice())
-			}
-		}
-		if len(set.Data) > 0 {
-			slices.SortFunc(set.Data, slices.Compare)
-			sets = append(sets, set)
-		}
-	}
-	return sets
 }

@@ -34,8 +34,8 @@ type fronts struct {
 	relay     *relay.Relayer
 }
 
-// open makes them, and listens.
-func (s *Server) open(cfg *Config) error {
+// openFronts makes them, and listens. After an error nothing is left open.
+func (s *Server) openFronts(cfg *Config) error {
 	resolver, err := flatten.SystemClient("/etc/resolv.conf")
 	if err != nil {
 		s.log.Warn("the targets of ALIAS records cannot be resolved", "error", err)
@@ -58,7 +58,7 @@ func (s *Server) open(cfg *Config) error {
 	}
 	s.relay = relay.New(relay.Config{Name: relayName(cfg.Node), Secret: cfg.RelaySecret, Log: s.log, Registry: cfg.Registry})
 	s.http, err = httpfront.New(httpfront.Config{
-		Addr: cfg.HTTPAddr, TLSAddrs: cfg.TLSAddrs, Certificates: cfg.Certificates, View: s.current.Load, Redirect: s.redirect(cfg.RedirectKey),
+		Addr: cfg.HTTPAddr, TLSAddrs: cfg.TLSAddrs, Certificates: cfg.Certificates, View: s.current.Load, Redirect: redirectWith(cfg.RedirectKey), Relay: s.relay.Serve,
 		NewResponder: s.newResponder, Resolve: s.resolver(resolve), Proxies: proxies, Log: s.log, Registry: cfg.Registry,
 		ServeStream: func(ctx context.Context, nc net.Conn) { s.dns.ServeStream(ctx, nc, respond.TLS) },
 	})
@@ -97,22 +97,12 @@ func (s *Server) special(query []byte, from respond.Peer) []byte {
 
 // transferTo gives a secondary a zone. What fails has been told.
 func (s *Server) transferTo(ctx context.Context, query []byte, from respond.Peer, write func([]byte) error) {
-	_ = s.transfers.Serve(ctx, query, from.Addr, write) //nolint:errcheck // as above
+	_ = s.transfers.Serve(ctx, query, from.Addr, write)
 }
 
-// redirect returns what decides on requests of visitors.
-func (s *Server) redirect(key []byte) func(*view.View, *httpfront.Request) httpfront.Outcome {
-	return func(v *view.View, r *httpfront.Request) httpfront.Outcome {
-		o := redirect.Decide(v, key, &redirect.Request{
-			Method: r.Method, Host: string(r.Host), Target: r.Target, Client: r.Client, Secure: r.Secure, Now: r.Now,
-		})
-		out := httpfront.Outcome{Status: o.Status, Location: o.Location, MaxAge: o.MaxAge, Problem: o.Problem}
-		if o.Relay != nil {
-			client := r.Client
-			out.Relay = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { s.relay.Serve(w, req, client, &o) })
-		}
-		return out
-	}
+// redirectWith returns what decides on requests of visitors.
+func redirectWith(key []byte) func(*view.View, *redirect.Request) redirect.Outcome {
+	return func(v *view.View, r *redirect.Request) redirect.Outcome { return redirect.Decide(v, key, r) }
 }
 
 // resolver answers HTTPDNS. The front has put the client into RemoteAddr.
@@ -147,6 +137,6 @@ func proxies(v *view.View) []netip.Prefix { return v.Proxies }
 
 // seed is what rate limits hash addresses with, so that nobody knows which meet.
 func seed() (b [16]byte) {
-	rand.Read(b[:]) //nolint:errcheck // it never fails
+	rand.Read(b[:])
 	return b
 }

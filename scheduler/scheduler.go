@@ -90,7 +90,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), zoneSecrets: cfg.ZoneSecrets, kept: newKeeper()}
 	s.metrics = newMetrics(cfg.Registry, s.tableAge, s.signatures)
-	if err := s.open(&cfg); err != nil {
+	if err := s.openFronts(&cfg); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -213,7 +213,11 @@ func (s *Server) Run(ctx context.Context) error {
 		s.watchTableAge(ctx)
 		return nil
 	})
-	return group.Wait()
+	err := group.Wait()
+	if s.relay != nil {
+		s.relay.Close()
+	}
+	return err
 }
 
 // Ready returns nil once there is a configuration to answer from. A route table

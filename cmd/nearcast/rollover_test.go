@@ -53,7 +53,7 @@ type change struct {
 func newRollover(t *testing.T, times zonekey.Times) *rollover {
 	t.Helper()
 	r := &rollover{
-		t: t, secret: []byte("the secret of this fleet"), zone: dnskey.Wire("cdn.test"), times: times,
+		t: t, secret: []byte("the secret of this fleet"), zone: cdn.Domain("cdn.test").Wire(), times: times,
 		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), checked: make(map[[2]*seen]bool),
 		servers: []schedulerLag{{lag: 0}, {lag: zonekey.Propagation}},
 	}

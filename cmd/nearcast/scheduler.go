@@ -170,9 +170,7 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 		if err != nil {
 			return cfg, err
 		}
-		for _, s := range secrets {
-			cfg.CookieSecrets = append(cfg.CookieSecrets, []byte(derive(s, forCookies)))
-		}
+		cfg.CookieSecrets = deriveEach[[]byte](secrets, forCookies)
 		cfg.RelaySecret, cfg.RedirectKey = frontSecrets(secrets)
 		cfg.ZoneSecrets = r.zoneSecrets(f.secretFile)
 	}

@@ -69,6 +69,15 @@ func derive(secret, purpose string) string {
 	return hex.EncodeToString(key)
 }
 
+// deriveEach returns the part for one purpose of each of several secrets, in their order: of the first what is in use, of the others what is believed too.
+func deriveEach[T string | []byte](secrets []string, purpose string) []T {
+	all := make([]T, len(secrets))
+	for i, s := range secrets {
+		all[i] = T(derive(s, purpose))
+	}
+	return all
+}
+
 // derive returns the part of the fleet's secret for one purpose.
 func (r *role) derive(purpose string) string { return derive(r.secrets[0], purpose) }
 
@@ -84,13 +93,7 @@ func (r *role) zoneSecrets(path string) func() [][]byte {
 	}
 }
 
-func zoneSecrets(secrets []string) [][]byte {
-	all := make([][]byte, len(secrets))
-	for i, s := range secrets {
-		all[i] = []byte(derive(s, forZoneKeys))
-	}
-	return all
-}
+func zoneSecrets(secrets []string) [][]byte { return deriveEach[[]byte](secrets, forZoneKeys) }
 
 // frontSecrets returns what a front that redirects or relays and the cache nodes share: what proves to a node who asks, and what redirects are signed
 // with. Without a secret there is neither.
@@ -102,13 +105,7 @@ func frontSecrets(secrets []string) (hop string, redirect []byte) {
 }
 
 // gossipSecrets returns the part for gossip of each secret that the fleet knows, the one in use first.
-func gossipSecrets(secrets []string) []string {
-	all := make([]string, len(secrets))
-	for i, s := range secrets {
-		all[i] = derive(s, forGossip)
-	}
-	return all
-}
+func gossipSecrets(secrets []string) []string { return deriveEach[string](secrets, forGossip) }
 
 // secretInterval is how often the secret file is looked at.
 const secretInterval = 2 * time.Second

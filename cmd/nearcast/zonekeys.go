@@ -111,7 +111,7 @@ func (s *storedKeys) write(path string) error {
 func makeKeys(secrets [][]byte) (made storedKeys, err error) {
 	if len(secrets) == 0 {
 		made.Secret = make([]byte, 32)
-		rand.Read(made.Secret) //nolint:errcheck // never fails
+		rand.Read(made.Secret)
 		secrets = [][]byte{made.Secret}
 	}
 	now := time.Now()

@@ -50,7 +50,7 @@ func checkZone(c cursor, z *cdn.Zone, f *cdn.Fleet, isZone func(cdn.Domain) bool
 			here.in("name").mistake("choose another name", "%s is the name of a name server, whose addresses are the node's", name)
 			continue
 		}
-		checkBeside(here, z, o, o.place[i], i)
+		checkBeside(here, z, o, o.place[i])
 		checkCut(here, z, names, o, i)
 	}
 }
@@ -106,7 +106,7 @@ func addRecord(c cursor, z *cdn.Zone, i int, names map[cdn.Domain]*owned) {
 // readData reads the data of a record.
 func readData(c cursor, z *cdn.Zone, r *cdn.Record) (data, target string, ok bool) {
 	if r.Type == cdn.RecordAlias {
-		target, err := parseTarget(z.Name, r.Data)
+		target, err := r.AliasTarget(z.Name)
 		if err != nil {
 			c.in("data").mistake("", "%s", err)
 		}
@@ -120,20 +120,8 @@ func readData(c cursor, z *cdn.Zone, r *cdn.Record) (data, target string, ok boo
 	return string(parsed.Data), string(parsed.Target), true
 }
 
-// parseTarget parses the name that an ALIAS leads to.
-func parseTarget(zone cdn.Domain, data string) (cdn.Domain, error) {
-	switch text, absolute := strings.CutSuffix(data, "."); {
-	case absolute:
-		return cdn.ParseDomain(text)
-	case data == "@":
-		return zone, nil
-	default:
-		return cdn.ParseDomain(data + "." + string(zone))
-	}
-}
-
 // checkBeside reports records that cannot be beside others of their name.
-func checkBeside(c cursor, z *cdn.Zone, o *owned, typ string, i int) {
+func checkBeside(c cursor, z *cdn.Zone, o *owned, typ string) {
 	apex := o.name == z.Name
 	switch {
 	case typ == "NS" && apex:

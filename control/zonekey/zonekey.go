@@ -141,6 +141,7 @@ func NextOf(k *cdn.ZoneKey, t Times) Step {
 		return Step{To: cdn.KeyActive}
 	case cdn.KeyRetired:
 		return Step{At: after(k.Since, t.Retire)}
+	case cdn.KeyActive: // until another is confirmed
 	}
 	return Step{}
 }

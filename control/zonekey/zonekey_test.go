@@ -16,7 +16,7 @@ var (
 
 // keys parses "a:active b:ready"; all are in their state since age ago.
 func keys(text string, age time.Duration) (all []cdn.ZoneKey) {
-	for _, one := range strings.Fields(text) {
+	for one := range strings.FieldsSeq(text) {
 		id, state, _ := strings.Cut(one, ":")
 		all = append(all, cdn.ZoneKey{ID: id, State: cdn.KeyState(state), Since: now.Add(-age), Made: now.Add(-age - time.Hour)})
 	}

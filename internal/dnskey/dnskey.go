@@ -113,17 +113,6 @@ func DS(zone, public []byte) []byte {
 
 // DSText returns the DS record of a public key in a zone as in a zone file, without a TTL: what the parent wants to have.
 func DSText(zone cdn.Domain, public []byte) string {
-	data := DS(Wire(zone), public)
+	data := DS(zone.Wire(), public)
 	return fmt.Sprintf("%s. IN DS %d %d %d %s", zone, Tag(public), data[2], data[3], strings.ToUpper(hex.EncodeToString(data[4:])))
-}
-
-// Wire returns a domain as names are in messages (RFC 1035 section 3.1).
-func Wire(d cdn.Domain) []byte {
-	name := make([]byte, 0, len(d)+2)
-	for label := range strings.SplitSeq(string(d), ".") {
-		if label != "" {
-			name = append(append(name, byte(len(label))), label...)
-		}
-	}
-	return append(name, 0)
 }

@@ -36,7 +36,7 @@ func TestRecords(t *testing.T) {
 			Hdr:   dns.RR_Header{Name: "cdn.test.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET},
 			Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP256SHA256,
 		}
-		packed, _, err := dns.UnpackRR(append(append(dnskey.Wire("cdn.test"), 0, 48, 0, 1, 0, 0, 0, 0, 0, 68), dnskey.Data(k.Public)...), 0)
+		packed, _, err := dns.UnpackRR(append(append(cdn.Domain("cdn.test").Wire(), 0, 48, 0, 1, 0, 0, 0, 0, 0, 68), dnskey.Data(k.Public)...), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

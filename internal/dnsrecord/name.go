@@ -13,7 +13,7 @@ import (
 // zone's own.
 func Owner(origin, name string) ([]byte, error) {
 	if name == "@" {
-		return Name(origin)
+		return wireName(origin)
 	}
 	switch {
 	case name == "":
@@ -35,7 +35,7 @@ func Owner(origin, name string) ([]byte, error) {
 			return nil, fmt.Errorf("name %s: %w", quote(name), err)
 		}
 	}
-	wire, err := Name(name + "." + origin)
+	wire, err := wireName(name + "." + origin)
 	if err != nil {
 		return nil, fmt.Errorf("name %s is too long under %s: a name has at most 253 octets", quote(name), origin)
 	}
@@ -59,8 +59,8 @@ func checkLabel(label string) error {
 	return nil
 }
 
-// Name returns a domain name in wire form, in lower case. It has no escapes; a dot at the end makes no difference.
-func Name(s string) ([]byte, error) {
+// wireName returns a domain name in wire form, in lower case. It has no escapes; a dot at the end makes no difference.
+func wireName(s string) ([]byte, error) {
 	s = strings.TrimSuffix(s, ".")
 	if len(s) == 0 || len(s) > 253 {
 		return nil, fmt.Errorf("name %s has %d octets; 1 to 253 are allowed", quote(s), len(s))

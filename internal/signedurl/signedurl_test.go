@@ -13,7 +13,7 @@ import (
 
 const host = "n1.www.shop.example.cdn.test"
 
-var key = []byte("a key of the fleet's, for tests.") //nolint:gochecknoglobals // a constant
+var key = []byte("a key of the fleet's, for tests.")
 
 func split(uri string) (path, query string, has bool) {
 	path, query, has = strings.Cut(uri, "?")

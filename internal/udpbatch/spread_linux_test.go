@@ -20,7 +20,7 @@ func TestSpread(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Run(ctx, func() Handler { //nolint:errcheck // what it did is seen below
+		s.Run(ctx, func() Handler {
 			mine := &counts[next.Add(1)-1]
 			return func(dst, packet []byte, _ netip.AddrPort) []byte { mine.Add(1); return append(dst, packet...) }
 		})

@@ -119,6 +119,7 @@ func TestMany(t *testing.T) {
 }
 
 func burst(t *testing.T, c net.Conn) {
+	t.Helper()
 	want := make(map[string]bool)
 	for i := range 200 {
 		text := fmt.Sprint(i, strings.Repeat("x", i))
@@ -157,8 +158,8 @@ func TestLengths(t *testing.T) {
 		}
 	}
 	for range 2 { // counts are made after sending: the second answer comes after those of the first batch
-		c.Write([]byte("again")) //nolint:errcheck // seen below
-		c.Read(buf)              //nolint:errcheck // as above
+		c.Write([]byte("again"))
+		c.Read(buf)
 	}
 	if got := s.Stats(); got.TooLong != 1 || got.Unsent != 1 || got.Sent < 3 {
 		t.Errorf("%+v", got)
@@ -198,7 +199,7 @@ func BenchmarkEcho(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for range 16 {
-			c.Write(packet) //nolint:errcheck // seen in reading
+			c.Write(packet)
 		}
 		for range 16 {
 			if _, err := c.Read(packet); err != nil {

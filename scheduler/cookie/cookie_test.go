@@ -83,8 +83,17 @@ func TestAge(t *testing.T) {
 		age          int64
 		valid, fresh bool
 	}{
-		{0, true, true}, {1800, true, true}, {1801, true, false}, {3600, true, false}, {3601, false, false}, {day, false, false}, {1 << 31, false, false},
-		{-1, true, true}, {-300, true, true}, {-301, false, false}, {-day, false, false},
+		{0, true, true},
+		{1800, true, true},
+		{1801, true, false},
+		{3600, true, false},
+		{3601, false, false},
+		{day, false, false},
+		{1 << 31, false, false},
+		{-1, true, true},
+		{-300, true, true},
+		{-301, false, false},
+		{-day, false, false},
 	} {
 		for _, at := range []int64{now, now + day/2, now + day/2 + 10, now + day/2 - 10, 1 << 32, 1<<32 + 10, 0, -1} { // also around midnight, 2106 and 1970
 			got, valid := cookie.New(secret).Check(nil, client, made(at-test.age), at)

@@ -159,9 +159,6 @@ func TestRelief(t *testing.T) {
 			if diff := cmp.Diff(test.want, decide.ReliefOf(v, test.pop)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if second := decide.Second(v, berliner, test.pop); test.pop == "berlin" && second != test.want.Groups[berliner] {
-				t.Errorf("second %q", second)
-			}
 		})
 	}
 }

@@ -17,9 +17,9 @@ const (
 	mostNodes   = 64   // that are put into order without allocating
 )
 
-// candidate is a node with its claim on a domain, lowest first.
+// candidate is a node, or a POP, with its claim on a domain, lowest first.
 type candidate struct {
-	node  int
+	index int
 	claim float64
 }
 
@@ -48,17 +48,17 @@ func rank(v *view.View, pop int, a *asker, domain cdn.Domain, out []*cdn.Node) [
 	r := owners(v, pop, domain)
 	own := list[:r]
 	for i, c := range own { // again, by the network
-		c.claim = claimOf(p, c.node, a.hash^of)
+		c.claim = claimOf(p, c.index, a.hash^of)
 		own[i] = c
 		for j := i; j > 0 && own[j].claim < own[j-1].claim; j-- {
 			own[j], own[j-1] = own[j-1], own[j]
 		}
 	}
-	if r > leastOwners && loads != nil && loads[own[1].node] < loads[own[0].node] { // false if one is not known
+	if r > leastOwners && loads != nil && loads[own[1].index] < loads[own[0].index] { // false if one is not known
 		own[0], own[1] = own[1], own[0]
 	}
 	for _, c := range list {
-		out = append(out, p.Nodes[c.node])
+		out = append(out, p.Nodes[c.index])
 	}
 	return out
 }
@@ -98,7 +98,7 @@ func passOver(list []candidate, loads []float64) {
 	most := max(bound*sum/float64(known), boundFrom)
 	end := len(list)
 	for i := 0; i < end; {
-		if u := loads[list[i].node]; u > most { // false if it is not known
+		if u := loads[list[i].index]; u > most { // false if it is not known
 			c := list[i]
 			copy(list[i:], list[i+1:])
 			list[len(list)-1] = c

@@ -1,8 +1,6 @@
 package decide
 
 import (
-	"slices"
-
 	"nearcast/cdn"
 	"nearcast/scheduler/policy"
 	"nearcast/scheduler/view"
@@ -37,19 +35,6 @@ func ReliefOf(v *view.View, name cdn.POPName) Relief {
 		}
 	}
 	return r
-}
-
-// Second is where the map would send a group's visitors if a POP were not there; empty if nowhere.
-func Second(v *view.View, group cdn.GroupName, without cdn.POPName) cdn.POPName {
-	pop := v.POP(without)
-	if v.Chart == nil || pop < 0 {
-		return ""
-	}
-	g, ok := slices.BinarySearch(v.Chart.Names, group)
-	if !ok {
-		return ""
-	}
-	return second(v, g, pop)
 }
 
 // sendsTo reports whether the map sends a group of its own to a POP, be it as a stand-by.

@@ -30,24 +30,24 @@ func TestIdle(t *testing.T) {
 		{"mute", func(*dns.Conn) {}, dnsfront.IdleTimeout},
 		{"answered", func(c *dns.Conn) {
 			<-time.After(4 * time.Second)
-			c.WriteMsg(query("who.", dns.TypeTXT)) //nolint:errcheck // seen in the end
-			c.ReadMsg()                            //nolint:errcheck // as above
+			c.WriteMsg(query("who.", dns.TypeTXT))
+			c.ReadMsg()
 		}, 4*time.Second + dnsfront.IdleTimeout},
 		{"empty", func(c *dns.Conn) {
 			for range 5 {
-				c.Conn.Write([]byte{0}) //nolint:errcheck // as above
+				c.Conn.Write([]byte{0})
 				<-time.After(time.Second)
 			}
 		}, time.Second}, // a length of zero: no query
 		{"slow", func(c *dns.Conn) {
 			for _, octet := range []byte{0, 30, 1, 2, 3} {
-				c.Conn.Write([]byte{octet}) //nolint:errcheck // as above
+				c.Conn.Write([]byte{octet})
 				<-time.After(time.Second)
 			}
 		}, dnsfront.IdleTimeout},
 		{"transfer", func(c *dns.Conn) {
-			c.WriteMsg(query("zone.", dns.TypeAXFR)) //nolint:errcheck // as above
-			c.ReadMsg()                              //nolint:errcheck // as above
+			c.WriteMsg(query("zone.", dns.TypeAXFR))
+			c.ReadMsg()
 		}, 20 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -72,7 +72,7 @@ func TestDelv(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- server.ActivateAndServe() }()
 	defer func() {
-		conn.Close() //nolint:errcheck // ends the server
+		conn.Close()
 		<-done
 	}()
 	for i, k := range keys {
@@ -92,7 +92,7 @@ func TestDelv(t *testing.T) {
 				want = ";; resolution failed"
 			}
 			_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
-			out, _ := exec.CommandContext(t.Context(), program, "@127.0.0.1", "-p", port, "-a", anchor, "+root=cdn.test", tt.name, tt.typ).CombinedOutput() //nolint:errcheck // what it prints counts
+			out, _ := exec.CommandContext(t.Context(), program, "@127.0.0.1", "-p", port, "-a", anchor, "+root=cdn.test", tt.name, tt.typ).CombinedOutput()
 			if !strings.Contains(string(out), want) {
 				t.Errorf("delv %s %s with key %d: %s, want %s", tt.name, tt.typ, i, out, want)
 			}

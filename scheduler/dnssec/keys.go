@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"slices"
+	"time"
 
 	"nearcast/cdn"
 	"nearcast/internal/dnskey"
@@ -11,7 +12,7 @@ import (
 )
 
 // keyTTL is that of the sets that tell of keys.
-var keyTTL = uint32(cdn.DNSKEYTTL.Seconds())
+const keyTTL = uint32(cdn.DNSKEYTTL / time.Second)
 
 // Keys are the keys of a configuration, opened. They are immutable.
 type Keys struct {

@@ -1,5 +1,7 @@
 package dnssec
 
+import "slices"
+
 const maxName = 255 // octets of a name (RFC 1035 section 2.3.4)
 
 // AppendNSEC appends the RDATA of the NSEC record by which an owner has the types and no others, and by which no name is between it and the next one there can be
@@ -41,11 +43,11 @@ func appendSuccessor(dst, owner []byte) []byte {
 			dst = append(append(dst, byte(len(label)+1)), label...)
 			return append(append(dst, 0), parent...)
 		}
-		for i := len(label) - 1; i >= 0; i-- {
-			if label[i] == 0xff {
+		for i, l := range slices.Backward(label) {
+			if l == 0xff {
 				continue
 			}
-			next := label[i] + 1
+			next := l + 1
 			if next == 'A' {
 				next = 'Z' + 1 // upper case comes where lower case does
 			}

@@ -129,7 +129,7 @@ func checkAnswer(t *testing.T, q *dnswire.Query) {
 	w.Begin(nil, q)
 	owner := q.Name
 	if q.Question != nil {
-		w.Record(dnswire.Answer, dnswire.AtQuestion, rr.TypeA, 20, []byte{192, 0, 2, 1})
+		w.Record(dnswire.Answer, nil, rr.TypeA, 20, []byte{192, 0, 2, 1})
 		if q.Labels > 0 {
 			owner = append([]byte("\x01x"), q.Name[1+q.Name[0]:]...) // as long a name at most, unless the label is empty
 		}
@@ -137,12 +137,12 @@ func checkAnswer(t *testing.T, q *dnswire.Query) {
 		w.Record(dnswire.Additional, owner, rr.TypeTXT, 20, []byte("\x01x"))
 	}
 	opt := &dnswire.OPT{Size: 1232, DO: q.DO, Subnet: &q.Subnet, Scope: min(q.Subnet.Source, 20), Cookie: q.Cookie, NSID: "x", Keepalive: 100, PadTo: 128}
-	packet := w.End(dnswire.Ending{AA: true, Rcode: dnswire.BadCookie, OPT: opt})
+	packet := w.End(dnswire.Ending{AA: true, Rcode: dnswire.BadVersion, OPT: opt})
 	m := new(dns.Msg)
 	if err := m.Unpack(packet); err != nil {
 		t.Fatalf("%x is refused by the oracle: %v", packet, err)
 	}
-	if m.Id != q.ID || !m.Response || m.Rcode != int(dnswire.BadCookie) || len(packet)%128 != 0 || m.IsEdns0().Do() != q.DO || q.Question != nil && len(m.Extra) != 3 {
+	if m.Id != q.ID || !m.Response || m.Rcode != int(dnswire.BadVersion) || len(packet)%128 != 0 || m.IsEdns0().Do() != q.DO || q.Question != nil && len(m.Extra) != 3 {
 		t.Errorf("%x is %v", packet, m)
 	}
 	if q.Question == nil {

@@ -8,14 +8,12 @@ import (
 
 // Response codes (https://www.iana.org/assignments/dns-parameters).
 const (
-	Success    uint16 = 0
 	FormError  uint16 = 1
 	ServFail   uint16 = 2
 	NXDomain   uint16 = 3
 	NotImpl    uint16 = 4
 	Refused    uint16 = 5
 	BadVersion uint16 = 16
-	BadCookie  uint16 = 23
 )
 
 // NoKeepalive is an [OPT.Keepalive] that says nothing.
@@ -39,27 +37,7 @@ type OPT struct {
 	Keepalive int
 	// PadTo is of how many octets the answer's length is made a multiple (RFC 7830; RFC 8467 says 468); zero is none.
 	PadTo int
-	// Error says more than the response code (RFC 8914); nil is none.
-	Error *ExtendedError
 }
-
-// ExtendedError is an extended DNS error (RFC 8914).
-type ExtendedError struct {
-	// Code is the INFO-CODE.
-	Code uint16
-	// Text is for people; may be empty.
-	Text string
-}
-
-// Codes of extended errors.
-const (
-	EDEOther            uint16 = 0
-	EDEStaleAnswer      uint16 = 3
-	EDEProhibited       uint16 = 18
-	EDENotReady         uint16 = 14
-	EDENotAuthoritative uint16 = 20
-	EDENotSupported     uint16 = 21
-)
 
 // Len returns how many octets the record takes, padding not counted. For nil it is zero.
 func (o *OPT) Len() int {
@@ -78,9 +56,6 @@ func (o *OPT) Len() int {
 	}
 	if o.Keepalive >= 0 {
 		n += optionLen + 2
-	}
-	if o.Error != nil {
-		n += optionLen + 2 + len(o.Error.Text)
 	}
 	return n
 }
@@ -111,11 +86,6 @@ func (w *Writer) opt(o *OPT, rcode uint16) {
 	if o.Keepalive >= 0 {
 		w.option(optionKeepalive, 2)
 		w.buf = append(w.buf, byte(o.Keepalive>>8), byte(o.Keepalive))
-	}
-	if e := o.Error; e != nil {
-		w.option(optionEDE, 2+len(e.Text))
-		w.buf = append(w.buf, byte(e.Code>>8), byte(e.Code))
-		w.buf = append(w.buf, e.Text...)
 	}
 	if o.PadTo > 0 {
 		w.pad(o.PadTo)

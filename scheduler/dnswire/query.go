@@ -28,10 +28,10 @@ type Status uint8
 
 // What can become of it.
 const (
-	OK      Status = iota
-	Silent         // it must not be answered: it has no whole header, or is an answer itself, lest two servers answer each other for ever
-	FormErr        // it is malformed; what was read until then is set
-	NotImp         // it is no QUERY; only the header was read
+	OK          Status = iota
+	Silent             // it must not be answered: it has no whole header, or is an answer itself, lest two servers answer each other for ever
+	Malformed          // it is malformed; what was read until then is set
+	OtherOpcode        // it is no QUERY; only the header was read
 )
 
 // Query is what a query says. Slices alias the packet that it was read from.
@@ -103,14 +103,14 @@ func (q *Query) Parse(packet []byte) Status {
 	q.Opcode = uint8(flags >> 11 & 0xF)
 	q.RD, q.CD, q.AD = flags&bitRD != 0, flags&bitCD != 0, flags&bitAD != 0
 	if q.Opcode != 0 {
-		return NotImp
+		return OtherOpcode
 	}
 	if binary.BigEndian.Uint16(packet[4:]) != 1 { // RFC 9619
-		return FormErr
+		return Malformed
 	}
 	end, labels := nameEnd(packet, headerLen)
 	if end == 0 || end+4 > len(packet) {
-		return FormErr
+		return Malformed
 	}
 	q.Name, q.Labels, q.Question = packet[headerLen:end:end], labels, packet[headerLen:end+4:end+4]
 	q.Type, q.Class = binary.BigEndian.Uint16(packet[end:]), binary.BigEndian.Uint16(packet[end+2:])
@@ -121,22 +121,22 @@ func (q *Query) Parse(packet []byte) Status {
 func (q *Query) parseRecords(packet []byte, off int) Status {
 	answers, authorities := binary.BigEndian.Uint16(packet[6:]), binary.BigEndian.Uint16(packet[8:])
 	if answers != 0 || authorities > 1 || authorities == 1 && q.Type != rr.TypeIXFR {
-		return FormErr
+		return Malformed
 	}
 	if authorities == 1 {
 		if off = q.parseSerial(packet, off); off == 0 {
-			return FormErr
+			return Malformed
 		}
 	}
 	for left := binary.BigEndian.Uint16(packet[10:]); left > 0; left-- {
 		r, next := readRecord(packet, off)
 		if next == 0 || q.TSIG { // nothing may come after a TSIG
-			return FormErr
+			return Malformed
 		}
 		switch r.typ {
 		case rr.TypeOPT:
 			if q.EDNS || packet[off] != 0 || !q.parseOPT(r) {
-				return FormErr
+				return Malformed
 			}
 		case rr.TypeTSIG:
 			q.TSIG = true
@@ -144,7 +144,7 @@ func (q *Query) parseRecords(packet []byte, off int) Status {
 		off = next
 	}
 	if off != len(packet) {
-		return FormErr
+		return Malformed
 	}
 	return OK
 }
@@ -224,7 +224,6 @@ const (
 	optionCookie    = 10
 	optionKeepalive = 11
 	optionPadding   = 12
-	optionEDE       = 15
 )
 
 func (q *Query) parseOption(code uint16, data []byte) bool {

@@ -16,12 +16,6 @@ const (
 	Additional
 )
 
-// Owner is the name that a record belongs to, in wire form without compression, in any letter case.
-type Owner []byte
-
-// AtQuestion is the name that was asked for.
-var AtQuestion Owner
-
 const (
 	pointer    = 0xC000 // RFC 1035 section 4.1.4
 	atQuestion = pointer | headerLen
@@ -40,7 +34,7 @@ type Writer struct {
 	flags    uint16
 	question []byte // the name
 	counts   [3]uint16
-	last     []byte // the owner that was last written in full or in part, and where; not AtQuestion
+	last     []byte // the owner that was last written in full or in part, and where; not the question's
 	lastAt   int
 }
 
@@ -85,13 +79,14 @@ func (w *Writer) Reset(m Mark) {
 }
 
 // Record adds a record of class IN. Sections must come in their order; it panics otherwise, since the octets would belong to another
-// section. RDATA is written as it is, at most 65,535 octets. The owner must not change before End.
-func (w *Writer) Record(s Section, owner Owner, typ uint16, ttl uint32, rdata []byte) {
+// section. RDATA is written as it is, at most 65,535 octets. The owner is the name that the record belongs to, in wire form without compression, in
+// any letter case; nil is the name that was asked for. It must not change before End.
+func (w *Writer) Record(s Section, owner []byte, typ uint16, ttl uint32, rdata []byte) {
 	w.RecordClass(s, owner, typ, rr.ClassIN, ttl, rdata)
 }
 
 // RecordClass is Record for any class.
-func (w *Writer) RecordClass(s Section, owner Owner, typ, class uint16, ttl uint32, rdata []byte) {
+func (w *Writer) RecordClass(s Section, owner []byte, typ, class uint16, ttl uint32, rdata []byte) {
 	if s < Additional && w.counts[Additional] > 0 || s < Authority && w.counts[Authority] > 0 {
 		panic("dnswire: a record for a section that is over")
 	}
@@ -107,7 +102,7 @@ func (w *Writer) RecordClass(s Section, owner Owner, typ, class uint16, ttl uint
 }
 
 // Set adds the records of a set.
-func (w *Writer) Set(s Section, owner Owner, set *rr.Set) {
+func (w *Writer) Set(s Section, owner []byte, set *rr.Set) {
 	for _, rdata := range set.Data {
 		w.Record(s, owner, set.Type, set.TTL, rdata)
 	}

@@ -204,9 +204,9 @@ func resolver(t *testing.T, handle dns.HandlerFunc) string {
 	for _, s := range []*dns.Server{{PacketConn: packets, Handler: handle}, {Listener: listener, Handler: handle}} {
 		started := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }
-		go s.ActivateAndServe() //nolint:errcheck // ends with the test
+		go s.ActivateAndServe()
 		<-started
-		t.Cleanup(func() { s.Shutdown() }) //nolint:errcheck // ends with the test
+		t.Cleanup(func() { s.Shutdown() })
 	}
 	return packets.LocalAddr().String()
 }
@@ -238,10 +238,10 @@ func TestClient(t *testing.T) {
 		case name == "fails.example.":
 			r.Rcode = dns.RcodeServerFailure
 		}
-		w.WriteMsg(r) //nolint:errcheck // the test sees it
+		w.WriteMsg(r)
 	})
 	refuses := resolver(t, func(w dns.ResponseWriter, q *dns.Msg) {
-		w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeRefused)) //nolint:errcheck // the test sees it
+		w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeRefused))
 	})
 	c, err := flatten.NewClient(refuses, good)
 	if err != nil {

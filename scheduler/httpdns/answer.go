@@ -60,9 +60,8 @@ type Backup struct {
 }
 
 const (
-	defaultTTL  = 20 // seconds
-	jitterShare = 4  // of the TTL that is one by this
-	maxIPs      = 2  // of a family, as in DNS: the domain's owners in the POP
+	jitterShare = 4 // of the TTL that is one by this
+	maxIPs      = 2 // of a family, as in DNS: the domain's owners in the POP
 	maxBackups  = 2
 )
 
@@ -102,10 +101,7 @@ func (s *Server) host(v *view.View, q *question, host string, now time.Time) Hos
 	if q.https && v.TLSPort != 0 {
 		h.HTTPS = &HTTPS{Port: v.TLSPort, ALPN: v.ALPN(d.POP)}
 	}
-	h.TTL = defaultTTL
-	if s.cfg.TTL != nil {
-		h.TTL = s.cfg.TTL(v, domain, &d)
-	}
+	h.TTL = s.cfg.TTL(v, domain, &d)
 	h.Expires, h.Jitter = now.Unix()+int64(h.TTL), h.TTL/jitterShare
 	if scope, err := q.client.Prefix(min(d.Scope, q.client.BitLen())); err == nil && scope.IsValid() {
 		h.Scope = &scope
@@ -117,15 +113,11 @@ func (s *Server) host(v *view.View, q *question, host string, now time.Time) Hos
 // addresses are those of nodes, of the families that are wanted.
 func (q *question) addresses(nodes []*cdn.Node) (v4, v6 []netip.Addr) {
 	for _, n := range nodes {
-		has4, has6 := false, false // one of each family
-		for _, ip := range n.Addresses {
-			ip = ip.Unmap()
-			switch {
-			case ip.Is4() && q.v4 && !has4 && len(v4) < maxIPs:
-				v4, has4 = append(v4, ip), true
-			case ip.Is6() && q.v6 && !has6 && len(v6) < maxIPs:
-				v6, has6 = append(v6, ip), true
-			}
+		if ip := n.IPv4(); q.v4 && ip.IsValid() && len(v4) < maxIPs {
+			v4 = append(v4, ip)
+		}
+		if ip := n.IPv6(); q.v6 && ip.IsValid() && len(v6) < maxIPs {
+			v6 = append(v6, ip)
 		}
 	}
 	return v4, v6

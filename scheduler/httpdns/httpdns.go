@@ -26,9 +26,7 @@ type Config struct {
 	View func() *view.View
 	// Keys are secrets by ID. Without any, requests need no signature.
 	Keys map[string][]byte
-	// Admit reports whether a client may ask now; nil admits everybody.
-	Admit func(client netip.Addr, now time.Time) bool
-	// TTL returns for how many seconds a decision may be used; nil means 20.
+	// TTL returns for how many seconds a decision may be used. Required.
 	TTL func(v *view.View, domain cdn.Domain, d *decide.Decision) int
 	// Now tells the time; nil means [time.Now].
 	Now func() time.Time
@@ -70,10 +68,6 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, peer netip.Addr) 
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		s.refuse(w, r, http.StatusMethodNotAllowed, "method "+strconv.Quote(clip(r.Method))+" is not served: want GET")
-		return
-	case s.cfg.Admit != nil && !s.cfg.Admit(peer, now):
-		w.Header().Set("Retry-After", "1")
-		s.refuse(w, r, http.StatusTooManyRequests, "this client asks too often")
 		return
 	case v == nil:
 		s.refuse(w, r, http.StatusServiceUnavailable, "this scheduler has no configuration yet")

@@ -10,8 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"nearcast/cdn"
 	"nearcast/internal/web/tlscert"
+	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/respond"
 	"nearcast/scheduler/view"
 )
@@ -28,11 +28,11 @@ type Config struct {
 	// View returns what to answer from. It is called once for each request and must
 	// not wait. While it returns nil, visitors get 503. Required.
 	View func() *view.View
-	// Serves reports whether a host is a site's, by its own name or by one in the CDN's zone. Nil goes by the view's names.
-	Serves func(v *view.View, host cdn.Domain) bool
-	// Redirect says what a visitor's request is answered with. It is called by many goroutines and must not wait. Nil redirects all to the
-	// nodes that are best for them.
-	Redirect func(v *view.View, r *Request) Outcome
+	// Redirect says what a visitor's request is answered with: [redirect.Decide], with a key. It is called by many goroutines and must not wait;
+	// what the request points to may change when it has returned. Required.
+	Redirect func(v *view.View, r *redirect.Request) redirect.Outcome
+	// Relay answers a request whose outcome has a Relay, for a client. Required, unless there are no such outcomes.
+	Relay func(w http.ResponseWriter, r *http.Request, client netip.Addr, o *redirect.Outcome)
 	// NewResponder returns a function that answers DNS queries: it appends the answer to dst, or returns nil for what is no query. Each
 	// is called by one goroutine at a time; they are kept and used again. Nil means that there is no DNS over HTTPS.
 	NewResponder func() func(dst, query []byte, from respond.Peer) []byte
@@ -49,37 +49,6 @@ type Config struct {
 	Log *slog.Logger
 	// Registry gets the server's metrics. Required.
 	Registry *prometheus.Registry
-}
-
-// Request is what a visitor asks for.
-type Request struct {
-	// Method is the request's.
-	Method string
-	// Host is what is asked for, without a port.
-	Host cdn.Domain
-	// Target is path and query, with "/" in front, as they were sent; it may be anything else in a request that makes no sense, as "*". It holds
-	// until the Outcome has been used.
-	Target string
-	// Client is the visitor's address; the zero value if it is not known.
-	Client netip.Addr
-	// Secure says that the request came over TLS.
-	Secure bool
-	// Now is when it came.
-	Now time.Time
-}
-
-// Outcome is what a visitor's request is answered with.
-type Outcome struct {
-	// Status is the status of the answer: 302 or 307 with a Location, or one that tells of a Problem.
-	Status int
-	// Location is where the visitor is sent.
-	Location string
-	// MaxAge is for how long the visitor may go there without asking again, in seconds. Zero: it has to ask each time.
-	MaxAge int
-	// Problem says to the visitor what is wrong if there is no Location.
-	Problem string
-	// Relay answers the request in place of all that, if it is not nil. RemoteAddr is as with Resolve.
-	Relay http.Handler
 }
 
 // Limits bound what clients can hold, and for how long. A field that is zero means its default.

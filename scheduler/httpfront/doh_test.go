@@ -70,7 +70,7 @@ func doh(t *testing.T) (plain, secure string, reg *prometheus.Registry) {
 	reg = prometheus.NewRegistry()
 	s, err := httpfront.New(httpfront.Config{
 		Addr: "127.0.0.1:0", TLSAddrs: []string{"127.0.0.1:0", "127.0.0.1:0"}, Certificates: []tlscert.Pair{{Chain: cert, Key: key}},
-		View: current.Load, NewResponder: newResponder, Log: slog.New(slog.DiscardHandler), Registry: reg,
+		View: current.Load, Redirect: decide, NewResponder: newResponder, Log: slog.New(slog.DiscardHandler), Registry: reg,
 		Resolve:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "resolve ", r.RemoteAddr) }),
 		ServeStream: echo,
 		Proxies:     func(*view.View) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
@@ -180,7 +180,7 @@ func checkAnswer(t *testing.T, resp *http.Response, body []byte, want string) {
 	h := resp.Header
 	switch {
 	case resp.StatusCode >= 400:
-		if !strings.Contains(string(body), want) || h.Get("Cache-Control") != "no-store" || resp.StatusCode == 405 && h.Get("Allow") != "GET, HEAD, POST" {
+		if !strings.Contains(string(body), want) || h.Get("Cache-Control") != "no-store" || resp.StatusCode == http.StatusMethodNotAllowed && h.Get("Allow") != "GET, HEAD, POST" {
 			t.Errorf("body %q, fields %v", body, h)
 		}
 	case resp.StatusCode >= 300:

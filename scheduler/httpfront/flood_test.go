@@ -28,7 +28,7 @@ func limited(t *testing.T, lim httpfront.Limits) (addr string, reg *prometheus.R
 	v := view.Join(p, nil)
 	reg = prometheus.NewRegistry()
 	s, err := httpfront.New(httpfront.Config{
-		Addr: "127.0.0.1:0", View: func() *view.View { return v }, NewResponder: newResponder,
+		Addr: "127.0.0.1:0", View: func() *view.View { return v }, Redirect: decide, NewResponder: newResponder,
 		Log: slog.New(slog.DiscardHandler), Registry: reg, Limits: lim,
 	})
 	if err != nil {

@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"nearcast/internal/clientip"
+	"nearcast/internal/web/grammar"
+	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/view"
 )
 
 // ServeHTTP answers what the lane has left: with the same functions, and what they have in common.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v, c := s.cfg.View(), visitor{addr: parseAddr(clientip.Text(r.RemoteAddr))}
-	c.at(s, v, r.Host)
-	target := requestTarget(r)
+	c.at(v, r.Host)
+	target := grammar.PathAndQuery(r.RequestURI)
 	path, _, _ := strings.Cut(target, "?")
 	client := s.clientOf(v, c.addr, r)
 	switch {
@@ -25,8 +27,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == pathResolve && !c.served && s.cfg.Resolve != nil:
 		s.cfg.Resolve.ServeHTTP(w, askedBy(r, c.addr, client))
 	default:
-		s.serveVisitor(w, r, v, &Request{
-			Method: r.Method, Host: c.domain, Target: target, Client: client, Secure: r.TLS != nil, Now: time.Now(),
+		s.serveVisitor(w, r, v, &redirect.Request{
+			Method: r.Method, Host: string(c.domain), Target: target, Client: client, Secure: r.TLS != nil, Now: time.Now(),
 		}, &c)
 	}
 }
@@ -41,16 +43,16 @@ func askedBy(r *http.Request, peer, client netip.Addr) *http.Request {
 	return &asked
 }
 
-func (s *Server) serveVisitor(w http.ResponseWriter, r *http.Request, v *view.View, ask *Request, c *visitor) {
-	o := Outcome{Status: http.StatusBadRequest}
+func (s *Server) serveVisitor(w http.ResponseWriter, r *http.Request, v *view.View, ask *redirect.Request, c *visitor) {
+	o := redirect.Outcome{Status: http.StatusBadRequest}
 	if c.wrong != nil {
 		o.Problem = c.wrong.Error()
 	} else {
-		o = s.redirect(v, ask)
+		o = s.cfg.Redirect(v, ask)
 	}
 	if o.Relay != nil {
 		s.metrics.redirects.count(0)
-		o.Relay.ServeHTTP(w, askedBy(r, c.addr, ask.Client))
+		s.cfg.Relay(w, r, ask.Client, &o)
 		return
 	}
 	answer := replyTo(&o)
@@ -121,21 +123,4 @@ func (s *Server) clientOf(v *view.View, addr netip.Addr, r *http.Request) netip.
 		trail.Back(values[i])
 	}
 	return trail.Client()
-}
-
-// requestTarget returns path and query as the visitor wrote them, of an
-// origin-form or absolute-form target (RFC 9112 section 3.2).
-func requestTarget(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
-		return r.RequestURI
-	}
-	_, rest, ok := strings.Cut(r.RequestURI, "://")
-	if !ok { // "*" and host:port, which nobody can be redirected with
-		return r.RequestURI
-	}
-	i := strings.IndexAny(rest, "/?")
-	if i < 0 {
-		return "/"
-	}
-	return rest[i:]
 }

@@ -35,12 +35,6 @@ type Server struct {
 
 // New listens. [Server.Run] must be called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	if cfg.Serves == nil {
-		cfg.Serves = serves
-	}
-	if cfg.Redirect == nil {
-		cfg.Redirect = locate
-	}
 	s := &Server{cfg: cfg, log: cfg.Log}
 	s.jobs.New = func() any { return s.newJob() }
 	if err := s.open(); err != nil {

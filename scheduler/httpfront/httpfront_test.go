@@ -20,6 +20,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/scheduler/httpfront"
+	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/view"
 )
 
@@ -51,7 +52,7 @@ func start(t *testing.T, s *cdn.Snapshot) *front {
 	t.Helper()
 	f := &front{reg: prometheus.NewRegistry()}
 	f.apply(t, s)
-	srv, err := httpfront.New(httpfront.Config{Addr: "127.0.0.1:0", View: f.view.Load, Log: slog.New(slog.DiscardHandler), Registry: f.reg})
+	srv, err := httpfront.New(httpfront.Config{Addr: "127.0.0.1:0", View: f.view.Load, Redirect: decide, Log: slog.New(slog.DiscardHandler), Registry: f.reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +68,9 @@ func start(t *testing.T, s *cdn.Snapshot) *front {
 	})
 	return f
 }
+
+// decide redirects to the best node, as schedulers do.
+func decide(v *view.View, r *redirect.Request) redirect.Outcome { return redirect.Decide(v, nil, r) }
 
 func (f *front) apply(t *testing.T, s *cdn.Snapshot) {
 	t.Helper()
@@ -193,7 +197,7 @@ func TestHeaders(t *testing.T) {
 
 func TestTaken(t *testing.T) {
 	f := start(t, fleet(80))
-	if _, err := httpfront.New(httpfront.Config{Addr: f.addr, View: f.view.Load, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}); err == nil {
+	if _, err := httpfront.New(httpfront.Config{Addr: f.addr, View: f.view.Load, Redirect: decide, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}); err == nil {
 		t.Error("two servers on one port")
 	}
 }

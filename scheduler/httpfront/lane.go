@@ -8,6 +8,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/internal/clientip"
 	"nearcast/internal/web/lane"
+	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/respond"
 	"nearcast/scheduler/view"
 )
@@ -25,7 +26,7 @@ type visitor struct {
 	wrong  error      // why
 	served bool       // it is a site's
 
-	request Request // memory for what is asked in the lane
+	request redirect.Request // memory for what is asked in the lane
 }
 
 // maxKeptHost is the longest host that a connection remembers.
@@ -42,7 +43,7 @@ const maxKept = 16 << 10
 
 func (s *Server) newJob() *job { return &job{respond: s.cfg.NewResponder()} }
 
-func (s *Server) takeJob() *job { return s.jobs.Get().(*job) } //nolint:forcetypeassert // there is nothing else in it
+func (s *Server) takeJob() *job { return s.jobs.Get().(*job) } //nolint:errcheck,forcetypeassert // there is nothing else in it
 
 func (s *Server) giveJob(j *job) {
 	if cap(j.query) > maxKept {
@@ -69,12 +70,12 @@ func parseAddr(text string) netip.Addr {
 }
 
 // at finds out what a host is.
-func (c *visitor) at(s *Server, v *view.View, host string) {
+func (c *visitor) at(v *view.View, host string) {
 	if c.host == host && c.view == v && host != "" {
 		return
 	}
 	c.domain, c.wrong = cdn.ParseHost(host)
-	c.served = c.wrong == nil && v != nil && s.cfg.Serves(v, c.domain)
+	c.served = c.wrong == nil && v != nil && v.Zones.Host(c.domain).Domain != ""
 	c.view, c.host = nil, ""
 	if len(host) <= maxKeptHost {
 		c.domain = cdn.Domain(strings.Clone(string(c.domain))) // host lies in the loop's memory
@@ -85,7 +86,7 @@ func (c *visitor) at(s *Server, v *view.View, host string) {
 // Take implements [lane.Handler].
 func (s visitors) Take(p *lane.Peer, r *lane.Request, a *lane.Answer) bool {
 	c, v := visitorOf(p), s.cfg.View()
-	c.at(s.Server, v, r.Host)
+	c.at(v, r.Host)
 	path, query, _ := strings.Cut(r.Target, "?")
 	isDNS := path == pathDNS && !c.served
 	switch {
@@ -133,24 +134,16 @@ func (s visitors) visit(c *visitor, v *view.View, r *lane.Request, secure bool) 
 	if c.wrong != nil {
 		return problemReply(&problem{http.StatusBadRequest, c.wrong.Error()}), false
 	}
-	c.request = Request{
-		Method: r.Method, Host: c.domain, Target: r.Target, Client: s.laneClient(v, c.addr, r), Secure: secure, Now: r.At,
+	c.request = redirect.Request{
+		Method: r.Method, Host: string(c.domain), Target: r.Target, Client: s.laneClient(v, c.addr, r), Secure: secure, Now: r.At,
 	}
-	defer func() { c.request = Request{} }() // its strings lie in the loop's memory
-	o := s.redirect(v, &c.request)
+	defer func() { c.request = redirect.Request{} }() // its strings lie in the loop's memory
+	o := s.cfg.Redirect(v, &c.request)
 	return replyTo(&o), o.Relay != nil
 }
 
-// redirect asks what a visitor's request is answered with.
-func (s *Server) redirect(v *view.View, r *Request) Outcome {
-	if v == nil {
-		return Outcome{Status: http.StatusServiceUnavailable, Problem: "this scheduler has no configuration yet"}
-	}
-	return s.cfg.Redirect(v, r)
-}
-
 // replyTo is the reply that an outcome asks for.
-func replyTo(o *Outcome) reply {
+func replyTo(o *redirect.Outcome) reply {
 	if o.Location == "" {
 		return problemReply(&problem{o.Status, o.Problem})
 	}

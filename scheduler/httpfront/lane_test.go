@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/web/lane"
+	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/respond"
 	"nearcast/scheduler/view"
 )
@@ -20,12 +20,11 @@ import (
 // still is a front whose answers are always the same and cost nothing, so that what is measured is the front's.
 func still(tb testing.TB) *Server {
 	tb.Helper()
-	v := new(view.View)
+	v := serving(tb, "www.shop.example")
 	s, err := New(Config{
 		Addr: "127.0.0.1:0", View: func() *view.View { return v }, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
-		Serves: func(_ *view.View, host cdn.Domain) bool { return host == "www.shop.example" },
-		Redirect: func(*view.View, *Request) Outcome {
-			return Outcome{Status: http.StatusFound, Location: "https://n1.www.shop.example.cdn.test/a", MaxAge: 20}
+		Redirect: func(*view.View, *redirect.Request) redirect.Outcome {
+			return redirect.Outcome{Status: http.StatusFound, Location: "https://n1.www.shop.example.cdn.test/a", MaxAge: 20}
 		},
 		NewResponder: func() func(dst, query []byte, from respond.Peer) []byte {
 			return func(dst, query []byte, _ respond.Peer) []byte { return append(dst, query...) }
@@ -37,6 +36,16 @@ func still(tb testing.TB) *Server {
 	}
 	tb.Cleanup(s.Close)
 	return s
+}
+
+// serving is a view of a site with a domain.
+func serving(tb testing.TB, domain cdn.Domain) *view.View {
+	tb.Helper()
+	p, err := view.Compile(&cdn.Snapshot{Fleet: cdn.Fleet{Zone: "cdn.test"}, Sites: []cdn.Site{{Name: "site", Domains: []cdn.Domain{domain}}}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return view.Join(p, nil)
 }
 
 // requests are those that are answered in the lane.
@@ -93,25 +102,22 @@ func BenchmarkLane(b *testing.B) {
 
 // TestMemo: what a connection remembers of a host does not outlive the configuration, nor is it another host's.
 func TestMemo(t *testing.T) {
-	s := still(t)
-	var known atomic.Bool
-	s.cfg.Serves = func(_ *view.View, host cdn.Domain) bool { return known.Load() && host == "a.example" }
-	c, v := new(visitor), new(view.View)
+	c, before, after := new(visitor), serving(t, "a.example"), serving(t, "b.example")
 	for _, step := range []struct {
+		view   *view.View
 		host   string
-		known  bool
-		fresh  bool // another configuration
 		served bool
 	}{
-		{"a.example", false, false, false}, {"a.example", true, false, false}, {"a.example", true, true, true},
-		{"b.example", true, false, false}, {"A.example:80", true, false, true}, {"a..b", true, false, false}, {"a.example", true, false, true},
-		{"a.example", false, true, false},
+		{nil, "a.example", false},
+		{before, "a.example", true},
+		{before, "b.example", false},
+		{before, "A.example:80", true},
+		{before, "a..b", false},
+		{before, "a.example", true},
+		{after, "a.example", false},
+		{after, "b.example", true},
 	} {
-		known.Store(step.known)
-		if step.fresh {
-			v = new(view.View)
-		}
-		if c.at(s, v, step.host); c.served != step.served {
+		if c.at(step.view, step.host); c.served != step.served {
 			t.Errorf("%+v: %v", step, c.served)
 		}
 	}

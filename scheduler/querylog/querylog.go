@@ -1,5 +1,5 @@
-// Package querylog writes one in so many of the questions that schedulers answer into a file, a JSON object on each line: to see what is asked
-// for, from where, and what was said. It is not for counting; metrics are complete.
+// Package querylog writes one in so many of the DNS queries that schedulers answer into a file, a JSON object on each line: to see what is asked
+// for, from where, and what was said. It is not for counting; metrics are complete. Nor is it for requests of HTTP that are no DNS.
 package querylog
 
 import (
@@ -21,12 +21,12 @@ import (
 // Entry is one question and what was said.
 type Entry struct {
 	At     time.Time   `json:"at"`
-	Front  string      `json:"front"`            // udp, tcp, tls or https
+	Front  string      `json:"front"`            // udp, tcp, tls or https: respond.Transport
 	Peer   netip.Addr  `json:"peer"`             // who asked
 	Client string      `json:"client,omitempty"` // the network that was asked for, if somebody said one
 	Name   string      `json:"name"`
 	Type   string      `json:"type,omitempty"`
-	Code   string      `json:"code"` // of DNS, or a status of HTTP
+	Code   string      `json:"code"` // the response code, as NOERROR
 	POP    cdn.POPName `json:"pop,omitempty"`
 	Reason string      `json:"reason,omitempty"`
 	Scope  int         `json:"scope,omitempty"`

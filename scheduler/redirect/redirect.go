@@ -26,9 +26,9 @@ const (
 type Request struct {
 	// Method is the request's.
 	Method string
-	// Host is the Host field, or the authority of a target in absolute form.
+	// Host is the Host field, in any form.
 	Host string
-	// Target is the request target as it came: in origin form, or absolute (RFC 9112 section 3.2).
+	// Target is path and query as they came. It may be anything else in a request that makes no sense, as "*".
 	Target string
 	// Client is the visitor's address; the zero value means that nothing is known.
 	Client netip.Addr
@@ -78,7 +78,7 @@ func Decide(v *view.View, key []byte, r *Request) Outcome {
 	if refusal.Problem != "" {
 		return refusal
 	}
-	target, err := cdn.NewTarget("http", found.Domain, pathAndQuery(r.Target))
+	target, err := cdn.NewTarget("http", found.Domain, r.Target)
 	if err != nil {
 		return problem(http.StatusBadRequest, err.Error())
 	}
@@ -189,19 +189,4 @@ func unserved(reason string) string {
 		return "policy leaves no POP that can be used"
 	}
 	return "this CDN has no edge node"
-}
-
-// pathAndQuery cuts scheme and authority off a target in absolute form. Whoever reads the request has made the Host of its authority.
-func pathAndQuery(target string) string {
-	if strings.HasPrefix(target, "/") {
-		return target
-	}
-	_, rest, ok := strings.Cut(target, "://")
-	if !ok { // "*", host:port and what is none, with which nobody can be redirected
-		return target
-	}
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		return rest[i:]
-	}
-	return "/"
 }

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const secret = "a secret of the fleet"
 
-var visitor = netip.MustParseAddr("192.0.2.77") //nolint:gochecknoglobals // a constant
+var visitor = netip.MustParseAddr("192.0.2.77")
 
 // rig is a front that relays to a node.
 type rig struct {
@@ -199,11 +199,11 @@ func TestNodesInTurn(t *testing.T) {
 	dead := netip.MustParseAddrPort(closed.Listener.Addr().String())
 	good := r.outcome.Relay.Nodes[0]
 	r.outcome.Relay.Nodes = []netip.AddrPort{dead, good}
-	if resp, body := r.send(t, "GET", http.NoBody); resp.StatusCode != 200 || body != "content" {
+	if resp, body := r.send(t, "GET", http.NoBody); resp.StatusCode != http.StatusOK || body != "content" {
 		t.Errorf("%d %q", resp.StatusCode, body)
 	}
 	r.outcome.Relay.Nodes = []netip.AddrPort{dead, dead, good}
-	if resp, body := r.send(t, "GET", http.NoBody); resp.StatusCode != 502 || !strings.Contains(body, "no node could be reached") || resp.Header.Get("Cache-Control") != "no-store" {
+	if resp, body := r.send(t, "GET", http.NoBody); resp.StatusCode != http.StatusBadGateway || !strings.Contains(body, "no node could be reached") || resp.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %q", resp.StatusCode, body)
 	}
 }
@@ -216,7 +216,7 @@ func TestRefused(t *testing.T) {
 	if resp, _ := r.send(t, "GET", http.NoBody, "Cdn-Loop", "x, nearcast;front=front-1"); resp.StatusCode != http.StatusLoopDetected {
 		t.Errorf("a loop: %d", resp.StatusCode)
 	}
-	if resp, _ := r.send(t, "GET", http.NoBody, "Cdn-Loop", "x, nearcast;front=front-11"); resp.StatusCode != 200 {
+	if resp, _ := r.send(t, "GET", http.NoBody, "Cdn-Loop", "x, nearcast;front=front-11"); resp.StatusCode != http.StatusOK {
 		t.Errorf("another front: %d", resp.StatusCode)
 	}
 	if resp, _ := r.send(t, "POST", strings.NewReader(strings.Repeat("x", 101))); resp.StatusCode != http.StatusRequestEntityTooLarge {
@@ -225,7 +225,7 @@ func TestRefused(t *testing.T) {
 	if resp, _ := r.send(t, "POST", io.MultiReader(strings.NewReader(strings.Repeat("x", 101)))); resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("a long content of unknown length: %d", resp.StatusCode)
 	}
-	if resp, _ := r.send(t, "POST", strings.NewReader(strings.Repeat("x", 100))); resp.StatusCode != 200 {
+	if resp, _ := r.send(t, "POST", strings.NewReader(strings.Repeat("x", 100))); resp.StatusCode != http.StatusOK {
 		t.Errorf("a short content: %d", resp.StatusCode)
 	}
 }
@@ -236,7 +236,7 @@ func TestBusy(t *testing.T) {
 	r := start(t, func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-leave }, func(c *relay.Config) { c.Requests = 8 })
 	ended := make(chan int, 1)
 	go func() {
-		resp, err := r.client.Get(r.front.URL) //nolint:noctx // the test ends it
+		resp, err := r.client.Get(r.front.URL)
 		if err != nil {
 			ended <- 0
 			return
@@ -253,7 +253,7 @@ func TestBusy(t *testing.T) {
 	if status := <-ended; status != 200 {
 		t.Errorf("the first: %d", status)
 	}
-	if resp, _ := r.send(t, "GET", http.NoBody); resp.StatusCode != 200 {
+	if resp, _ := r.send(t, "GET", http.NoBody); resp.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %d", resp.StatusCode)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 // queries are 1000 names with a client subnet, packed.
 func queries(t testing.TB, s *cdn.Snapshot, do bool, qtype uint16) (packets [][]byte) {
+	t.Helper()
 	for i := range 1000 {
 		name := fmt.Sprintf("d%d", i)
 		s.Fleet.DNS.Steered = append(s.Fleet.DNS.Steered, cdn.Domain(name))

@@ -12,8 +12,7 @@ const maxChain = 8
 
 // Times to live, in seconds.
 const (
-	serverTTL = 3600 // name servers change with the machines only
-	directTTL = 20   // follows the fleet, like steered answers
+	directTTL = 20 // follows the fleet, like steered answers
 	anyTTL    = 3600
 )
 
@@ -83,7 +82,7 @@ func (x *exchange) empty() bool {
 }
 
 // anything is the RDATA of the HINFO record that ANY is answered with (RFC 8482 section 4.2).
-var anything = [][]byte{append([]byte("\x07RFC8482"), 0)}
+var anything = [][]byte{[]byte("\x07RFC8482\x00")} //nolint:gochecknoglobals // constant
 
 // data answers with what the name has of the type, and reports whether there is something.
 func (x *exchange) data(owner []byte) bool {
@@ -101,7 +100,7 @@ func (x *exchange) data(owner []byte) bool {
 	case rr.TypeA, rr.TypeAAAA, rr.TypeHTTPS:
 		switch {
 		case m.Node != nil && m.Domain == "":
-			return x.node(owner, serverTTL)
+			return x.node(owner, zone.DefaultTTL)
 		case m.Node != nil:
 			return x.node(owner, directTTL)
 		case m.Domain != "":
@@ -161,7 +160,7 @@ func (x *exchange) courtesies(servers *rr.Set) {
 		}
 		for _, typ := range [...]uint16{rr.TypeA, rr.TypeAAAA} {
 			if a, ok := address(m.Node, typ); ok {
-				set := rr.Set{Type: typ, TTL: serverTTL, Data: [][]byte{a.AsSlice()}}
+				set := rr.Set{Type: typ, TTL: zone.DefaultTTL, Data: [][]byte{a.AsSlice()}}
 				x.reply.add(item{section: dnswire.Additional, owner: server, set: set, ttl: set.TTL, signer: m.Zone, extra: true})
 			}
 		}

@@ -173,8 +173,13 @@ func TestChaos(t *testing.T) {
 		name, want string
 		qtype      uint16
 	}{
-		{"version.bind.", "nearcast", dns.TypeTXT}, {"VERSION.server.", "nearcast", dns.TypeTXT}, {"id.server.", "s1", dns.TypeTXT}, {"hostname.bind.", "s1", dns.TypeTXT},
-		{"authors.bind.", "", dns.TypeTXT}, {"version.bind.", "", dns.TypeA}, {"www.shop.example.cdn.test.", "", dns.TypeTXT},
+		{"version.bind.", "nearcast", dns.TypeTXT},
+		{"VERSION.server.", "nearcast", dns.TypeTXT},
+		{"id.server.", "s1", dns.TypeTXT},
+		{"hostname.bind.", "s1", dns.TypeTXT},
+		{"authors.bind.", "", dns.TypeTXT},
+		{"version.bind.", "", dns.TypeA},
+		{"www.shop.example.cdn.test.", "", dns.TypeTXT},
 	} {
 		q := query(test.name, test.qtype)
 		q.Question[0].Qclass = dns.ClassCHAOS

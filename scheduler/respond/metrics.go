@@ -61,25 +61,24 @@ func (m *Metrics) limit(action string) { m.limited.WithLabelValues(action).Inc()
 // timedOne is of how many answers one is timed.
 const timedOne = 64
 
-// transports and rcodes are the labels of what is counted; an rcode beyond is "other".
-var (
-	transports = [...]string{UDP: "udp", TCP: "tcp", TLS: "tls", HTTPS: "https"}
-	rcodes     = map[uint16]string{
-		0: "NOERROR", dnswire.FormError: "FORMERR", dnswire.ServFail: "SERVFAIL", dnswire.NXDomain: "NXDOMAIN",
-		dnswire.NotImpl: "NOTIMP", dnswire.Refused: "REFUSED", dnswire.BadVersion: "BADVERS",
-	}
-	types = map[uint16]string{
-		rr.TypeA: "A", rr.TypeAAAA: "AAAA", rr.TypeNS: "NS", rr.TypeSOA: "SOA", rr.TypeHTTPS: "HTTPS", rr.TypeTXT: "TXT", rr.TypeANY: "ANY", rr.TypeCNAME: "CNAME",
-		rr.TypeCAA: "CAA", rr.TypeMX: "MX", rr.TypeDS: "DS", rr.TypeDNSKEY: "DNSKEY", rr.TypeSVCB: "SVCB",
-	}
-)
+// otherType is the label of all types that are not counted each.
+const otherType = "other"
 
 // typeLabel keeps the number of label values small whatever is asked.
 func typeLabel(typ uint16) string {
-	if name, ok := types[typ]; ok {
-		return name
+	switch typ {
+	case rr.TypeA, rr.TypeAAAA, rr.TypeNS, rr.TypeSOA, rr.TypeHTTPS, rr.TypeTXT, rr.TypeANY, rr.TypeCNAME, rr.TypeCAA, rr.TypeMX, rr.TypeDS, rr.TypeDNSKEY, rr.TypeSVCB:
+		return dns.TypeToString[typ]
 	}
-	return "other"
+	return otherType
+}
+
+// rcodeLabel is the name of a response code. miekg/dns has that of TSIG for 16.
+func rcodeLabel(rcode uint16) string {
+	if rcode == dnswire.BadVersion {
+		return "BADVERS"
+	}
+	return dns.RcodeToString[int(rcode)]
 }
 
 // tally is the counters of one goroutine, looked up before.
@@ -116,17 +115,13 @@ func (t *tally) query(m *Metrics, k kind) prometheus.Counter {
 	if c := t.queries[k]; c != nil {
 		return c
 	}
-	if _, known := types[k.typ]; !known { // one for all of them: anybody can ask for any type
+	if typeLabel(k.typ) == otherType { // one for all of them: anybody can ask for any type
 		k.typ = rr.TypeNXNAME
 		if c := t.queries[k]; c != nil {
 			return c
 		}
 	}
-	rcode := rcodes[k.rcode]
-	if rcode == "" {
-		rcode = "other"
-	}
-	c := m.queries.WithLabelValues(transports[k.transport], typeLabel(k.typ), rcode)
+	c := m.queries.WithLabelValues(k.transport.String(), typeLabel(k.typ), rcodeLabel(k.rcode))
 	t.queries[k] = c
 	return c
 }
@@ -177,8 +172,8 @@ func (x *exchange) count(out []byte) {
 	}
 	if x.logged {
 		e := querylog.Entry{
-			At: x.now, Front: transports[x.from.Transport], Peer: x.from.Addr, Name: dnswire.FormatName(q.Name), Type: dns.Type(q.Type).String(),
-			Code: dns.RcodeToString[int(x.rcode)], Scope: x.scope, Octets: len(out) - x.before, Micros: x.responder.cfg.Now().Sub(x.now).Microseconds(),
+			At: x.now, Front: x.from.Transport.String(), Peer: x.from.Addr, Name: dnswire.FormatName(q.Name), Type: dns.Type(q.Type).String(),
+			Code: rcodeLabel(x.rcode), Scope: x.scope, Octets: len(out) - x.before, Micros: x.responder.cfg.Now().Sub(x.now).Microseconds(),
 		}
 		if q.Subnet.Present {
 			e.Client = q.Subnet.Addr.String() + "/" + strconv.Itoa(int(q.Subnet.Source))

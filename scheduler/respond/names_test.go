@@ -44,11 +44,13 @@ func TestNames(t *testing.T) {
 		{"x.wild.shop.example.", dns.TypeTXT, 0, false, []string{`x.wild.shop.example. 3600 IN TXT "any"`}, nil, nil},
 		{"wild.shop.example.", dns.TypeTXT, 0, false, nil, []string{soa}, nil},
 		{
-			"a.b.sub.shop.example.", dns.TypeA, 0, true, nil, []string{"sub.shop.example. 3600 IN NS ns.sub.shop.example."},
+			"a.b.sub.shop.example.", dns.TypeA, 0, true, nil,
+			[]string{"sub.shop.example. 3600 IN NS ns.sub.shop.example."},
 			[]string{"ns.sub.shop.example. 3600 IN A 192.0.2.99"},
 		},
 		{
-			"sub.shop.example.", dns.TypeNS, 0, true, nil, []string{"sub.shop.example. 3600 IN NS ns.sub.shop.example."},
+			"sub.shop.example.", dns.TypeNS, 0, true, nil,
+			[]string{"sub.shop.example. 3600 IN NS ns.sub.shop.example."},
 			[]string{"ns.sub.shop.example. 3600 IN A 192.0.2.99"},
 		},
 		{"sub.shop.example.", dns.TypeDS, 0, false, nil, []string{soa}, nil},

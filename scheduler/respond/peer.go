@@ -13,6 +13,21 @@ const (
 	HTTPS                  // DNS over HTTPS (RFC 8484)
 )
 
+// String is the transport's name in metrics and logs: udp, tcp, tls or https.
+func (t Transport) String() string {
+	switch t {
+	case UDP:
+		return "udp"
+	case TCP:
+		return "tcp"
+	case TLS:
+		return "tls"
+	case HTTPS:
+		return "https"
+	}
+	return "other"
+}
+
 // Peer is who asks.
 type Peer struct {
 	// Addr is where the query came from, without a port and never IPv4 in IPv6; over HTTPS it may be what a trusted proxy says.

@@ -179,21 +179,17 @@ func (x *exchange) writeAll() {
 // write writes a set and its signatures, and reports whether it has those.
 func (x *exchange) write(i *item) bool {
 	w := &x.writer
-	owner := dnswire.AtQuestion
-	if i.owner != nil {
-		owner = dnswire.Owner(i.owner)
-	}
 	data := i.set.Data
 	if x.query.Class == rr.ClassCHAOS {
-		w.RecordClass(i.section, owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
+		w.RecordClass(i.section, i.owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
 		return true
 	}
 	if i.turned {
-		w.Record(i.section, owner, i.set.Type, i.ttl, data[len(data)-1])
+		w.Record(i.section, i.owner, i.set.Type, i.ttl, data[len(data)-1])
 		data = data[:len(data)-1]
 	}
 	for _, d := range data {
-		w.Record(i.section, owner, i.set.Type, i.ttl, d)
+		w.Record(i.section, i.owner, i.set.Type, i.ttl, d)
 	}
 	if i.signer == nil || !x.signed() {
 		return true
@@ -204,7 +200,7 @@ func (x *exchange) write(i *item) bool {
 	}
 	signatures := x.signatures(i, name)
 	for _, sig := range signatures {
-		w.Record(i.section, owner, rr.TypeRRSIG, i.ttl, sig)
+		w.Record(i.section, i.owner, rr.TypeRRSIG, i.ttl, sig)
 	}
 	return len(signatures) > 0
 }

@@ -143,7 +143,7 @@ type exchange struct {
 // special hands over what another part answers, and reports whether it was that.
 func (x *exchange) special(status dnswire.Status, packet []byte) (out []byte, ok bool) {
 	q := &x.query
-	if status != dnswire.OK || !q.TSIG && !(q.Transfer && x.from.Transport == UDP) || x.responder.cfg.Special == nil || x.state == nil {
+	if status != dnswire.OK || !q.TSIG && (!q.Transfer || x.from.Transport != UDP) || x.responder.cfg.Special == nil || x.state == nil {
 		return nil, false
 	}
 	return x.responder.cfg.Special(packet, x.from), true
@@ -154,7 +154,7 @@ func (x *exchange) admit() bool {
 	q := &x.query
 	jar := x.responder.cfg.Cookies
 	if q.Cookie != nil {
-		x.echo, x.cookied = jar.Check(x.Scratch.cookie[:0], x.from.Addr, q.Cookie, x.now.Unix())
+		x.echo, x.cookied = jar.Check(x.cookie[:0], x.from.Addr, q.Cookie, x.now.Unix())
 	}
 	if x.from.Transport != UDP || x.cookied || x.state == nil || x.state.Limiter == nil {
 		return true
@@ -169,6 +169,7 @@ func (x *exchange) admit() bool {
 	case rrl.Slip: // who is there can come again over TCP
 		x.responder.cfg.Metrics.limit("slip")
 		x.reply.truncated = true
+	case rrl.Answer:
 	}
 	return true
 }
@@ -177,7 +178,7 @@ func (x *exchange) admit() bool {
 func (x *exchange) answer(status dnswire.Status) {
 	q := &x.query
 	switch {
-	case status == dnswire.NotImp:
+	case status == dnswire.OtherOpcode:
 		x.rcode = dnswire.NotImpl
 	case status != dnswire.OK:
 		x.rcode = dnswire.FormError

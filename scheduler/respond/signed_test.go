@@ -35,12 +35,20 @@ func zones() *cdn.Snapshot {
 	s.Fleet.HTTPS = &cdn.HTTPS{Port: 8443}
 	s.Fleet.Zones = []cdn.Zone{
 		{Name: "shop.example", Records: []cdn.Record{
-			{Name: "@", Type: "MX", Data: "10 mail"}, {Name: "@", Type: "CAA", Data: `0 issue "ca.example"`},
-			{Name: "mail", Type: "A", Data: "192.0.2.25"}, {Name: "alias", Type: "CNAME", Data: "www"}, {Name: "out", Type: "CNAME", Data: "www.elsewhere.example."},
-			{Name: "one", Type: "CNAME", Data: "two"}, {Name: "two", Type: "CNAME", Data: "one"}, {Name: "*.wild", Type: "TXT", Data: "any"},
-			{Name: "sub", Type: "NS", Data: "ns.sub"}, {Name: "ns.sub", Type: "A", Data: "192.0.2.99"},
-			{Name: "safe", Type: "NS", Data: "ns.sub"}, {Name: "safe", Type: "DS", Data: "12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
-			{Name: "_acme-challenge.www", Type: "TXT", Data: "token"}, {Name: "to", Type: "ALIAS", Data: "lb.elsewhere.example."},
+			{Name: "@", Type: "MX", Data: "10 mail"},
+			{Name: "@", Type: "CAA", Data: `0 issue "ca.example"`},
+			{Name: "mail", Type: "A", Data: "192.0.2.25"},
+			{Name: "alias", Type: "CNAME", Data: "www"},
+			{Name: "out", Type: "CNAME", Data: "www.elsewhere.example."},
+			{Name: "one", Type: "CNAME", Data: "two"},
+			{Name: "two", Type: "CNAME", Data: "one"},
+			{Name: "*.wild", Type: "TXT", Data: "any"},
+			{Name: "sub", Type: "NS", Data: "ns.sub"},
+			{Name: "ns.sub", Type: "A", Data: "192.0.2.99"},
+			{Name: "safe", Type: "NS", Data: "ns.sub"},
+			{Name: "safe", Type: "DS", Data: "12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
+			{Name: "_acme-challenge.www", Type: "TXT", Data: "token"},
+			{Name: "to", Type: "ALIAS", Data: "lb.elsewhere.example."},
 		}},
 		{Name: "cdn.test", Records: []cdn.Record{{Name: "www.shop.example", Type: "TXT", Data: "beside"}}},
 	}

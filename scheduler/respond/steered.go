@@ -98,13 +98,11 @@ func (x *exchange) addresses(typ uint16) rr.Set {
 
 // address is a node's first address of the family of a type, if it has one.
 func address(node *cdn.Node, typ uint16) (netip.Addr, bool) {
-	for _, a := range node.Addresses {
-		a = a.Unmap()
-		if a.Is4() == (typ == rr.TypeA) {
-			return a, true
-		}
+	a := node.IPv6()
+	if typ == rr.TypeA {
+		a = node.IPv4()
 	}
-	return netip.Addr{}, false
+	return a, a.IsValid()
 }
 
 // octets writes an address into memory.
@@ -120,12 +118,6 @@ func octets(to *[16]byte, a netip.Addr) []byte {
 // maxParams is the longest RDATA of an HTTPS record that is made here, in octets.
 const maxParams = 512
 
-// Keys of service parameters (RFC 9460 section 14.3.2).
-const (
-	keyIPv4Hint = 4
-	keyIPv6Hint = 6
-)
-
 // service is how to speak to the chosen nodes, with the addresses that A and AAAA have.
 func (x *exchange) service() rr.Set {
 	s := &x.steer
@@ -134,7 +126,7 @@ func (x *exchange) service() rr.Set {
 		return rr.Set{}
 	}
 	rdata := append(x.params[:0], fixed...)
-	for _, hint := range [...]struct{ typ, key uint16 }{{rr.TypeA, keyIPv4Hint}, {rr.TypeAAAA, keyIPv6Hint}} {
+	for _, hint := range [...]struct{ typ, key uint16 }{{rr.TypeA, rr.KeyIPv4Hint}, {rr.TypeAAAA, rr.KeyIPv6Hint}} {
 		set := x.addresses(hint.typ)
 		if len(set.Data) == 0 {
 			continue

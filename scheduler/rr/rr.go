@@ -13,7 +13,6 @@ const (
 	TypeMX      uint16 = 15
 	TypeTXT     uint16 = 16
 	TypeAAAA    uint16 = 28
-	TypeSRV     uint16 = 33
 	TypeOPT     uint16 = 41
 	TypeDS      uint16 = 43
 	TypeRRSIG   uint16 = 46
@@ -36,6 +35,14 @@ const (
 	ClassIN    uint16 = 1
 	ClassCHAOS uint16 = 3
 	ClassANY   uint16 = 255
+)
+
+// Keys of the parameters of HTTPS records (RFC 9460 section 14.3.2).
+const (
+	KeyALPN     uint16 = 1
+	KeyPort     uint16 = 3
+	KeyIPv4Hint uint16 = 4
+	KeyIPv6Hint uint16 = 6
 )
 
 // Set is the records of one name and type. What zones hold is immutable.

@@ -90,7 +90,8 @@ func (l *Limiter) Admit(addr netip.Addr, now int64) Verdict {
 	if l.off || l.isExempt(addr) {
 		return Answer
 	}
-	networks, family, head := &l.v6, uint64(0), uint64(0)
+	var head uint64
+	networks, family := &l.v6, uint64(0)
 	if addr.Is4() || addr.Is4In6() {
 		a := addr.As4()
 		networks, family, head = &l.v4, tiers, uint64(binary.BigEndian.Uint32(a[:]))<<32

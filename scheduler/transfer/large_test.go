@@ -49,6 +49,7 @@ func (g *generated) Records(*transfer.Zone) iter.Seq2[[]byte, rr.Set] {
 }
 
 func million(t testing.TB, n int) *generated {
+	t.Helper()
 	g := &generated{n: n}
 	g.zone.Name = wire(t, apex)
 	_, g.zone.SOA = parse(t, soaOf(1))
@@ -133,7 +134,7 @@ func BenchmarkPublish(b *testing.B) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			s.Run(ctx) //nolint:errcheck // ended by cancel
+			s.Run(ctx)
 		}()
 		query, err := ixfr(1).Pack()
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nearcast/cdn"
+	"nearcast/scheduler/dnswire"
 )
 
 // attempts are how long an answer is waited for, each time; after the last a secondary is left to find out by itself, as the SOA's refresh says.
@@ -84,7 +85,7 @@ func (s *Server) tell(ctx context.Context, t target, z *Zone) {
 			result := "told"
 			if answer.Rcode != dns.RcodeSuccess {
 				result = "refused"
-				s.cfg.Log.Warn("a secondary does not want to know of changes", "zone", text(z.Name), "secondary", t.at, "rcode", dns.RcodeToString[answer.Rcode])
+				s.cfg.Log.WarnContext(ctx, "a secondary does not want to know of changes", "zone", dnswire.FormatName(z.Name), "secondary", t.at, "rcode", dns.RcodeToString[answer.Rcode])
 			}
 			s.metrics.notified.WithLabelValues(result).Inc()
 			return
@@ -97,7 +98,7 @@ func (s *Server) tell(ctx context.Context, t target, z *Zone) {
 		}
 	}
 	s.metrics.notified.WithLabelValues("silent").Inc()
-	s.cfg.Log.Warn("a secondary could not be told of a change", "zone", text(z.Name), "secondary", t.at, "err", err)
+	s.cfg.Log.WarnContext(ctx, "a secondary could not be told of a change", "zone", dnswire.FormatName(z.Name), "secondary", t.at, "error", err)
 }
 
 // notify asks once, over UDP (RFC 1996 section 3).
@@ -114,7 +115,7 @@ func (s *Server) notify(ctx context.Context, t target, z *Zone, patience time.Du
 	ctx, cancel := context.WithTimeout(ctx, min(patience, 5*time.Second))
 	defer cancel()
 	m := new(dns.Msg)
-	m.SetNotify(text(z.Name))
+	m.SetNotify(dnswire.FormatName(z.Name))
 	if t.key != "" {
 		key, ok := s.cfg.Keys[t.key]
 		if !ok {
@@ -139,13 +140,4 @@ func (s *Server) notify(ctx context.Context, t target, z *Zone, patience time.Du
 		return nil, fmt.Errorf("the answer is not signed (%s)", dns.RcodeToString[answer.Rcode])
 	}
 	return answer, nil
-}
-
-// text is a name as people write it.
-func text(name []byte) string {
-	s, _, err := dns.UnpackDomainName(name, 0)
-	if err != nil {
-		return fmt.Sprintf("%x", name)
-	}
-	return s
 }

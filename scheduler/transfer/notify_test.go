@@ -99,15 +99,20 @@ func TestNotify(t *testing.T) {
 		results     string // told, refused, silent
 	}{
 		{
-			"at once", []cdn.Secondary{{Address: at("192.0.2.1:0")}, {Key: "tsig.test"}},
+			"at once",
+			[]cdn.Secondary{{Address: at("192.0.2.1:0")}, {Key: "tsig.test"}},
 			func(t testing.TB) func(int, *dns.Msg, []byte) []byte {
+				t.Helper()
 				return func(_ int, q *dns.Msg, _ []byte) []byte { return plain(t, q, dns.RcodeSuccess) }
 			},
-			[]string{"0s udp 192.0.2.1:53 NOTIFY cdn.test."}, "1 0 0",
+			[]string{"0s udp 192.0.2.1:53 NOTIFY cdn.test."},
+			"1 0 0",
 		},
 		{
-			"with a key, at the third attempt", []cdn.Secondary{{Address: at("192.0.2.1:5353"), Key: "tsig.test"}},
+			"with a key, at the third attempt",
+			[]cdn.Secondary{{Address: at("192.0.2.1:5353"), Key: "tsig.test"}},
 			func(t testing.TB) func(int, *dns.Msg, []byte) []byte {
+				t.Helper()
 				return func(n int, q *dns.Msg, wire []byte) []byte {
 					switch n {
 					case 1:
@@ -118,24 +123,30 @@ func TestNotify(t *testing.T) {
 					return sealed(t, q, wire)
 				}
 			},
-			[]string{"0s udp 192.0.2.1:5353 NOTIFY cdn.test.", "1s udp 192.0.2.1:5353 NOTIFY cdn.test.", "3s udp 192.0.2.1:5353 NOTIFY cdn.test."}, "1 0 0",
+			[]string{"0s udp 192.0.2.1:5353 NOTIFY cdn.test.", "1s udp 192.0.2.1:5353 NOTIFY cdn.test.", "3s udp 192.0.2.1:5353 NOTIFY cdn.test."},
+			"1 0 0",
 		},
 		{
-			"refused", []cdn.Secondary{{Address: at("[2001:db8::1]:0")}},
+			"refused",
+			[]cdn.Secondary{{Address: at("[2001:db8::1]:0")}},
 			func(t testing.TB) func(int, *dns.Msg, []byte) []byte {
+				t.Helper()
 				return func(_ int, q *dns.Msg, _ []byte) []byte { return plain(t, q, dns.RcodeRefused) }
 			},
-			[]string{"0s udp [2001:db8::1]:53 NOTIFY cdn.test."}, "0 1 0",
+			[]string{"0s udp [2001:db8::1]:53 NOTIFY cdn.test."},
+			"0 1 0",
 		},
 		{
-			"never", []cdn.Secondary{{Address: at("192.0.2.1:53")}},
+			"never",
+			[]cdn.Secondary{{Address: at("192.0.2.1:53")}},
 			func(testing.TB) func(int, *dns.Msg, []byte) []byte {
 				return func(int, *dns.Msg, []byte) []byte { return nil }
 			},
 			[]string{
 				"0s udp 192.0.2.1:53 NOTIFY cdn.test.", "1s udp 192.0.2.1:53 NOTIFY cdn.test.", "3s udp 192.0.2.1:53 NOTIFY cdn.test.", "7s udp 192.0.2.1:53 NOTIFY cdn.test.",
 				"15s udp 192.0.2.1:53 NOTIFY cdn.test.", "31s udp 192.0.2.1:53 NOTIFY cdn.test.", "1m3s udp 192.0.2.1:53 NOTIFY cdn.test.", "2m3s udp 192.0.2.1:53 NOTIFY cdn.test.",
-			}, "0 0 1",
+			},
+			"0 0 1",
 		},
 		{"a key that is not there", []cdn.Secondary{{Address: at("192.0.2.1:53"), Key: "unknown.test"}}, nil, nil, "0 0 1"},
 	} {

@@ -39,7 +39,7 @@ func (s *Server) Serve(ctx context.Context, query []byte, from netip.Addr, write
 	}
 	if err != nil {
 		s.metrics.transfers.WithLabelValues("failed").Inc()
-		s.cfg.Log.Warn("a transfer of a zone has failed", "zone", r.message.Question[0].Name, "to", from, "err", err)
+		s.cfg.Log.WarnContext(ctx, "a transfer of a zone has failed", "zone", r.message.Question[0].Name, "to", from, "error", err)
 		return fmt.Errorf("transfer of %s to %s: %w", r.message.Question[0].Name, from, err)
 	}
 	s.metrics.transfers.WithLabelValues(kind).Inc()

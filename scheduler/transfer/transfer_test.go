@@ -26,11 +26,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func v1(t testing.TB, s []cdn.Secondary) *zoneFile {
+	t.Helper()
 	return zoneOf(t, 1, s, "cdn.test. 3600 IN NS ns1.cdn.test.", "ns1.cdn.test. 300 IN A 192.0.2.53",
 		"www.cdn.test. 20 IN A 192.0.2.1", "www.cdn.test. 20 IN A 192.0.2.2", `\001\.\\.cdn.test. 60 IN TXT "a b"`, "gone.cdn.test. 60 IN A 192.0.2.9")
 }
 
 func v2(t testing.TB, s []cdn.Secondary) *zoneFile {
+	t.Helper()
 	return zoneOf(t, 2, s, "cdn.test. 3600 IN NS ns1.cdn.test.", "ns1.cdn.test. 60 IN A 192.0.2.53",
 		"www.cdn.test. 20 IN A 192.0.2.2", "www.cdn.test. 20 IN A 192.0.2.3", `\001\.\\.cdn.test. 60 IN TXT "a b"`, "came.cdn.test. 60 IN AAAA 2001:db8::1")
 }
@@ -82,7 +84,7 @@ func waitFor(t testing.TB, f *front, serial uint32) {
 }
 
 func TestDifferences(t *testing.T) {
-	soa := func(serial int) string { return strings.Replace(soaOf(serial), "\t", " ", -1) }
+	soa := func(serial int) string { return strings.ReplaceAll(soaOf(serial), "\t", " ") }
 	f := newFront(t, transfer.Config{Keys: keys(t)})
 	same := []string{}
 	for i := range 50 { // so that differences are less than all

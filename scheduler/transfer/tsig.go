@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nearcast/cdn"
+	"nearcast/scheduler/dnswire"
 )
 
 // request is a query that has been read, and its signature checked.
@@ -111,12 +112,11 @@ func (s *Server) seal(t *dns.TSIG) (*seal, error) {
 
 // wireName is a name in wire form, in lower case.
 func wireName(name string) ([]byte, error) {
-	b := make([]byte, 256)
-	n, err := dns.PackDomainName(dns.CanonicalName(name), b, 0, nil, false)
+	b, err := dnswire.ParseName(nil, name)
 	if err != nil {
 		return nil, fmt.Errorf("the name %q: %w", name, err)
 	}
-	return b[:n], nil
+	return dnswire.Lower(b[:0], b), nil
 }
 
 // check checks a signature, and returns the TSIG error.

@@ -4,12 +4,7 @@ import (
 	"encoding/binary"
 
 	"nearcast/cdn"
-)
-
-// Keys of service parameters (RFC 9460 section 14.3.2).
-const (
-	keyALPN = 1
-	keyPort = 3
+	"nearcast/scheduler/rr"
 )
 
 // httpsPort is where HTTPS is spoken if nobody says otherwise.
@@ -44,11 +39,11 @@ func service(alpn []string, port uint16) []byte {
 	for _, id := range alpn {
 		ids = append(append(ids, byte(len(id))), id...)
 	}
-	rdata = binary.BigEndian.AppendUint16(rdata, keyALPN)
+	rdata = binary.BigEndian.AppendUint16(rdata, rr.KeyALPN)
 	rdata = binary.BigEndian.AppendUint16(rdata, uint16(len(ids))) //nolint:gosec // the fleet's compiler bounds it
 	rdata = append(rdata, ids...)
 	if port != httpsPort {
-		rdata = binary.BigEndian.AppendUint16(rdata, keyPort)
+		rdata = binary.BigEndian.AppendUint16(rdata, rr.KeyPort)
 		rdata = binary.BigEndian.AppendUint16(rdata, 2)
 		rdata = binary.BigEndian.AppendUint16(rdata, port)
 	}

@@ -230,6 +230,9 @@ func (p *Plan) addZones(s *cdn.Snapshot, before *Plan) (err error) {
 // Node returns the cache node of an edge POP, or nil.
 func (p *Plan) Node(name cdn.NodeName) *cdn.Node { return p.nodes[name] }
 
+// Drained reports whether an operator empties a cache node.
+func (p *Plan) Drained(name cdn.NodeName) bool { return p.drained[name] }
+
 // POP returns the index of a POP in POPs, or -1.
 func (p *Plan) POP(name cdn.POPName) int {
 	if i, ok := p.index[name]; ok {

@@ -58,12 +58,6 @@ type News struct {
 	Active *policy.Active
 }
 
-// Fresh reports whether a table that was received, or confirmed, at a time still
-// counts. None, which is nil, never does.
-func Fresh(table *cdn.RouteTable, received, now time.Time) bool {
-	return table != nil && now.Sub(received) <= MaxTableAge
-}
-
 // Join makes a view of a plan and a table that is fresh, or nil, without a map.
 func Join(p *Plan, table *cdn.RouteTable) *View {
 	return New(p, News{Table: table, Loads: true, States: true})

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -109,27 +108,6 @@ func TestNearest(t *testing.T) {
 	want := [][]cdn.POPName{{"a", "b", "c", "d"}, {"c", "a", "b", "d"}, {"d", "c", "a", "b"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("orders (-want +got):\n%s", diff)
-	}
-}
-
-func TestFresh(t *testing.T) {
-	received := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, test := range []struct {
-		name  string
-		table *cdn.RouteTable
-		age   time.Duration
-		want  bool
-	}{
-		{"new", new(cdn.RouteTable), 0, true},
-		{"minute", new(cdn.RouteTable), time.Minute, true},
-		{"older", new(cdn.RouteTable), time.Minute + 1, false},
-		{"none", nil, 0, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := view.Fresh(test.table, received, received.Add(test.age)); got != test.want {
-				t.Errorf("fresh %t, want %t", got, test.want)
-			}
-		})
 	}
 }
 

@@ -3,8 +3,6 @@ package zone
 import (
 	"cmp"
 	"slices"
-
-	"nearcast/internal/dnsrecord"
 )
 
 // All tells every name of a zone that has something, for copies of it, until yield returns false: the apex first, then what the text has, in canonical order of
@@ -56,10 +54,10 @@ func (s *Set) allOf(z *Zone, of *site, yield func(owner []byte, m *Match) bool) 
 		} else if part, ok := d.Within(z.Text); !ok || part == "" {
 			continue
 		}
-		owner, err := dnsrecord.Name(string(name))
-		if err != nil {
+		if len(name) > maxText {
 			continue
 		}
+		owner := name.Wire()
 		s.Find(owner, &m)
 		if m.Zone != z || m.Domain != d || m.Node != nil || s.isStatic(z, owner) {
 			continue

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +16,8 @@ import (
 
 // Times, in seconds.
 const (
-	zoneTTL         = 3600 // of SOA, NS, and records that do not say theirs
-	DefaultNegative = 60   // for how long "there is no such thing" may be kept
+	DefaultTTL      = 3600 // of SOA, NS, the addresses of name servers, and records that do not say theirs
+	defaultNegative = 60   // for how long "there is no such thing" may be kept
 	refresh         = 3600
 	retry           = 600
 	expire          = 604800
@@ -52,11 +51,11 @@ func (s *Set) addZones(cfg *Config, before *Set) error {
 }
 
 func (s *Set) newZone(cfg *Config, given *cdn.Zone, below []child, before *Set) (*Zone, error) {
-	name, err := dnsrecord.Name(string(given.Name))
-	if err != nil {
+	if _, err := cdn.ParseDomain(string(given.Name)); err != nil {
 		return nil, conflict("zone %q: %w", given.Name, err)
 	}
-	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: min(seconds(cfg.DNS.TTL.Negative, DefaultNegative), zoneTTL)}
+	name := given.Name.Wire()
+	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: min(seconds(cfg.DNS.TTL.Negative, defaultNegative), DefaultTTL)}
 	var p path
 	p.read(name)
 	p.walk(&s.seeds, p.labels, root)
@@ -66,6 +65,7 @@ func (s *Set) newZone(cfg *Config, given *cdn.Zone, below []child, before *Set) 
 		z.base = root // a name in it is known by what is in front
 	}
 	if z.content = before.reuse(z, given, below, s); z.content == nil {
+		var err error
 		if z.content, err = s.newContent(z, given, below); err != nil {
 			return nil, err
 		}
@@ -94,28 +94,30 @@ func (s *Set) reuse(z *Zone, given *cdn.Zone, below []child, next *Set) *content
 }
 
 func startOfAuthority(cfg *Config, z *Zone) rr.Set {
-	data := mustName("ns1." + cfg.Zone)
-	data = append(data, mustName("hostmaster."+z.Text)...)
+	data := wireOf("ns1." + cfg.Zone)
+	data = append(data, wireOf("hostmaster."+z.Text)...)
 	serial := uint32(cfg.Generation) //nolint:gosec // serials wrap, RFC 1982
 	for _, n := range [...]uint32{serial, refresh, retry, expire, z.Negative} {
 		data = binary.BigEndian.AppendUint32(data, n)
 	}
-	return rr.Set{Type: rr.TypeSOA, TTL: zoneTTL, Data: [][]byte{data}}
+	return rr.Set{Type: rr.TypeSOA, TTL: DefaultTTL, Data: [][]byte{data}}
 }
 
-// mustName is the wire form of a name; the root's if it has none, which zones that are nearly too long bring about.
-func mustName(d cdn.Domain) []byte {
-	wire, err := dnsrecord.Name(string(d))
-	if err != nil {
+// maxText is how long a name may be as text, in octets.
+const maxText = 253
+
+// wireOf is the wire form of a name made of a zone's; the root's if it is too long, as it can be under zones that nearly are.
+func wireOf(d cdn.Domain) []byte {
+	if len(d) > maxText {
 		return []byte{0}
 	}
-	return wire
+	return d.Wire()
 }
 
 func serversOf(servers []Server) rr.Set {
-	set := rr.Set{Type: rr.TypeNS, TTL: zoneTTL}
+	set := rr.Set{Type: rr.TypeNS, TTL: DefaultTTL}
 	for i := range servers {
-		set.Data = append(set.Data, mustName(servers[i].Name))
+		set.Data = append(set.Data, wireOf(servers[i].Name))
 	}
 	sortData(&set)
 	return set
@@ -132,7 +134,7 @@ func (s *Set) newContent(z *Zone, given *cdn.Zone, below []child) (*content, err
 	if z.fleet {
 		for i := range s.servers {
 			if part, ok := s.servers[i].Name.Within(z.Text); ok && part != "" {
-				b.at(mustName(s.servers[i].Name)).node = s.servers[i].Node
+				b.at(wireOf(s.servers[i].Name)).node = s.servers[i].Node
 			}
 		}
 	}
@@ -159,11 +161,11 @@ func (b *builder) add(r *cdn.Record) error {
 		if err != nil {
 			return err
 		}
-		target, err := AliasTarget(b.zone.Text, r.Data)
+		target, err := r.AliasTarget(b.zone.Text)
 		if err != nil {
 			return err
 		}
-		b.at(owner).alias = &Alias{Target: target, TTL: seconds(r.TTL, zoneTTL)}
+		b.at(owner).alias = &Alias{Target: target, TTL: seconds(r.TTL, DefaultTTL)}
 		b.content.aliases = append(b.content.aliases, target)
 		return nil
 	}
@@ -178,19 +180,8 @@ func (b *builder) add(r *cdn.Record) error {
 		}
 		b.targets[at] = append(b.targets[at], parsed.Target)
 	}
-	addTo(at, parsed.Type, seconds(r.TTL, zoneTTL), parsed.Data)
+	addTo(at, parsed.Type, seconds(r.TTL, DefaultTTL), parsed.Data)
 	return nil
-}
-
-// AliasTarget returns the name that an ALIAS leads to; its data is relative to the zone if it does not end in a dot.
-func AliasTarget(zone cdn.Domain, data string) (cdn.Domain, error) {
-	if text, ok := strings.CutSuffix(data, "."); ok {
-		return cdn.ParseDomain(text)
-	}
-	if data == "@" {
-		return zone, nil
-	}
-	return cdn.ParseDomain(data + "." + string(zone))
 }
 
 // addTo puts a record into the set of its type. All of them get the shortest TTL (RFC 2181 section 5.2).
@@ -273,8 +264,8 @@ func (b *builder) glue(target []byte) Glue {
 		return g
 	}
 	for i := range b.set.servers { // below another zone of the set, too
-		if bytes.Equal(mustName(b.set.servers[i].Name), target) {
-			g.Sets = Addresses(b.set.servers[i].Node, zoneTTL)
+		if bytes.Equal(wireOf(b.set.servers[i].Name), target) {
+			g.Sets = Addresses(DefaultTTL, b.set.servers[i].Node)
 			return g
 		}
 	}
@@ -292,22 +283,22 @@ func (b *builder) glue(target []byte) Glue {
 	return g
 }
 
-// Addresses are a machine's first address of each family, as sets.
-func Addresses(node *cdn.Node, ttl uint32) (sets []rr.Set) {
-	var four, six netip.Addr
-	for _, a := range node.Addresses {
-		switch a = a.Unmap(); {
-		case a.Is4() && !four.IsValid():
-			four = a
-		case a.Is6() && !six.IsValid():
-			six = a
+// Addresses are the first addresses of each family that machines have, as sets.
+func Addresses(ttl uint32, nodes ...*cdn.Node) (sets []rr.Set) {
+	four, six := rr.Set{Type: rr.TypeA, TTL: ttl}, rr.Set{Type: rr.TypeAAAA, TTL: ttl}
+	for _, n := range nodes {
+		if a := n.IPv4(); a.IsValid() {
+			four.Data = append(four.Data, a.AsSlice())
+		}
+		if a := n.IPv6(); a.IsValid() {
+			six.Data = append(six.Data, a.AsSlice())
 		}
 	}
-	if four.IsValid() {
-		sets = append(sets, rr.Set{Type: rr.TypeA, TTL: ttl, Data: [][]byte{four.AsSlice()}})
-	}
-	if six.IsValid() {
-		sets = append(sets, rr.Set{Type: rr.TypeAAAA, TTL: ttl, Data: [][]byte{six.AsSlice()}})
+	for _, set := range [...]rr.Set{four, six} {
+		if len(set.Data) > 0 {
+			sortData(&set)
+			sets = append(sets, set)
+		}
 	}
 	return sets
 }

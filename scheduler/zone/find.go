@@ -250,9 +250,7 @@ func (s *Set) Site(d cdn.Domain) (name cdn.SiteName, class int) {
 	return "", s.fleet.class
 }
 
-// Steers reports whether a domain is a site's, or a name that the fleet steers.
-func (s *Set) Steers(d cdn.Domain) bool { return s.owner(d) != nil }
-
+// owner is who has a domain: a site, or the fleet; nil if nobody has.
 func (s *Set) owner(d cdn.Domain) *site {
 	var p path
 	if !p.readText(d) {

@@ -64,17 +64,17 @@ func (s *Set) nest(below [][]child) {
 // delegate makes a delegation to the servers themselves, of a zone of the set. What the text has at the name does not matter, unless somebody above has it.
 func (b *builder) delegate(name cdn.Domain) {
 	for above := parent(name); above != b.zone.Text; above = parent(above) {
-		if len(b.targets[b.at(mustName(above))]) > 0 {
+		if len(b.targets[b.at(wireOf(above))]) > 0 {
 			return
 		}
 	}
-	at := b.at(mustName(name))
+	at := b.at(wireOf(name))
 	at.sets, at.alias = nil, nil
 	delete(b.targets, at)
 	for i := range b.set.servers {
-		target := mustName(b.set.servers[i].Name)
+		target := wireOf(b.set.servers[i].Name)
 		b.targets[at] = append(b.targets[at], target)
-		addTo(at, rr.TypeNS, zoneTTL, target)
+		addTo(at, rr.TypeNS, DefaultTTL, target)
 	}
 	if b.ours == nil {
 		b.ours = make(map[*static]bool)

@@ -53,11 +53,11 @@ func (s *Server) serveUnnamed(ctx context.Context, c *tls.Conn, state *tls.Conne
 
 // look waits for the first octet.
 func (p *peeked) look(ctx context.Context, patience time.Duration) bool {
-	p.Conn.SetReadDeadline(time.Now().Add(patience))                              //nolint:errcheck // Read tells
-	stop := context.AfterFunc(ctx, func() { p.Conn.SetReadDeadline(time.Now()) }) //nolint:errcheck // likewise
+	p.SetReadDeadline(time.Now().Add(patience))                              //nolint:errcheck // Read tells
+	stop := context.AfterFunc(ctx, func() { p.SetReadDeadline(time.Now()) }) //nolint:errcheck // likewise
 	n, err := p.Conn.Read(p.first[:])
 	if p.n = n; !stop() || err != nil || n == 0 {
 		return false
 	}
-	return p.Conn.SetReadDeadline(time.Time{}) == nil
+	return p.SetReadDeadline(time.Time{}) == nil
 }

@@ -18,6 +18,17 @@ func TestValidHost(t *testing.T) {
 	}
 }
 
+func TestPathAndQuery(t *testing.T) {
+	for target, want := range map[string]string{
+		"/a?b": "/a?b", "//b.example/a": "//b.example/a", "http://a.example/p?q": "/p?q", "http://a.example": "/", "http://u@a.example?q": "?q",
+		"/a?http://b.example/c": "/a?http://b.example/c", "*": "*", "a.example:443": "a.example:443", "": "",
+	} {
+		if got := grammar.PathAndQuery(target); got != want {
+			t.Errorf("%q: %q, want %q", target, got, want)
+		}
+	}
+}
+
 func TestSameHost(t *testing.T) {
 	for _, row := range []struct {
 		scheme, a, b string
