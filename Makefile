@@ -115,6 +115,12 @@ test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real 
 test-million: ## compile 10,000 sites with a million names, and hold time and memory to their limits
 	$(GO) test -count=1 -v -run 'TestLarge|TestMillion' ./scheduler ./scheduler/zone -sites 10000
 
+# What is asked, sent and measured, and what must hold: go doc ./loadtest/fronts
+FRONTS_FLAGS ?=
+.PHONY: test-fronts
+test-fronts: build ## prove a scheduler's fronts: one answer on all, mutants, floods, forgeries, rates and latency; five minutes
+	$(GO) run ./loadtest/fronts $(FRONTS_FLAGS)
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each
@@ -124,6 +130,14 @@ fuzz: ## fuzz every parser for FUZZTIME each
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
 		done; \
 	done
+
+# Mutants of real queries, read beside miekg/dns and answered: the mutators are scheduler/dnswire/dnsmutate.
+FUZZ_DNS_RUNS ?= 10000000
+FUZZ_DNS_SEED ?= 1
+.PHONY: fuzz-dns
+fuzz-dns: ## read and answer ten million mutants of DNS queries each, and compare with miekg/dns; two minutes
+	$(GO) test -count=1 -v -timeout 2h ./scheduler/dnswire -run 'TestMutants' -runs $(FUZZ_DNS_RUNS) -seed $(FUZZ_DNS_SEED)
+	$(GO) test -count=1 -v -timeout 2h ./scheduler/respond -run 'TestMutants' -runs $(FUZZ_DNS_RUNS) -seed $(FUZZ_DNS_SEED)
 
 .PHONY: lint
 lint: ## run the full linter; the first run builds it, which takes minutes

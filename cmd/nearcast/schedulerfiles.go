@@ -113,7 +113,7 @@ func (f *files) read() (*cdn.Snapshot, error) {
 		f.keys = keys
 		f.secrets.Store(&secrets)
 	}
-	f.generation++
+	f.generation = max(f.generation+1, f.newest())
 	s := &cdn.Snapshot{Generation: f.generation, Fleet: *f.fleet, ZoneKeys: f.keys}
 	for _, sites := range f.sites {
 		s.Sites = append(s.Sites, sites...)
@@ -135,6 +135,15 @@ func readSites(name string) ([]cdn.Site, error) {
 		return nil, err
 	}
 	return compile.Sites(name, text)
+}
+
+// newest is when the newest of the files was changed, as a number: the serial of zones, which is then the same on all machines that have the files with their
+// times, and does not begin anew with the process, which secondaries would take for older than what they have.
+func (f *files) newest() (g cdn.Generation) {
+	for _, s := range f.seen {
+		g = max(g, cdn.Generation(max(0, s.at.Unix()))) //nolint:gosec // not negative
+	}
+	return g
 }
 
 // follow answers from the files as they change. What is wrong with them is logged, and what was before stays.

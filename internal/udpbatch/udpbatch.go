@@ -53,9 +53,10 @@ type Stats struct {
 	Packets, Batches uint64
 	// Sent are answers that the kernel took, Unsent those that it did not.
 	Sent, Unsent uint64
-	// TooLong are packets that were dropped because they are longer than MaxPacket. What the kernel dropped because a socket's buffer was full is
-	// not known here (netstat calls it receive buffer errors).
+	// TooLong are packets that were dropped because they are longer than MaxPacket.
 	TooLong uint64
+	// Overflowed are packets that the kernel dropped because a socket's buffer was full, of sockets that are open. It is zero where the kernel does not say.
+	Overflowed uint64
 }
 
 // Server is sockets that listen on one port. Run must be called once, or Close.
@@ -87,10 +88,14 @@ func (s *Server) Addr() netip.AddrPort { return s.addr }
 
 // Stats returns the counts. It may be called at any time.
 func (s *Server) Stats() Stats {
-	return Stats{
+	stats := Stats{
 		Packets: s.packets.Load(), Batches: s.batches.Load(),
 		Sent: s.sent.Load(), Unsent: s.unsent.Load(), TooLong: s.tooLong.Load(),
 	}
+	for _, c := range s.sockets {
+		stats.Overflowed += uint64(c.overflowed())
+	}
+	return stats
 }
 
 // Run serves until ctx ends, and closes the sockets. Packets that were taken by then are answered. newHandler is called for each socket, by the

@@ -17,6 +17,8 @@ func (s *socket) interrupt() { s.SetReadDeadline(time.Unix(1, 0)) } //nolint:err
 
 func (s *socket) close() error { return s.Close() }
 
+func (*socket) overflowed() uint32 { return 0 }
+
 func listen(cfg Config) ([]*socket, netip.AddrPort, error) {
 	addr, err := net.ResolveUDPAddr("udp", cfg.Addr)
 	if err != nil {

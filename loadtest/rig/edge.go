@@ -63,15 +63,7 @@ func StartEdge(ctx context.Context, c EdgeConfig) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	ready := func() bool {
-		resp, err := e.admin(ctx, "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close() //nolint:errcheck // not read
-		return resp.StatusCode == http.StatusOK
-	}
-	if err := e.Await(ctx, ready); err != nil {
+	if err := e.Await(ctx, func() bool { return isReady(ctx, e.Admin) }); err != nil {
 		e.Stop()
 		return nil, err
 	}
@@ -111,8 +103,9 @@ func Listens(ctx context.Context, addr string) bool {
 	return true
 }
 
-func (e *Edge) admin(ctx context.Context, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Admin+path, nil)
+// askAdmin asks a server's admin address for a path.
+func askAdmin(ctx context.Context, addr, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +113,23 @@ func (e *Edge) admin(ctx context.Context, path string) (*http.Response, error) {
 	return client.Do(req)
 }
 
-// Metrics reads the edge's metrics, by name with labels.
-func (e *Edge) Metrics(ctx context.Context) (map[string]float64, error) {
-	resp, err := e.admin(ctx, "/metrics")
+// isReady reports whether a server says that it is.
+func isReady(ctx context.Context, addr string) bool {
+	resp, err := askAdmin(ctx, addr, "/readyz")
 	if err != nil {
-		return nil, fmt.Errorf("reading the edge's metrics: %w", err)
+		return false
+	}
+	resp.Body.Close() //nolint:errcheck // not read
+	return resp.StatusCode == http.StatusOK
+}
+
+// Metrics reads the edge's metrics, by name with labels.
+func (e *Edge) Metrics(ctx context.Context) (map[string]float64, error) { return metrics(ctx, e.Admin) }
+
+func metrics(ctx context.Context, addr string) (map[string]float64, error) {
+	resp, err := askAdmin(ctx, addr, "/metrics")
+	if err != nil {
+		return nil, fmt.Errorf("reading the metrics of %s: %w", addr, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	return parseMetrics(resp.Body)

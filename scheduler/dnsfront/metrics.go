@@ -36,6 +36,7 @@ func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
 	}
 	r.MustRegister(m.connections, m.connectionsRefused, m.unwritten,
 		count(dropped("unsent"), func(s udpbatch.Stats) uint64 { return s.Unsent }),
+		count(dropped("overflow"), func(s udpbatch.Stats) uint64 { return s.Overflowed }),
 		count(dropped("too_long"), func(s udpbatch.Stats) uint64 { return s.TooLong }),
 		count(prometheus.Opts{
 			Name: "nearcast_scheduler_dns_udp_packets_total",

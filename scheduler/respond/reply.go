@@ -62,6 +62,9 @@ func (i *item) size(signed bool) int {
 	n := 0
 	for _, d := range i.set.Data {
 		n += owner + record + len(d)
+		if n <= ednsSize { // the next ones point to the first; beyond 16 KiB they could not
+			owner = pointer
+		}
 	}
 	if signed && i.signer != nil {
 		signatures := 1
@@ -142,6 +145,9 @@ func (x *exchange) finish() []byte {
 	}
 	if x.reply.truncated {
 		ending.TC = x.from.Transport == UDP
+		if !ending.TC { // there is nothing to come with instead; an empty answer would say that there are no such records
+			x.rcode, x.aa = dnswire.ServFail, false
+		}
 		x.reply.items = x.reply.items[:0]
 		x.scope = 0
 	}
@@ -194,7 +200,7 @@ func (x *exchange) ending() dnswire.Ending {
 		return e
 	}
 	o := &x.opt
-	*o = dnswire.OPT{Size: ednsSize, DO: q.DO, Cookie: x.echo, Keepalive: dnswire.NoKeepalive}
+	*o = dnswire.OPT{Size: ednsSize, DO: q.DO, CO: q.CO && x.signed(), Cookie: x.echo, Keepalive: dnswire.NoKeepalive}
 	if q.Subnet.Present {
 		o.Subnet = &q.Subnet
 	}

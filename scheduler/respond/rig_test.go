@@ -22,7 +22,7 @@ func viewOf(t testing.TB, s *cdn.Snapshot) *view.View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return view.Join(p, nil)
+	return view.New(p, view.News{Active: p.Policies.At(noon, nil), Loads: true, States: true})
 }
 
 // front is a responder with its state.

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/ipv4"
+)
+
+// volley is load over UDP from one socket, with many packets for each system call, so that the load costs less than what it loads.
+type volley struct {
+	addr string
+	// next writes the next query into room, whose first two octets are then replaced, and returns it.
+	next func(room []byte) []byte
+	// check sees the answers; nil: none is looked at.
+	check func(answer []byte) bool
+
+	sent, answered, wrong atomic.Int64
+}
+
+const (
+	volleyRoom  = 512
+	volleyBatch = 32
+)
+
+// socket is a volley's.
+type socket struct {
+	conn  *net.UDPConn
+	batch *ipv4.PacketConn
+	out   []ipv4.Message
+	in    []ipv4.Message
+	id    uint16
+	due   [1 << 16]int64 // when the query of an ID was due, ns since begin and one more; zero: it was answered
+	late  histogram
+	begin time.Time
+}
+
+func (v *volley) open(ctx context.Context, begin time.Time) (*socket, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, "udp", v.addr)
+	if err != nil {
+		return nil, err
+	}
+	conn := nc.(*net.UDPConn)   //nolint:forcetypeassert // of UDP
+	conn.SetReadBuffer(4 << 20) //nolint:errcheck // the system has a smaller one then
+	s := &socket{conn: conn, batch: ipv4.NewPacketConn(conn), begin: begin}
+	for range volleyBatch {
+		s.out = append(s.out, ipv4.Message{Buffers: [][]byte{make([]byte, 0, volleyRoom)}})
+		s.in = append(s.in, ipv4.Message{Buffers: [][]byte{make([]byte, 2048)}})
+	}
+	return s, nil
+}
+
+// send sends n queries, at most volleyBatch, that are due at a time.
+func (v *volley) send(s *socket, n int, due time.Duration, step time.Duration) error {
+	for i := range n {
+		packet := v.next(s.out[i].Buffers[0][:0])
+		s.id++
+		binary.BigEndian.PutUint16(packet, s.id)
+		atomic.StoreInt64(&s.due[s.id], int64(due)+int64(i)*int64(step)+1)
+		s.out[i].Buffers[0] = packet
+	}
+	for at := 0; at < n; {
+		sent, err := s.batch.WriteBatch(s.out[at:n], 0)
+		if err != nil {
+			return err
+		}
+		at += sent
+	}
+	v.sent.Add(int64(n))
+	return nil
+}
+
+// receive takes answers, and returns how many they were.
+func (v *volley) receive(s *socket) (int, error) {
+	n, err := s.batch.ReadBatch(s.in, 0)
+	now := int64(time.Since(s.begin))
+	got := 0
+	for i := range max(n, 0) {
+		answer := s.in[i].Buffers[0][:s.in[i].N]
+		if len(answer) < 12 {
+			continue
+		}
+		due := atomic.SwapInt64(&s.due[binary.BigEndian.Uint16(answer)], 0)
+		if due == 0 {
+			continue
+		}
+		got++
+		s.late.add(time.Duration(now - due + 1))
+		if v.check != nil && !v.check(answer) {
+			v.wrong.Add(1)
+		}
+	}
+	v.answered.Add(int64(got))
+	return got, err
+}
+
+// closed keeps a number of queries on their way, as dnsperf does, until ctx ends and one at least was answered. What is lost is sent anew after a second.
+func (v *volley) closed(ctx context.Context, window int) (*histogram, error) {
+	return v.run(ctx, func(s *socket) error {
+		for missing := window; ctx.Err() == nil || v.answered.Load() == 0; {
+			for ; missing > 0; missing -= volleyBatch {
+				if err := v.send(s, min(missing, volleyBatch), time.Since(s.begin), 0); err != nil {
+					return err
+				}
+			}
+			if err := s.conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+				return err
+			}
+			n, err := v.receive(s)
+			var timeout net.Error
+			if err != nil && (!errors.As(err, &timeout) || !timeout.Timeout()) {
+				return err
+			}
+			if missing = n; n == 0 {
+				missing = window
+			}
+		}
+		return nil
+	})
+}
+
+// steady sends at a rate, whether or not answers come, until ctx ends.
+func (v *volley) steady(ctx context.Context, rate float64) (*histogram, error) {
+	step := time.Duration(float64(time.Second) / rate)
+	return v.run(ctx, func(s *socket) error {
+		var reading sync.WaitGroup
+		reading.Go(func() {
+			for {
+				if _, err := v.receive(s); err != nil {
+					return
+				}
+			}
+		})
+		err := v.pace(ctx, s, step)
+		time.Sleep(100 * time.Millisecond) // for answers on their way
+		if err1 := s.conn.SetReadDeadline(time.Now()); err == nil {
+			err = err1
+		}
+		reading.Wait()
+		return err
+	})
+}
+
+// pace sends what is due.
+func (v *volley) pace(ctx context.Context, s *socket, step time.Duration) error {
+	first := time.Since(s.begin)
+	for sent := 0; ctx.Err() == nil || sent == 0; {
+		now := time.Since(s.begin) - first
+		n := min(int(now/step)+1-sent, volleyBatch)
+		if n <= 0 {
+			time.Sleep(time.Duration(sent)*step - now)
+			continue
+		}
+		if err := v.send(s, n, first+time.Duration(sent)*step, step); err != nil {
+			return err
+		}
+		sent += n
+	}
+	return nil
+}
+
+// run opens a socket and lets f use it.
+func (v *volley) run(ctx context.Context, f func(s *socket) error) (*histogram, error) {
+	s, err := v.open(ctx, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	defer s.conn.Close() //nolint:errcheck // only a socket
+	return &s.late, f(s)
+}
