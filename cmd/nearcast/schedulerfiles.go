@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -15,7 +17,7 @@ import (
 )
 
 // filesInterval is how often a scheduler that stands alone looks at its files.
-const filesInterval = 2 * time.Second
+const filesInterval = time.Second
 
 // runSchedulerAlone answers from files.
 func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg scheduler.Config) error {
@@ -33,7 +35,7 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 	if err := server.Apply(snapshot); err != nil {
 		return err
 	}
-	parts = append(parts, server.Run, func(ctx context.Context) error { return files.follow(ctx, r, server) })
+	parts = append(parts, server.Run, func(ctx context.Context) error { return files.follow(ctx, r, server, snapshot) })
 	return r.runAll(ctx, f.admin, server.Ready, append(parts, logParts(&cfg)...)...)
 }
 
@@ -49,50 +51,95 @@ type files struct {
 	fleet      *cdn.Fleet
 	sites      [][]cdn.Site // by file
 	seen       map[string]stamp
-}
-
-// stamp tells whether a file has changed.
-type stamp struct {
-	at   time.Time
-	size int64
+	taken      map[string]stamp // of what was read
 }
 
 func newFiles(fleet string, sites []string, makeKeys func() ([]cdn.ZoneKey, [][]byte, error)) *files {
-	return &files{fleetFile: fleet, siteFiles: sites, makeKeys: makeKeys, sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp)}
+	return &files{
+		fleetFile: fleet, siteFiles: sites, makeKeys: makeKeys,
+		sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp), taken: make(map[string]stamp),
+	}
 }
 
-// changed reports whether a file is not what it was when it was last asked about.
-func (f *files) changed(name string) bool {
-	var now stamp
-	if info, err := os.Stat(name); err == nil { // otherwise reading it says what is wrong, once
-		now = stamp{info.ModTime(), info.Size()}
+// stamp tells whether a file has changed. The zero value is of one that is not there.
+type stamp struct{ info os.FileInfo }
+
+// stampOf follows links, so that one that leads elsewhere is a change.
+func stampOf(name string) stamp {
+	info, err := os.Stat(name)
+	if err != nil {
+		return stamp{} // reading it says what is wrong
 	}
-	if f.seen[name] == now {
-		return false
-	}
-	f.seen[name] = now
-	return true
+	return stamp{info}
 }
 
-// read compiles the files that have changed, and all together. It returns nil if none has.
+func (s stamp) is(t stamp) bool {
+	if s.info == nil || t.info == nil {
+		return s.info == nil && t.info == nil
+	}
+	return s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size() && os.SameFile(s.info, t.info)
+}
+
+// due reports whether files are to be read: some have changed, and none since it was last called. Who writes one may be half done, and half of a file can be one that is valid.
+func (f *files) due() bool {
+	settled, changed := true, false
+	for _, name := range append([]string{f.fleetFile}, f.siteFiles...) {
+		now := stampOf(name)
+		settled = settled && now.is(f.seen[name])
+		changed = changed || now.info == nil || !now.is(f.taken[name])
+		f.seen[name] = now
+	}
+	return settled && changed
+}
+
+// errMoving says that a file has changed while it was read.
+var errMoving = errors.New("the file has changed while it was read; it is read again when it is at rest")
+
+// load has a file compiled that is as before says.
+func load(name string, before stamp, parse func(text []byte) error) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if !stampOf(name).is(before) {
+		return fmt.Errorf("%s: %w", name, errMoving)
+	}
+	return parse(text)
+}
+
+// take reports whether a file is to be compiled: it has changed since it was. One that cannot be is not tried again until it changes, but for one
+// that is not there.
+func (f *files) take(name string) (now stamp, changed bool) {
+	now = stampOf(name)
+	if last, ok := f.taken[name]; ok && now.is(last) && now.info != nil {
+		return now, false
+	}
+	f.taken[name] = now
+	return now, true
+}
+
+// read compiles the files that have changed, those of sites at the same time, and all together. It returns nil if none has.
 func (f *files) read() (*cdn.Snapshot, error) {
-	changed := false
-	if f.changed(f.fleetFile) || f.fleet == nil {
-		fleet, err := readFleet(f.fleetFile)
-		if err != nil {
-			return nil, err
-		}
-		f.fleet, changed = fleet, true
-	}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, name := range f.siteFiles {
-		if !f.changed(name) && f.sites[i] != nil {
-			continue
+	any := false
+	compiled := func(name string, parse func(text []byte) error) {
+		before, changed := f.take(name)
+		if changed {
+			any = true
+			group.Go(func() error { return load(name, before, parse) })
 		}
-		changed = true
-		group.Go(func() error {
-			sites, err := readSites(name)
+	}
+	compiled(f.fleetFile, func(text []byte) error {
+		fleet, err := compile.Fleet(f.fleetFile, text)
+		if err == nil {
+			f.fleet = fleet
+		}
+		return err
+	})
+	for i, name := range f.siteFiles {
+		compiled(name, func(text []byte) error {
+			sites, err := compile.Sites(name, text)
 			if err == nil {
 				f.sites[i] = sites
 			}
@@ -100,9 +147,12 @@ func (f *files) read() (*cdn.Snapshot, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
+		if errors.Is(err, errMoving) {
+			clear(f.taken)
+		}
 		return nil, err
 	}
-	if !changed {
+	if !any {
 		return nil, nil
 	}
 	if f.fleet.DNS.Signed && f.keys == nil {
@@ -113,7 +163,7 @@ func (f *files) read() (*cdn.Snapshot, error) {
 		f.keys = keys
 		f.secrets.Store(&secrets)
 	}
-	f.generation = max(f.generation+1, f.newest())
+	f.generation = max(f.generation+1, f.age())
 	s := &cdn.Snapshot{Generation: f.generation, Fleet: *f.fleet, ZoneKeys: f.keys}
 	for _, sites := range f.sites {
 		s.Sites = append(s.Sites, sites...)
@@ -129,45 +179,53 @@ func (f *files) zoneSecrets() [][]byte {
 	return nil
 }
 
-func readSites(name string) ([]cdn.Site, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
+// age is when the youngest file was written, in Unix seconds. Serials of zones come of that: they do not begin again with the process, which secondaries would take for older, and are
+// the same wherever the files are.
+func (f *files) age() cdn.Generation {
+	youngest := int64(1)
+	for _, s := range f.taken {
+		if s.info != nil {
+			youngest = max(youngest, s.info.ModTime().Unix())
+		}
 	}
-	return compile.Sites(name, text)
+	return cdn.Generation(youngest) //nolint:gosec // positive
 }
 
-// newest is when the newest of the files was changed, as a number: the serial of zones, which is then the same on all machines that have the files with their
-// times, and does not begin anew with the process, which secondaries would take for older than what they have.
-func (f *files) newest() (g cdn.Generation) {
-	for _, s := range f.seen {
-		g = max(g, cdn.Generation(max(0, s.at.Unix()))) //nolint:gosec // not negative
-	}
-	return g
-}
-
-// follow answers from the files as they change. What is wrong with them is logged, and what was before stays.
-func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server) error {
+// follow answers from the files as they change; before is what is answered from so far. What is wrong with them is logged, and what was before stays.
+func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server, before *cdn.Snapshot) error {
 	tick := time.NewTicker(filesInterval)
 	defer tick.Stop()
+	told := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		snapshot, err := f.read()
-		if err == nil && snapshot == nil {
+		if !f.due() {
+			continue
+		}
+		next, err := f.read()
+		if err == nil && next == nil {
 			continue
 		}
 		if err == nil {
-			err = server.Apply(snapshot)
+			if err = compile.Shrunk(before, next); err != nil {
+				err = fmt.Errorf("%w; if that is meant, start the scheduler again", err)
+			}
+		}
+		if err == nil {
+			err = server.Apply(next)
 		}
 		if err != nil {
-			r.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
+			if told != err.Error() {
+				r.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
+			}
+			told = err.Error()
 			continue
 		}
-		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", snapshot.Generation, "sites", len(snapshot.Sites))
+		before, told = next, ""
+		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", next.Generation, "sites", len(next.Sites))
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *Server) makeFront() {
 				HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall, Drain: lim.Drain,
 			},
 		},
-		Limits:  front.Limits{Connections: lim.Connections, PerClient: min(lim.PerClient, lim.Connections)},
+		Limits:  front.Limits{Connections: lim.Connections, PerClient: min(lim.PerClient, lim.Connections), Fair: true},
 		Log:     s.log,
 		Refused: func(_ net.Addr, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
 	}

@@ -140,19 +140,21 @@ func (x *exchange) fit(overhead int) {
 func (x *exchange) finish() []byte {
 	w, q := &x.writer, &x.query
 	ending := x.ending()
+	if q.NSID && q.EDNS && (x.reply.truncated || w.Len()+ending.OPT.Len() > x.limit()) {
+		ending.OPT.NSID = "" // who is limited is not to get more than was sent
+	}
 	if !x.reply.truncated {
 		x.fit(w.Len() + ending.OPT.Len())
 	}
+	if !x.reply.truncated {
+		x.writeAll()
+	}
 	if x.reply.truncated {
 		ending.TC = x.from.Transport == UDP
-		if !ending.TC { // there is nothing to come with instead; an empty answer would say that there are no such records
+		x.scope = 0
+		if !ending.TC { // there is no other way to come by, and "there is nothing" would be wrong
 			x.rcode, x.aa = dnswire.ServFail, false
 		}
-		x.reply.items = x.reply.items[:0]
-		x.scope = 0
-	}
-	for i := range x.reply.items {
-		x.write(&x.reply.items[i])
 	}
 	ending.Rcode, ending.AA = x.rcode, x.aa && x.rcode != dnswire.FormError
 	if ending.OPT != nil && q.Subnet.Present {
@@ -161,8 +163,21 @@ func (x *exchange) finish() []byte {
 	return w.End(ending)
 }
 
-// write writes a set and its signatures.
-func (x *exchange) write(i *item) {
+// writeAll writes the sets, or nothing if one cannot be signed: without a signature it would be taken for a forgery.
+func (x *exchange) writeAll() {
+	start := x.writer.Mark()
+	for i := range x.reply.items {
+		if !x.write(&x.reply.items[i]) {
+			x.writer.Reset(start)
+			x.reply.truncated = true
+			x.responder.cfg.Metrics.unsigned.Inc()
+			return
+		}
+	}
+}
+
+// write writes a set and its signatures, and reports whether it has those.
+func (x *exchange) write(i *item) bool {
 	w := &x.writer
 	owner := dnswire.AtQuestion
 	if i.owner != nil {
@@ -171,7 +186,7 @@ func (x *exchange) write(i *item) {
 	data := i.set.Data
 	if x.query.Class == rr.ClassCHAOS {
 		w.RecordClass(i.section, owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
-		return
+		return true
 	}
 	if i.turned {
 		w.Record(i.section, owner, i.set.Type, i.ttl, data[len(data)-1])
@@ -181,15 +196,17 @@ func (x *exchange) write(i *item) {
 		w.Record(i.section, owner, i.set.Type, i.ttl, d)
 	}
 	if i.signer == nil || !x.signed() {
-		return
+		return true
 	}
 	name := i.owner
 	if name == nil {
 		name = x.name
 	}
-	for _, sig := range x.state.Signer.Sign(x.now.Unix(), i.signer.Name, name, &i.set, i.key) {
+	signatures := x.signatures(i, name)
+	for _, sig := range signatures {
 		w.Record(i.section, owner, rr.TypeRRSIG, i.ttl, sig)
 	}
+	return len(signatures) > 0
 }
 
 // ending is what the message ends with.

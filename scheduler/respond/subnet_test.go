@@ -182,7 +182,8 @@ func FuzzRespond(f *testing.F) {
 			f.Add(packet[:len(packet)-3])
 		}
 	}
-	srv := start(f, snapshot())
+	srv := start(f, zones())
+	srv.state.Signer = signer(f)
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		for _, transport := range []respond.Transport{respond.UDP, respond.TCP} {
 			checkReply(t, srv, packet, transport)
