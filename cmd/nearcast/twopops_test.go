@@ -25,7 +25,7 @@ import (
 	"nearcast/loadtest/labtest"
 )
 
-// pair of addresses for each POP of deploy/examples/two-pops.yaml.
+// popOf is whose the addresses of deploy/examples/two-pops.yaml are.
 var popOf = map[string]string{"192.0.2.1": "west", "192.0.2.2": "west", "198.51.100.1": "east", "198.51.100.2": "east"} //nolint:gochecknoglobals // never written
 
 // example is a scheduler that runs as the head of deploy/examples/two-pops.yaml says, but for the ports.
