@@ -117,6 +117,10 @@ FRONTS_FLAGS ?=
 test-fronts: build ## prove a scheduler's fronts: one answer on all, mutants, floods, forgeries, rates and latency; five minutes
 	$(GO) run ./loadtest/fronts $(FRONTS_FLAGS)
 
+.PHONY: test-million
+test-million: ## compile 10,000 sites with a million names, and hold time and memory to their limits
+	$(GO) test -count=1 -v -run 'TestLarge|TestMillion' ./scheduler ./scheduler/zone -sites 10000
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each

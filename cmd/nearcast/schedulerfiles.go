@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"nearcast/cdn"
 	"nearcast/control/compile"
@@ -86,19 +89,20 @@ func (f *files) read() (*cdn.Snapshot, error) {
 		}
 		f.fleet, changed = fleet, true
 	}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, name := range f.siteFiles {
 		if !f.changed(name) && f.sites[i] != nil {
 			continue
 		}
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		sites, err := compile.Sites(name, text)
-		if err != nil {
-			return nil, err
-		}
-		f.sites[i], changed = sites, true
+		changed = true
+		group.Go(func() (err error) {
+			f.sites[i], err = readSites(name)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	if !changed {
 		return nil, nil
@@ -109,6 +113,14 @@ func (f *files) read() (*cdn.Snapshot, error) {
 		s.Sites = append(s.Sites, sites...)
 	}
 	return s, compile.Snapshot(s.Fleet, s.Sites)
+}
+
+func readSites(name string) ([]cdn.Site, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return compile.Sites(name, text)
 }
 
 // follow answers from the files as they change. What is wrong with them is logged, and what was before stays.

@@ -20,21 +20,20 @@ const (
 // Sites compiles a file of one or more YAML documents, one site in each. The
 // error is [Mistakes] and has all of them; no site is returned with it.
 func Sites(file string, src []byte) ([]cdn.Site, error) {
-	docs, mistakes := parse(file, src)
+	d := &decoder{file: file}
+	var sites []cdn.Site
+	mistakes := eachDocument(file, src, func(doc *node) {
+		if doc.kind == kindNull {
+			d.add(Mistake{File: file, Line: doc.line, Column: doc.column, Message: "the document is empty; a site is needed"})
+			return
+		}
+		sites = append(sites, readSite(siteCursor(d, doc)))
+	})
 	if len(mistakes) > 0 {
 		return nil, mistakes.Err()
 	}
-	d := &decoder{file: file}
-	if len(docs) == 0 {
+	if len(sites) == 0 && len(d.mistakes) == 0 {
 		d.add(Mistake{File: file, Line: 1, Column: 1, Message: "the file is empty; a site is needed"})
-	}
-	sites := make([]cdn.Site, len(docs))
-	for i, doc := range docs {
-		if doc.kind == kindNull {
-			d.add(Mistake{File: file, Line: doc.line, Column: doc.column, Message: "the document is empty; a site is needed"})
-			continue
-		}
-		sites[i] = readSite(siteCursor(d, doc))
 	}
 	if err := d.mistakes.Err(); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -63,31 +64,83 @@ func (n *node) field(name string) *node {
 
 // parse returns the documents of src, or what is wrong with the notation.
 func parse(file string, src []byte) (docs []*node, mistakes Mistakes) {
-	if len(src) > maxSource {
-		return nil, Mistakes{{File: file, Message: fmt.Sprintf("the file has %d octets, at most %d are allowed", len(src), maxSource)}}
+	mistakes = eachDocument(file, src, func(doc *node) { docs = append(docs, doc) })
+	if len(mistakes) > 0 {
+		return nil, mistakes
 	}
+	return docs, nil
+}
+
+// eachDocument calls yield with one document of src after the other, and returns what is wrong with the notation of all. Only one of them is in
+// memory as a tree at a time: trees are ten times as large as their text.
+func eachDocument(file string, src []byte, yield func(*node)) (mistakes Mistakes) {
+	if len(src) > maxSource {
+		return Mistakes{{File: file, Message: fmt.Sprintf("the file has %d octets, at most %d are allowed", len(src), maxSource)}}
+	}
+	if n := bytes.Count(src, []byte("\n---")); n > maxDocs { // or in the middle of one, which takes as many
+		return Mistakes{{File: file, Message: fmt.Sprintf("the file has more than %d documents", maxDocs)}}
+	}
+	for line, more := 0, true; more && len(mistakes) < maxMistakes; {
+		text, rest := cutDocument(src)
+		docs, ms := parseDocuments(file, string(text), line)
+		mistakes = append(mistakes, ms...)
+		for _, doc := range docs {
+			yield(doc)
+		}
+		line += bytes.Count(text, []byte("\n"))
+		src, more = rest, len(rest) > 0
+	}
+	return mistakes
+}
+
+// cutDocument cuts a text in front of the second line that begins a document (YAML 1.2 section 9.1.2), or of the first if there is something else than comments in
+// front of it. Such a line begins one wherever it is, be it within a quoted text.
+func cutDocument(src []byte) (text, rest []byte) {
+	content := false
+	for at := 0; at < len(src); {
+		line, _, _ := bytes.Cut(src[at:], []byte("\n"))
+		if begins := bytes.HasPrefix(line, []byte("---")) && (len(line) == 3 || bytes.IndexByte([]byte(" \t\r"), line[3]) >= 0); begins {
+			if content {
+				return src[:at], src[at:]
+			}
+			content = true
+		} else if trimmed := bytes.TrimSpace(line); len(trimmed) > 0 && trimmed[0] != '#' {
+			content = true
+		}
+		at += len(line) + 1
+	}
+	return src, nil
+}
+
+// parseDocuments parses a text that has one document, or a few that end with "...", and begins after so many lines of a file.
+func parseDocuments(file, src string, base int) (docs []*node, mistakes Mistakes) {
+	c := &converter{file: file, base: base, anchors: make(map[string]*node)}
 	defer func() {
 		// The parser is somebody else's code under hostile input (design rule 2).
 		if r := recover(); r != nil {
-			docs, mistakes = nil, Mistakes{{File: file, Line: 1, Column: 1, Message: "not valid YAML"}}
+			docs, mistakes = nil, Mistakes{{File: file, Line: base + 1, Column: 1, Message: "not valid YAML"}}
 		}
 	}()
-	tokens := lexer.Tokenize(string(src))
+	tokens := lexer.Tokenize(src)
 	if ms := gate(file, tokens); len(ms) > 0 {
+		for i := range ms {
+			ms[i].Line += base
+		}
 		return nil, ms
 	}
 	parsed, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return nil, Mistakes{syntaxMistake(file, err)}
+		m := syntaxMistake(file, err)
+		m.Line += base
+		return nil, Mistakes{m}
 	}
-	c := &converter{file: file, anchors: make(map[string]*node)}
 	for _, d := range parsed.Docs {
 		line, column := 1, 1
 		if d.Start != nil {
 			line, column = place(d.Start)
 		}
 		if d.Body == nil {
-			docs = append(docs, &node{line: line, column: column})
+			docs = append(docs, &node{line: base + line, column: column})
 			continue
 		}
 		docs = append(docs, c.convert(d.Body, 0))
@@ -206,13 +259,20 @@ func (n *nesting) enter(t *token.Token) *block {
 // converter turns the parser's tree into nodes.
 type converter struct {
 	file     string
+	base     int // lines of the file in front of the text
 	mistakes Mistakes
 	anchors  map[string]*node // :: anchor -> its finished node
 	aliased  int              // nodes that aliases have stood for so far
 }
 
+// place is where a token is in the file.
+func (c *converter) place(t *token.Token) (line, column int) {
+	line, column = place(t)
+	return c.base + line, column
+}
+
 func (c *converter) mistake(t *token.Token, format string, args ...any) {
-	line, column := place(t)
+	line, column := c.place(t)
 	c.mistakes = append(c.mistakes, Mistake{File: c.file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -221,7 +281,7 @@ func (c *converter) convert(n ast.Node, depth int) *node {
 	if n == nil {
 		return out
 	}
-	out.line, out.column = place(n.GetToken())
+	out.line, out.column = c.place(n.GetToken())
 	if depth > maxDepth {
 		c.mistake(n.GetToken(), "nested deeper than %d levels", maxDepth)
 		return out
@@ -272,7 +332,7 @@ func (c *converter) mapping(out *node, values []*ast.MappingValueNode, depth int
 // alias resolves *name. An anchor is known only once its value is complete, so
 // that a value cannot contain itself.
 func (c *converter) alias(a *ast.AliasNode) *node {
-	line, column := place(a.GetToken())
+	line, column := c.place(a.GetToken())
 	target, ok := c.anchors[name(a.Value)]
 	if !ok {
 		c.mistake(a.GetToken(), "alias *%s has no anchor in front of it", clip(name(a.Value)))

@@ -15,6 +15,9 @@ import (
 type Query struct {
 	// Domain is the site's domain that the visitor wants.
 	Domain cdn.Domain
+	// Class is the class of policies of the domain's site, if Classed says that it is known already; otherwise it is looked up.
+	Class   int
+	Classed bool
 	// Client is the visitor's address or, in DNS without a client subnet, the
 	// resolver's. The zero value means that nothing is known.
 	Client netip.Addr
@@ -121,7 +124,9 @@ func ask(v *view.View, q *Query) asker {
 	a.network, _ = locate.Network(q.Client)
 	a.hash = hashNetwork(a.network)
 	a.place, a.scope = v.Clients.Lookup(q.Client)
-	_, a.class = v.Site(q.Domain)
+	if a.class = q.Class; !q.Classed {
+		_, a.class = v.Site(q.Domain)
+	}
 	var scope int
 	if a.verdict, scope = v.Active.Verdict(policy.Visitor{Place: a.place, Addr: q.Client, Class: a.class}); scope > a.scope {
 		a.scope = scope

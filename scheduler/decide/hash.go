@@ -37,6 +37,9 @@ func claim(h uint64, weight float64) float64 {
 	return -math.Log(u) / weight
 }
 
+// evenClaim orders as claim does if all weights are equal, and needs no logarithm.
+func evenClaim(h uint64) float64 { return -float64(mix(h) >> 11) }
+
 // below is the claim, and whether it is below the lowest so far; if it is not it may be the highest there is. As -log(u) is at least 1-u most need no logarithm.
 func below(lowest float64, h uint64, weight float64) (float64, bool) {
 	u := (float64(mix(h)>>11) + 0.5) / (1 << 53)

@@ -38,7 +38,7 @@ func rank(v *view.View, pop int, a *asker, domain cdn.Domain, out []*cdn.Node) [
 	list := space[:0]
 	of := hashName(domain)
 	for i := range p.Nodes {
-		list = insert(list, candidate{i, claim(of^p.Claims[i], p.Capacities[i])})
+		list = insert(list, candidate{i, claimOf(p, i, of)})
 	}
 	var loads []float64
 	if v.NodeLoads != nil {
@@ -48,7 +48,7 @@ func rank(v *view.View, pop int, a *asker, domain cdn.Domain, out []*cdn.Node) [
 	r := owners(v, pop, domain)
 	own := list[:r]
 	for i, c := range own { // again, by the network
-		c.claim = claim(a.hash^p.Claims[c.node]^of, p.Capacities[c.node])
+		c.claim = claimOf(p, c.node, a.hash^of)
 		own[i] = c
 		for j := i; j > 0 && own[j].claim < own[j-1].claim; j-- {
 			own[j], own[j-1] = own[j-1], own[j]
@@ -61,6 +61,14 @@ func rank(v *view.View, pop int, a *asker, domain cdn.Domain, out []*cdn.Node) [
 		out = append(out, p.Nodes[c.node])
 	}
 	return out
+}
+
+// claimOf is what a node of a POP claims a key with, lowest first.
+func claimOf(p *view.POP, node int, key uint64) float64 {
+	if p.Even {
+		return evenClaim(key ^ p.Claims[node])
+	}
+	return claim(key^p.Claims[node], p.Capacities[node])
 }
 
 // insert puts a candidate into its place.

@@ -82,7 +82,7 @@ func Decide(v *view.View, key []byte, r *Request) Outcome {
 	if err != nil {
 		return problem(http.StatusBadRequest, err.Error())
 	}
-	d := decide.Answer(v, decide.Query{Domain: found.Domain, Client: r.Client, Now: r.Now})
+	d := decide.Answer(v, decide.Query{Domain: found.Domain, Class: found.Class, Classed: true, Client: r.Client, Now: r.Now})
 	if len(d.Nodes) == 0 {
 		return problem(http.StatusServiceUnavailable, unserved(d.Reason))
 	}

@@ -81,6 +81,8 @@ type tally struct {
 	n       uint64
 	queries map[kind]prometheus.Counter
 	answers map[choice]prometheus.Counter
+	last    choice // and its counter: mostly the next is the same
+	counter prometheus.Counter
 	scopes  [129]prometheus.Counter
 	cookies [2]prometheus.Counter
 }
@@ -123,11 +125,15 @@ func (t *tally) query(m *Metrics, k kind) prometheus.Counter {
 }
 
 func (t *tally) answer(m *Metrics, c choice) prometheus.Counter {
+	if c == t.last && t.counter != nil {
+		return t.counter
+	}
 	n := t.answers[c]
 	if n == nil {
 		n = m.answers.WithLabelValues(string(c.pop), c.reason)
 		t.answers[c] = n
 	}
+	t.last, t.counter = c, n
 	return n
 }
 
@@ -141,7 +147,11 @@ func (t *tally) scope(m *Metrics, scope int) prometheus.Counter {
 // count counts the exchange, and logs it if it is its turn.
 func (x *exchange) count(out []byte) {
 	m, t, q := x.responder.cfg.Metrics, &x.tally, &x.query
-	t.query(m, kind{x.from.Transport, q.Type, x.rcode}).Inc()
+	for _, c := range x.counters() {
+		if c != nil {
+			c.Inc()
+		}
+	}
 	if q.Cookie != nil {
 		valid := 0
 		if x.cookied {
@@ -152,26 +162,16 @@ func (x *exchange) count(out []byte) {
 	switch {
 	case x.reply.truncated:
 		m.cut.WithLabelValues().Inc()
-	case x.steer.chosen:
-		t.answer(m, choice{x.steer.decision.POP, x.steer.decision.Reason}).Inc()
-		if q.Subnet.Present {
-			t.scope(m, x.scope).Inc()
-		}
 	case x.denied:
 		m.denied.WithLabelValues(x.missing()).Inc()
 	}
-	timed, logged := t.n%timedOne == 0, x.responder.cfg.Log.Sampled()
-	if !timed && !logged {
-		return
+	if x.timed {
+		x.time()
 	}
-	took := x.responder.cfg.Now().Sub(x.now)
-	if timed {
-		m.seconds.Observe(took.Seconds())
-	}
-	if logged {
+	if x.logged {
 		e := querylog.Entry{
 			At: x.now, Front: transports[x.from.Transport], Peer: x.from.Addr, Name: dnswire.FormatName(q.Name), Type: dns.Type(q.Type).String(),
-			Code: dns.RcodeToString[int(x.rcode)], Scope: x.scope, Octets: len(out) - x.before, Micros: took.Microseconds(),
+			Code: dns.RcodeToString[int(x.rcode)], Scope: x.scope, Octets: len(out) - x.before, Micros: x.responder.cfg.Now().Sub(x.now).Microseconds(),
 		}
 		if q.Subnet.Present {
 			e.Client = q.Subnet.Addr.String() + "/" + strconv.Itoa(int(q.Subnet.Source))
@@ -181,6 +181,24 @@ func (x *exchange) count(out []byte) {
 		}
 		x.responder.cfg.Log.Add(e)
 	}
+}
+
+// counters are those of the answer's kind; nil are none.
+func (x *exchange) counters() (all [3]prometheus.Counter) {
+	m, t := x.responder.cfg.Metrics, &x.tally
+	all[0] = t.query(m, kind{x.from.Transport, x.query.Type, x.rcode})
+	if !x.reply.truncated && x.steer.chosen {
+		all[1] = t.answer(m, choice{x.steer.decision.POP, x.steer.decision.Reason})
+		if x.query.Subnet.Present {
+			all[2] = t.scope(m, x.scope)
+		}
+	}
+	return all
+}
+
+// time notes how long it took.
+func (x *exchange) time() {
+	x.responder.cfg.Metrics.seconds.Observe(x.responder.cfg.Now().Sub(x.now).Seconds())
 }
 
 // missing is what there is not.

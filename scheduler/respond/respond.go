@@ -77,23 +77,26 @@ type Scratch struct {
 	cookie   [cookieSize]byte
 	params   [maxParams]byte // RDATA of an HTTPS record
 	opt      dnswire.OPT
+	memory   *memory // nil before the first query over UDP
 }
 
 // Respond appends the answer to a query to dst and returns it. It returns nil for what must not be answered: scraps, and answers, lest two
 // servers answer each other for ever, and what is beyond a limit. It does not allocate for ordinary queries.
 func (r *Responder) Respond(dst, packet []byte, from Peer, s *Scratch) []byte {
+	x := exchange{responder: r, Scratch: s, state: r.cfg.State(), from: from, now: r.cfg.Now(), size: len(packet), before: len(dst)}
 	s.tally.prepare(r.cfg.Metrics)
-	q := &s.query
-	status := q.Parse(packet)
+	x.timed, x.logged = s.tally.n%timedOne == 0, r.cfg.Log.Sampled()
+	if out, ok := x.recall(dst, packet); ok {
+		return out
+	}
+	status := s.query.Parse(packet)
 	if status == dnswire.Silent {
 		r.cfg.Metrics.drop("silent")
 		return nil
 	}
-	x := exchange{responder: r, Scratch: s, state: r.cfg.State(), from: from, size: len(packet), before: len(dst)}
 	s.reply.reset()
 	s.steer.chosen = false
-	x.now = r.cfg.Now()
-	s.writer.Begin(dst, q)
+	s.writer.Begin(dst, &s.query)
 	if !x.admit() {
 		return nil
 	}
@@ -105,6 +108,7 @@ func (r *Responder) Respond(dst, packet []byte, from Peer, s *Scratch) []byte {
 	}
 	out := x.finish()
 	x.count(out)
+	x.remember(packet, out[x.before:])
 	return out
 }
 
@@ -124,6 +128,10 @@ type exchange struct {
 	scope     int  // of the answer, for the client's subnet
 	denied    bool // the answer is that there is nothing
 	before    int  // octets that were in the buffer before the answer
+	judged    bool // verdict is the limiter's
+	verdict   rrl.Verdict
+	timed     bool
+	logged    bool // it is to be
 }
 
 // special hands over what another part answers, and reports whether it was that.
@@ -145,7 +153,10 @@ func (x *exchange) admit() bool {
 	if x.from.Transport != UDP || x.cookied || x.state == nil || x.state.Limiter == nil {
 		return true
 	}
-	switch x.state.Limiter.Admit(x.from.Addr, x.now.UnixNano()) {
+	if !x.judged {
+		x.verdict = x.state.Limiter.Admit(x.from.Addr, x.now.UnixNano())
+	}
+	switch x.verdict {
 	case rrl.Drop:
 		x.responder.cfg.Metrics.limit("drop")
 		return false

@@ -75,3 +75,21 @@ func (f *front) exchange(t testing.TB, packet []byte, from string, transport res
 	}
 	return r
 }
+
+// count is a counter of the responder by its name; there must be one.
+func (f *front) count(t testing.TB, name string) prometheus.Collector {
+	t.Helper()
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name && len(family.GetMetric()) == 1 {
+			c := prometheus.NewCounter(prometheus.CounterOpts{Name: name})
+			c.Add(family.GetMetric()[0].GetCounter().GetValue())
+			return c
+		}
+	}
+	t.Fatalf("there is not one %s", name)
+	return nil
+}

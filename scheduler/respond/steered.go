@@ -52,7 +52,7 @@ func (x *exchange) steered(owner []byte) bool {
 	q, s := &x.query, &x.steer
 	client, finest := x.client()
 	s.decision = decide.Answer(x.state.View, decide.Query{
-		Domain: x.match.Domain, Client: client, Now: x.now, Room: s.room[:0],
+		Domain: x.match.Domain, Class: x.match.Class, Classed: true, Client: client, Now: x.now, Room: s.room[:0],
 		Alone: !q.Subnet.Present && x.from.Transport != HTTPS, // a resolver, which keeps the answer for those behind it
 	})
 	d := &s.decision

@@ -82,6 +82,8 @@ type POP struct {
 	// Capacity is what all nodes together can send, in octets a second, by the fleet; Capacities are the nodes'.
 	Capacity   float64
 	Capacities []float64
+	// Even says that all nodes can send as much.
+	Even bool
 }
 
 // UnknownCapacity is what a node is taken to be able to send of which the fleet does not say it: 1 Gbit/s, in octets a second.
@@ -160,6 +162,7 @@ func (p *POP) add(n *cdn.Node, claim uint64, capacity float64) {
 	p.Nodes, p.Names = append(p.Nodes, n), append(p.Names, n.Name)
 	p.Claims, p.Capacities = append(p.Claims, claim), append(p.Capacities, capacity)
 	p.Capacity += capacity
+	p.Even = p.Capacities[0] == capacity && (len(p.Capacities) == 1 || p.Even)
 }
 
 // addPolicies compiles the policies.
