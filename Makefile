@@ -108,7 +108,7 @@ test-crash: test-deps build ## end an edge by kill -9, power cuts, failing syste
 
 # How long visitors are sent to what has died: go doc ./loadtest/failover
 .PHONY: test-failover
-test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real processes, and see when the route table and every map know; half an hour
+test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real processes, and see when the route table, every map and every front know; half an hour
 	$(GO) test -count=1 -v -timeout 2h ./loadtest/failover -kills 50 -pop-kills 50
 
 .PHONY: test-million

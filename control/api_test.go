@@ -112,7 +112,7 @@ func TestMistakes(t *testing.T) {
 		{"several", files("site: A\n", siteText("b")+"x: 1\n"), `f1:1:1: a site needs the key "domains"
 f1:1:1: a site needs the key "origin"
 f1:1:7: site: site name "A": has 'A'; only a-z, 0-9 and inner hyphens are allowed
-f2:4:1: x: a site has no such key (allowed: site, domains, origin, routes)`},
+f2:4:1: x: a site has no such key (allowed: site, domains, origin, redirection, routes)`},
 		{
 			"taken", files(siteText("a"), strings.Replace(siteText("b"), "b.example", "b.example, taken.example", 1)),
 			"f2:2:22: domains[1]: domain taken.example already belongs to site taken (a domain belongs to one site)",

@@ -34,7 +34,7 @@ func visitors() (networks []netip.Prefix) {
 	for _, known := range []string{"127.0.0.0/24", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"} {
 		networks = append(networks, netip.MustParsePrefix(known))
 	}
-	for i := range 60 {
+	for i := range 100 {
 		networks = append(networks, netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, byte(i), 0}), 24))
 	}
 	return networks
@@ -261,7 +261,7 @@ func untilForgotten(ctx context.Context, ask asker, networks []netip.Prefix, vic
 		default:
 			clean++
 		}
-		if clean > 5 { // it does not come back
+		if clean > 3 { // it does not come back
 			return gone, nil
 		}
 		<-tick.C

@@ -1,6 +1,7 @@
 package respond_test
 
 import (
+	"bytes"
 	"flag"
 	"math/rand/v2"
 	"testing"
@@ -38,6 +39,9 @@ func TestMutants(t *testing.T) {
 		transport := transports[rng.IntN(len(transports))]
 		checkReply(t, f, packet, transport)
 		reply := f.octets(packet, "10.0.0.1", transport)
+		if again := f.octets(packet, "10.0.0.1", transport); !bytes.Equal(again, reply) { // be it remembered or not
+			t.Errorf("%x is answered with %x, and then with %x", packet, reply, again)
+		}
 		if reply == nil {
 			silent++
 		} else {
