@@ -59,10 +59,13 @@ func statusOf(method string) int {
 	return http.StatusTemporaryRedirect
 }
 
-// addressOf is where a node serves in cleartext, by the configuration.
-func addressOf(v *view.View, node *cdn.Node) netip.AddrPort {
+// addressOf is where a node serves, in cleartext or over TLS, by the configuration.
+func addressOf(v *view.View, node *cdn.Node, secure bool) netip.AddrPort {
 	if len(node.Addresses) == 0 {
 		return netip.AddrPort{}
+	}
+	if secure {
+		return netip.AddrPortFrom(node.Addresses[0], v.TLSPort)
 	}
 	return netip.AddrPortFrom(node.Addresses[0], v.Port)
 }

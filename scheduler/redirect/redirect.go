@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// Reuse is for how long a visitor may go to the same node without asking again, in seconds; as long as a steered answer of DNS.
-	Reuse = 20
 	// maxRounds is how often a visitor is sent to a node that sends them back. The first time may be due to a key or a configuration that has
 	// just changed.
 	maxRounds = 2
@@ -61,6 +59,8 @@ type Relay struct {
 	Nodes []netip.AddrPort
 	// Target is what the node is asked for: under the site's own domain, with the scheme of the visitor's connection.
 	Target cdn.Target
+	// Secure says that they are asked over TLS, as the visitor has, with a certificate for the target's domain.
+	Secure bool
 	// MinSize is, if not zero, the length of a content from which on the visitor is sent to Location instead.
 	MinSize cdn.Size
 }
@@ -86,7 +86,7 @@ func Decide(v *view.View, key []byte, r *Request) Outcome {
 	if len(d.Nodes) == 0 {
 		return problem(http.StatusServiceUnavailable, unserved(d.Reason))
 	}
-	o := Outcome{Status: statusOf(r.Method), MaxAge: Reuse, POP: d.POP}
+	o := Outcome{Status: statusOf(r.Method), MaxAge: int(decide.TTL(&v.TTLs, d.Outlook)), POP: d.POP}
 	at := placeOf(v, &found, d.Nodes[0], r.Secure)
 	rule := found.Redirection
 	if rule == nil {
@@ -149,10 +149,10 @@ func (o *Outcome) locate(at *place, target *cdn.Target, key []byte, rule *cdn.Re
 func (o *Outcome) relayTo(v *view.View, d *decide.Decision, target cdn.Target, secure bool) {
 	o.Relay = &Relay{Target: target}
 	if secure {
-		o.Relay.Target.Scheme = "https"
+		o.Relay.Target.Scheme, o.Relay.Secure = "https", v.TLSPort != 0
 	}
 	for _, n := range d.Nodes {
-		if at := addressOf(v, n); at.IsValid() {
+		if at := addressOf(v, n, o.Relay.Secure); at.IsValid() {
 			o.Relay.Nodes = append(o.Relay.Nodes, at)
 		}
 	}

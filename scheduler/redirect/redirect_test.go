@@ -125,7 +125,7 @@ func TestDecide(t *testing.T) {
 		if o.Status != test.status || got != test.want {
 			t.Errorf("%q of %q: %d %q, want %d %q", test.line, test.host, o.Status, got, test.status, test.want)
 		}
-		if o.Problem == "" && (o.POP != "p1" || o.MaxAge != redirect.Reuse) {
+		if o.Problem == "" && (o.POP != "p1" || o.MaxAge != 20) {
 			t.Errorf("%q of %q: POP %q, max-age %d", test.line, test.host, o.POP, o.MaxAge)
 		}
 	}
@@ -258,6 +258,7 @@ func FuzzDecide(f *testing.F) {
 	domains := make(map[cdn.Domain]bool)
 	for i := range s.Fleet.Nodes {
 		addrs[netip.AddrPortFrom(s.Fleet.Nodes[i].Addresses[0], 8080)] = true
+		addrs[netip.AddrPortFrom(s.Fleet.Nodes[i].Addresses[0], 443)] = true
 		for j := range s.Sites {
 			d := s.Sites[j].Domains[0]
 			domains[d] = true
@@ -274,7 +275,7 @@ func FuzzDecide(f *testing.F) {
 		}
 		if o.Relay != nil {
 			for _, n := range o.Relay.Nodes {
-				if !addrs[n] {
+				if !addrs[n] || secure != (n.Port() == 443) || secure != o.Relay.Secure {
 					t.Fatalf("relayed to %s", n)
 				}
 			}

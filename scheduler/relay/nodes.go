@@ -2,9 +2,13 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,10 +17,15 @@ import (
 const maxTurns = 2
 
 // transport is the pool of connections to nodes.
-func transport() *http.Transport {
+func transport(roots *x509.CertPool) *http.Transport {
 	dialer := net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext: dialer.DialContext,
+		DialTLSContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			to := turnOf(ctx)
+			d := tls.Dialer{NetDialer: &dialer, Config: &tls.Config{ServerName: to.domain, RootCAs: roots, MinVersion: tls.VersionTLS12}}
+			return d.DialContext(ctx, network, to.at.String())
+		},
 		DisableCompression:     true,
 		MaxConnsPerHost:        512,
 		MaxIdleConns:           4096,
@@ -28,18 +37,34 @@ func transport() *http.Transport {
 	}
 }
 
+// turn is whom a connection is for.
+type turn struct {
+	at     netip.AddrPort
+	domain string // that a node's certificate has to be for
+}
+
+type turnKey struct{}
+
+func turnOf(ctx context.Context) turn {
+	t, _ := ctx.Value(turnKey{}).(turn)
+	return t
+}
+
 // turns asks the nodes of an errand in turn, until one answers.
 type turns struct{ nodes *http.Transport }
 
 // RoundTrip implements [http.RoundTripper].
 func (t turns) RoundTrip(req *http.Request) (resp *http.Response, err error) {
-	nodes := errandOf(req.Context()).outcome.Relay.Nodes
-	for _, at := range nodes[:min(len(nodes), maxTurns)] {
-		out := *req
+	r := errandOf(req.Context()).outcome.Relay
+	for _, at := range r.Nodes[:min(len(r.Nodes), maxTurns)] {
 		url := *req.URL
 		url.Host = at.String()
+		if r.Secure { // by node and domain: connections are for one domain each, and found again by this
+			url.Scheme, url.Host = "https", strings.NewReplacer(":", "-", "[", "", "]", "").Replace(at.String())+"."+string(r.Target.Domain)
+		}
+		out := req.WithContext(context.WithValue(req.Context(), turnKey{}, turn{at, string(r.Target.Domain)}))
 		out.URL = &url
-		if resp, err = t.nodes.RoundTrip(&out); err == nil {
+		if resp, err = t.nodes.RoundTrip(out); err == nil {
 			resp.Request = req
 			return resp, nil
 		}

@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,8 @@ type Config struct {
 	Requests int
 	// Body is how long the content of a request may be, in octets. Zero means 64 MiB.
 	Body int64
+	// Roots are whose certificates of nodes are believed; nil means the system's.
+	Roots *x509.CertPool
 	// Now tells the time; nil means [time.Now].
 	Now func() time.Time
 	// Log gets what an operator should know. Required.
@@ -70,7 +73,7 @@ func New(cfg Config) *Relayer {
 		cfg.Now = time.Now
 	}
 	r := &Relayer{
-		cfg: cfg, member: "nearcast;front=" + cfg.Name, nodes: transport(),
+		cfg: cfg, member: "nearcast;front=" + cfg.Name, nodes: transport(cfg.Roots),
 		places: fairshare.New(cfg.Requests, (cfg.Requests+perClientShare-1)/perClientShare),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nearcast_scheduler_relays_total",

@@ -12,28 +12,14 @@ type Settings struct {
 	Version                   string // of version.bind; empty is not told
 }
 
-// defaults of [cdn.DNS].
-const (
-	steeredTTL    = 20 // how long a visitor may stay with a node that has died
-	stableTTL     = 60
-	drainingTTL   = 10
-	amplification = 4
-)
+// amplification is the default of [cdn.DNS.Amplification].
+const amplification = 4
 
 // SettingsOf returns the settings of a fleet.
 func SettingsOf(d *cdn.DNS) Settings {
-	seconds := func(ttl cdn.Duration, otherwise uint32) uint32 {
-		if ttl == 0 {
-			return otherwise
-		}
-		return uint32(ttl.Std().Seconds()) //nolint:gosec // at most a week
-	}
 	s := Settings{
-		Steered:       seconds(d.TTL.Steered, steeredTTL),
-		Stable:        seconds(d.TTL.Stable, stableTTL),
-		Draining:      seconds(d.TTL.Draining, drainingTTL),
-		Amplification: d.Amplification,
-		Version:       d.Version,
+		Steered: decide.TTL(&d.TTL, decide.Ordinary), Stable: decide.TTL(&d.TTL, decide.Stable), Draining: decide.TTL(&d.TTL, decide.Leaving),
+		Amplification: d.Amplification, Version: d.Version,
 	}
 	if s.Amplification == 0 {
 		s.Amplification = amplification

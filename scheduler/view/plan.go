@@ -39,6 +39,8 @@ type Plan struct {
 	Port uint16
 	// TLSPort is where they do so with TLS; zero if they do not.
 	TLSPort uint16
+	// TTLs are for how long answers may be used; zero fields mean defaults.
+	TTLs cdn.TTLs
 	// Proxies are the networks of reverse proxies whose word for a client's address is taken.
 	Proxies []netip.Prefix
 	// POPs are those of the edge tier that have cache nodes, in fleet order.
@@ -121,6 +123,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index, before *Plan) (*Plan, e
 		Port:       s.Fleet.Port(),
 		TLSPort:    s.Fleet.TLSPort(),
 		Proxies:    s.Fleet.DNS.TrustedProxies,
+		TTLs:       s.Fleet.DNS.TTL,
 		Clients:    clients,
 		nearest:    make([]atomic.Pointer[[]int], len(clients.Places())),
 		nodes:      make(map[cdn.NodeName]*cdn.Node),
