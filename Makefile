@@ -45,7 +45,7 @@ check-fmt:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
 
-# Debian's names of what the tests call: a C compiler for the race detector, dig and
+# Debian's names of what the tests call: a C compiler for the race detector, dig, delv and
 # Knot DNS for a real secondary and kdig, curl for the tour of the README, wrk for the smoke test of the benchmark, strace for system
 # calls that fail, Python and Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
 # browser does, and a test that mostly skips is none. Where it cannot be had (Ubuntu has
@@ -54,7 +54,7 @@ check-fmt:
 test-deps:
 	@missing=; \
 	command -v gcc  >/dev/null || missing="$$missing gcc libc6-dev"; \
-	command -v dig  >/dev/null || missing="$$missing bind9-dnsutils"; \
+	command -v dig >/dev/null && command -v delv >/dev/null || missing="$$missing bind9-dnsutils"; \
 	command -v kdig >/dev/null || missing="$$missing knot-dnsutils"; \
 	PATH="$$PATH:/usr/sbin" command -v knotd >/dev/null || missing="$$missing knot"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
@@ -111,15 +111,15 @@ test-crash: test-deps build ## end an edge by kill -9, power cuts, failing syste
 test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real processes, and see when the route table, every map and every front know; half an hour
 	$(GO) test -count=1 -v -timeout 2h ./loadtest/failover -kills 50 -pop-kills 50
 
+.PHONY: test-million
+test-million: ## compile 10,000 sites with a million names, and hold time and memory to their limits
+	$(GO) test -count=1 -v -run 'TestLarge|TestMillion' ./scheduler ./scheduler/zone -sites 10000
+
 # What is asked, sent and measured, and what must hold: go doc ./loadtest/fronts
 FRONTS_FLAGS ?=
 .PHONY: test-fronts
 test-fronts: build ## prove a scheduler's fronts: one answer on all, mutants, floods, forgeries, rates and latency; five minutes
 	$(GO) run ./loadtest/fronts $(FRONTS_FLAGS)
-
-.PHONY: test-million
-test-million: ## compile 10,000 sites with a million names, and hold time and memory to their limits
-	$(GO) test -count=1 -v -run 'TestLarge|TestMillion' ./scheduler ./scheduler/zone -sites 10000
 
 FUZZTIME ?= 30s
 .PHONY: fuzz

@@ -188,7 +188,7 @@ func (x *exchange) trust(target *cdn.Target) {
 	}
 	visitor := x.r.Header.Get("X-Forwarded-For")
 	field, now := x.r.Header.Get(hopField), x.s.now()
-	if scheme, ok := onbehalf.Verify(now, x.s.cfg.Secret, field, visitor, url); ok {
+	if scheme, ok := onbehalf.Verify(now, x.s.cfg.Secret, field, x.r.Method, visitor, url); ok {
 		x.relayed, x.client, target.Scheme = true, visitor, scheme
 		x.visitor.Inner()
 		return

@@ -150,7 +150,7 @@ func TestRelayed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			signed := strings.TrimSuffix(test.path, "?")
-			field := onbehalf.Sign(test.secret, r.clock.now(), "https", url("https", signed), "192.0.2.77")
+			field := onbehalf.Sign(test.secret, r.clock.now(), "GET", "https", url("https", signed), "192.0.2.77")
 			a := r.ask(t, "GET", r.addr("fra-1"), "plain.example", test.path, "X-Forwarded-For", "192.0.2.77", onbehalf.Field, field)
 			if a.body != test.want {
 				t.Errorf("%q, want %q", a.body, test.want)

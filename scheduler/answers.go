@@ -17,6 +17,9 @@ func (s *Server) answersOf(snapshot *cdn.Snapshot) (respond.State, error) {
 	before := s.answers
 	s.steering.Unlock()
 	keys := (*dnssec.Keys)(nil)
+	if dns.Signed && len(snapshot.ZoneKeys) == 0 && s.keys != nil { // parents say that the zones are signed: without signatures there would be none for who validates
+		return next, cdn.Errorf(cdn.Invalid, "scheduler.Apply", "configuration %d has lost the keys of its zones, which it says are signed: the one before stays in force", snapshot.Generation)
+	}
 	if dns.Signed && len(snapshot.ZoneKeys) > 0 { // the version that says it first may have none yet
 		var secrets [][]byte
 		if s.zoneSecrets != nil {

@@ -39,16 +39,17 @@ func (c copies) Records(of *transfer.Zone) iter.Seq2[[]byte, rr.Set] {
 		if i < 0 {
 			return
 		}
-		c.plan.Zones.All(c.plan.Zones.Zones()[i], func(owner []byte, m *zone.Match) bool { return c.name(owner, m, yield) })
+		glue := make(map[string]bool)
+		c.plan.Zones.All(c.plan.Zones.Zones()[i], func(owner []byte, m *zone.Match) bool { return c.name(owner, m, glue, yield) })
 	}
 }
 
-// name yields what is at a name, and reports whether more is wanted.
-func (c copies) name(owner []byte, m *zone.Match, yield func([]byte, rr.Set) bool) bool {
+// name yields what is at a name, and reports whether more is wanted. Of glue it remembers what was yielded.
+func (c copies) name(owner []byte, m *zone.Match, glue map[string]bool, yield func([]byte, rr.Set) bool) bool {
 	sets := m.Sets
 	switch {
 	case m.Cut != nil:
-		return c.cut(m.Cut, yield)
+		return c.cut(m, glue, yield)
 	case m.Node != nil:
 		sets = append(slices.Clone(sets), addresses([]*cdn.Node{m.Node}, serverTTL)...)
 	case m.Domain != "":
@@ -62,12 +63,18 @@ func (c copies) name(owner []byte, m *zone.Match, yield func([]byte, rr.Set) boo
 	return true
 }
 
-// cut yields a delegation.
-func (c copies) cut(cut *zone.Cut, yield func([]byte, rr.Set) bool) bool {
+// cut yields a delegation. Addresses of a server that several are delegated to are yielded once, and those of one that is not below a delegation with its name.
+func (c copies) cut(at *zone.Match, glue map[string]bool, yield func([]byte, rr.Set) bool) bool {
+	cut := at.Cut
 	if !yield(cut.Owner, cut.NS) || cut.DS != nil && !yield(cut.Owner, *cut.DS) {
 		return false
 	}
+	var m zone.Match
 	for _, g := range cut.Glue {
+		if c.plan.Zones.Find(g.Owner, &m); m.Zone == at.Zone && m.Cut == nil || glue[string(g.Owner)] {
+			continue
+		}
+		glue[string(g.Owner)] = true
 		for _, set := range g.Sets {
 			if !yield(g.Owner, set) {
 				return false

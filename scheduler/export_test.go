@@ -1,6 +1,19 @@
 package scheduler
 
-import "context"
+import (
+	"context"
+
+	"nearcast/cdn"
+	"nearcast/scheduler/respond"
+	"nearcast/scheduler/transfer"
+	"nearcast/scheduler/view"
+)
+
+// CopyOf is what secondaries get of a configuration.
+func CopyOf(s *cdn.Snapshot) (transfer.Source, error) {
+	plan, err := view.Compile(s)
+	return copies{plan, respond.SettingsOf(&s.Fleet.DNS)}, err
+}
 
 // WatchTableAge is the part of Run that needs no socket.
 func (s *Server) WatchTableAge(ctx context.Context) { s.watchTableAge(ctx) }

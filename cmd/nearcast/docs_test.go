@@ -47,7 +47,29 @@ func TestEdgeFlagsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	help, err := exec.CommandContext(t.Context(), labtest.Program(t), "edge", "--help").Output()
+	flagsAreIn(t, text, "edge")
+}
+
+// TestSchedulerFlagsAreDocumented: so has its section about schedulers those of a scheduler.
+func TestSchedulerFlagsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(labtest.Root(t), "docs", "OPERATIONS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## A scheduler\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	flagsAreIn(t, []byte(section), "scheduler")
+	for _, m := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)").FindAllStringSubmatch(section, -1) {
+		if out, err := exec.CommandContext(t.Context(), labtest.Program(t), "scheduler", "--help").Output(); err != nil || !strings.Contains(string(out), "--"+m[1]+" ") {
+			t.Errorf("--%s is there, and no scheduler has it", m[1])
+		}
+	}
+}
+
+// flagsAreIn fails the test for each flag of a command that a text has not, or without its default.
+func flagsAreIn(t *testing.T, text []byte, command string) {
+	t.Helper()
+	help, err := exec.CommandContext(t.Context(), labtest.Program(t), command, "--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,13 +102,25 @@ func masked(lines []string) []string {
 }
 
 // TestTour runs the tour of the README, command by command, and compares what is
-// printed with what the README says. Only the ports differ.
+// printed with what the README says. Only the ports differ. What docs/OPERATIONS.md shows of a scheduler is run before, in the same lab.
 func TestTour(t *testing.T) {
 	steps := consoleSteps(t, filepath.Join(labtest.Root(t), "README.md"))
 	if len(steps) < 10 {
 		t.Fatalf("only %d steps found in the README", len(steps))
 	}
 	lab := labtest.Start(t)
+	ofScheduler := sectionSteps(t, "A scheduler")
+	if len(ofScheduler) < 5 {
+		t.Fatalf("only %d steps found in the section about schedulers", len(ofScheduler))
+	}
+	runSteps(t, lab, "docs/OPERATIONS.md", ofScheduler)
+	runSteps(t, lab, "README.md", steps)
+}
+
+// runSteps runs commands of a document against a lab, in one directory.
+func runSteps(t *testing.T, lab *labtest.Lab, document string, steps []step) {
+	t.Helper()
+	dir := t.TempDir()
 	// The document's ports are 180xx; the lab's have another base.
 	toLab := func(s string) string { return renumber(s, 18000, lab.PortBase) }
 	toReadme := func(s string) string { return renumber(s, lab.PortBase, 18000) }
@@ -116,21 +128,21 @@ func TestTour(t *testing.T) {
 		if strings.HasPrefix(s.command, "export PATH=") {
 			continue // done below
 		}
-		command := toLab(s.command)
+		command := strings.ReplaceAll(toLab(s.command), "nearcast-lab/", lab.Dir+"/")
 		if _, node, ok := strings.Cut(command, "pgrep -f '[e]dge --node "); ok { // only this lab's process: others may run
 			node, _, _ = strings.Cut(node, " ")
 			command = "kill -9 " + fmt.Sprint(lab.Node(t, node).PID)
 		}
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
-		cmd.Dir = t.TempDir()
+		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "NEARCAST_DIR="+lab.Dir, "PATH="+filepath.Dir(lab.Program)+":"+os.Getenv("PATH"))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			t.Fatalf("README.md:%d: $ %s: %v\n%s", s.line, s.command, err, out)
+			t.Fatalf("%s:%d: $ %s: %v\n%s", document, s.line, s.command, err, out)
 		}
 		got := masked(strings.Split(toReadme(string(out)), "\n"))
 		if diff := cmp.Diff(masked(s.output), got); diff != "" {
-			t.Errorf("README.md:%d: $ %s prints something else (-README +got):\n%s", s.line, s.command, diff)
+			t.Errorf("%s:%d: $ %s prints something else (-document +got):\n%s", document, s.line, s.command, diff)
 		}
 		lab.Reload(t)
 	}

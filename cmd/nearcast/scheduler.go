@@ -60,6 +60,19 @@ change, and takes every node for healthy.`,
 	}
 	f.register(cmd)
 	f.registerFronts(cmd)
+	f.registerOthers(cmd)
+	must(cmd.MarkFlagRequired("listen"))
+	cmd.MarkFlagsMutuallyExclusive("fleet", "control")
+	cmd.MarkFlagsOneRequired("fleet", "control")
+	cmd.MarkFlagsMutuallyExclusive("site", "control")
+	for _, name := range []string{"api", "gossip", "peer"} {
+		cmd.MarkFlagsMutuallyExclusive("fleet", name)
+	}
+	return cmd
+}
+
+// registerOthers adds the flags of what a scheduler knows from other programs, and tells them, or has from files.
+func (f *schedulerFlags) registerOthers(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.api, "api", "", "`ADDR` of the API that tells of the map, host:port; none if empty")
 	flags.StringArrayVar(&f.peers, "peer", nil, "another scheduler and its API as `NAME=URL`, to agree on one map with; may be given several times")
@@ -69,14 +82,6 @@ change, and takes every node for healthy.`,
 	flags.StringVar(&f.fleet, "fleet", "", "stand alone with the fleet of `FILE`")
 	flags.StringArrayVar(&f.sites, "site", nil, "stand alone with the sites of `FILE`; may be given several times")
 	geoFlag(cmd, &f.geo)
-	must(cmd.MarkFlagRequired("listen"))
-	cmd.MarkFlagsMutuallyExclusive("fleet", "control")
-	cmd.MarkFlagsOneRequired("fleet", "control")
-	cmd.MarkFlagsMutuallyExclusive("site", "control")
-	for _, name := range []string{"api", "gossip", "peer"} {
-		cmd.MarkFlagsMutuallyExclusive("fleet", name)
-	}
-	return cmd
 }
 
 // registerFronts adds the flags of what questions come in by.
@@ -107,24 +112,30 @@ func runScheduler(cmd *cobra.Command, f *schedulerFlags) error {
 	if f.fleet != "" {
 		return runSchedulerAlone(cmd.Context(), r, f, cfg)
 	}
-	server, err := scheduler.New(cfg)
+	server, parts, err := f.parts(r, cfg) //nolint:contextcheck // what is read at once is read before anything is served
 	if err != nil {
 		return err
+	}
+	return r.runAll(cmd.Context(), f.admin, server.Ready, parts...)
+}
+
+// parts makes a scheduler that follows a control plane, and all that is to run for it.
+func (f *schedulerFlags) parts(r *role, cfg scheduler.Config) (*scheduler.Server, []func(context.Context) error, error) {
+	server, err := scheduler.New(cfg)
+	if err != nil {
+		return nil, nil, err
 	}
 	parts := append(r.followPlaces(f.geo, server), logParts(&cfg)...)
 	feed, err := r.follow(&f.nodeFlags, cdn.RoleScheduler, feedclient.Config{OnSnapshot: server.Apply})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	parts = append(parts, server.Run, feed.Run)
 	if f.routequality != "" {
 		parts = append(parts, r.followTable(f.routequality, server.ApplyTable).Run)
 	}
 	others, err := r.withOthers(f, server)
-	if err != nil {
-		return err
-	}
-	return r.runAll(cmd.Context(), f.admin, server.Ready, append(parts, others...)...)
+	return server, append(parts, others...), err
 }
 
 // beginScheduler is begin for a scheduler, which may have a name though it stands alone.
@@ -174,6 +185,9 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 		if cfg.TSIGKeys, err = transfer.ReadKeys(f.tsigKeys); err != nil {
 			return cfg, err
 		}
+	}
+	if f.queryEvery < 1 {
+		return cfg, cdn.Errorf(cdn.Invalid, "", "--query-log-every %d: want 1 or more", f.queryEvery)
 	}
 	if f.queryLog != "" {
 		cfg.QueryLog, err = querylog.Open(querylog.Config{Path: f.queryLog, Every: f.queryEvery, Log: r.log, Registry: r.registry})

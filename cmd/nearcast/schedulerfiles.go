@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,23 +17,16 @@ import (
 )
 
 // filesInterval is how often a scheduler that stands alone looks at its files.
-const filesInterval = 2 * time.Second
+const filesInterval = time.Second
 
 // runSchedulerAlone answers from files.
 func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg scheduler.Config) error {
-	files := newFiles(f.fleet, f.sites)
+	files := newFiles(f.fleet, f.sites, func() ([]cdn.ZoneKey, [][]byte, error) { return r.standaloneKeys(f) })
 	snapshot, err := files.read()
 	if err != nil {
 		return err
 	}
-	if snapshot.Fleet.DNS.Signed {
-		keys, secrets, err := r.standaloneKeys(f)
-		if err != nil {
-			return err
-		}
-		files.keys, snapshot.ZoneKeys = keys, keys
-		cfg.ZoneSecrets = func() [][]byte { return secrets }
-	}
+	cfg.ZoneSecrets = files.zoneSecrets
 	server, err := scheduler.New(cfg)
 	if err != nil {
 		return err
@@ -39,7 +35,7 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 	if err := server.Apply(snapshot); err != nil {
 		return err
 	}
-	parts = append(parts, server.Run, func(ctx context.Context) error { return files.follow(ctx, r, server) })
+	parts = append(parts, server.Run, func(ctx context.Context) error { return files.follow(ctx, r, server, snapshot) })
 	return r.runAll(ctx, f.admin, server.Ready, append(parts, logParts(&cfg)...)...)
 }
 
@@ -47,67 +43,127 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 type files struct {
 	fleetFile string
 	siteFiles []string
-	keys      []cdn.ZoneKey
+	makeKeys  func() ([]cdn.ZoneKey, [][]byte, error) // for zones that are signed
+	keys      []cdn.ZoneKey                           // nil until the fleet has some
+	secrets   atomic.Pointer[[][]byte]                // that open them
 
 	generation cdn.Generation
 	fleet      *cdn.Fleet
 	sites      [][]cdn.Site // by file
 	seen       map[string]stamp
+	taken      map[string]stamp // of what was read
 }
 
-// stamp tells whether a file has changed.
-type stamp struct {
-	at   time.Time
-	size int64
+func newFiles(fleet string, sites []string, makeKeys func() ([]cdn.ZoneKey, [][]byte, error)) *files {
+	return &files{
+		fleetFile: fleet, siteFiles: sites, makeKeys: makeKeys,
+		sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp), taken: make(map[string]stamp),
+	}
 }
 
-func newFiles(fleet string, sites []string) *files {
-	return &files{fleetFile: fleet, siteFiles: sites, sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp)}
-}
+// stamp tells whether a file has changed. The zero value is of one that is not there.
+type stamp struct{ info os.FileInfo }
 
-// changed reports whether a file is not what it was when it was last asked about.
-func (f *files) changed(name string) bool {
+// stampOf follows links, so that one that leads elsewhere is a change.
+func stampOf(name string) stamp {
 	info, err := os.Stat(name)
-	if err != nil { // reading it says what is wrong
-		return f.seen[name] != stamp{}
+	if err != nil {
+		return stamp{} // reading it says what is wrong
 	}
-	now := stamp{info.ModTime(), info.Size()}
-	if f.seen[name] == now {
-		return false
-	}
-	f.seen[name] = now
-	return true
+	return stamp{info}
 }
 
-// read compiles the files that have changed, and all together. It returns nil if none has.
-func (f *files) read() (*cdn.Snapshot, error) {
-	changed := false
-	if f.changed(f.fleetFile) || f.fleet == nil {
-		fleet, err := readFleet(f.fleetFile)
-		if err != nil {
-			return nil, err
-		}
-		f.fleet, changed = fleet, true
+func (s stamp) is(t stamp) bool {
+	if s.info == nil || t.info == nil {
+		return s.info == nil && t.info == nil
 	}
+	return s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size() && os.SameFile(s.info, t.info)
+}
+
+// due reports whether files are to be read: some have changed, and none since it was last called. Who writes one may be half done, and half of a file can be one that is valid.
+func (f *files) due() bool {
+	settled, changed := true, false
+	for _, name := range append([]string{f.fleetFile}, f.siteFiles...) {
+		now := stampOf(name)
+		settled = settled && now.is(f.seen[name])
+		changed = changed || now.info == nil || !now.is(f.taken[name])
+		f.seen[name] = now
+	}
+	return settled && changed
+}
+
+// errMoving says that a file has changed while it was read.
+var errMoving = errors.New("the file has changed while it was read; it is read again when it is at rest")
+
+// load has a file compiled that is as before says.
+func load(name string, before stamp, parse func(text []byte) error) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if !stampOf(name).is(before) {
+		return fmt.Errorf("%s: %w", name, errMoving)
+	}
+	return parse(text)
+}
+
+// take reports whether a file is to be compiled: it has changed since it was. One that cannot be is not tried again until it changes, but for one
+// that is not there.
+func (f *files) take(name string) (now stamp, changed bool) {
+	now = stampOf(name)
+	if last, ok := f.taken[name]; ok && now.is(last) && now.info != nil {
+		return now, false
+	}
+	f.taken[name] = now
+	return now, true
+}
+
+// read compiles the files that have changed, those of sites at the same time, and all together. It returns nil if none has.
+func (f *files) read() (*cdn.Snapshot, error) {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, name := range f.siteFiles {
-		if !f.changed(name) && f.sites[i] != nil {
-			continue
+	any := false
+	compiled := func(name string, parse func(text []byte) error) {
+		before, changed := f.take(name)
+		if changed {
+			any = true
+			group.Go(func() error { return load(name, before, parse) })
 		}
-		changed = true
-		group.Go(func() (err error) {
-			f.sites[i], err = readSites(name)
+	}
+	compiled(f.fleetFile, func(text []byte) error {
+		fleet, err := compile.Fleet(f.fleetFile, text)
+		if err == nil {
+			f.fleet = fleet
+		}
+		return err
+	})
+	for i, name := range f.siteFiles {
+		compiled(name, func(text []byte) error {
+			sites, err := compile.Sites(name, text)
+			if err == nil {
+				f.sites[i] = sites
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
+		if errors.Is(err, errMoving) {
+			clear(f.taken)
+		}
 		return nil, err
 	}
-	if !changed {
+	if !any {
 		return nil, nil
 	}
-	f.generation++
+	if f.fleet.DNS.Signed && f.keys == nil {
+		keys, secrets, err := f.makeKeys()
+		if err != nil {
+			return nil, err
+		}
+		f.keys = keys
+		f.secrets.Store(&secrets)
+	}
+	f.generation = max(f.generation+1, f.age())
 	s := &cdn.Snapshot{Generation: f.generation, Fleet: *f.fleet, ZoneKeys: f.keys}
 	for _, sites := range f.sites {
 		s.Sites = append(s.Sites, sites...)
@@ -115,36 +171,61 @@ func (f *files) read() (*cdn.Snapshot, error) {
 	return s, compile.Snapshot(s.Fleet, s.Sites)
 }
 
-func readSites(name string) ([]cdn.Site, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
+// zoneSecrets are what opens the keys. It is safe for concurrent use.
+func (f *files) zoneSecrets() [][]byte {
+	if secrets := f.secrets.Load(); secrets != nil {
+		return *secrets
 	}
-	return compile.Sites(name, text)
+	return nil
 }
 
-// follow answers from the files as they change. What is wrong with them is logged, and what was before stays.
-func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server) error {
+// age is when the youngest file was written, in Unix seconds. Serials of zones come of that: they do not begin again with the process, which secondaries would take for older, and are
+// the same wherever the files are.
+func (f *files) age() cdn.Generation {
+	youngest := int64(1)
+	for _, s := range f.taken {
+		if s.info != nil {
+			youngest = max(youngest, s.info.ModTime().Unix())
+		}
+	}
+	return cdn.Generation(youngest) //nolint:gosec // positive
+}
+
+// follow answers from the files as they change; before is what is answered from so far. What is wrong with them is logged, and what was before stays.
+func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server, before *cdn.Snapshot) error {
 	tick := time.NewTicker(filesInterval)
 	defer tick.Stop()
+	told := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		snapshot, err := f.read()
-		if err == nil && snapshot == nil {
+		if !f.due() {
+			continue
+		}
+		next, err := f.read()
+		if err == nil && next == nil {
 			continue
 		}
 		if err == nil {
-			err = server.Apply(snapshot)
+			if err = compile.Shrunk(before, next); err != nil {
+				err = fmt.Errorf("%w; if that is meant, start the scheduler again", err)
+			}
+		}
+		if err == nil {
+			err = server.Apply(next)
 		}
 		if err != nil {
-			r.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
+			if told != err.Error() {
+				r.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
+			}
+			told = err.Error()
 			continue
 		}
-		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", snapshot.Generation, "sites", len(snapshot.Sites))
+		before, told = next, ""
+		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", next.Generation, "sites", len(next.Sites))
 	}
 }
 

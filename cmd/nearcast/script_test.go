@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,7 +13,8 @@ import (
 )
 
 // TestScripts runs the scripts of testdata/script with the real program against
-// one lab. In a script, $NEARCAST_DIR is the lab and $ORIGIN its web origin's URL.
+// one lab. In a script, $NEARCAST_DIR is the lab and $ORIGIN its web origin's URL,
+// and $NAME is what a site of it is called in its zone.
 func TestScripts(t *testing.T) {
 	lab := labtest.Start(t)
 	testscript.Run(t, testscript.Params{
@@ -26,6 +28,17 @@ func TestScripts(t *testing.T) {
 			env.Setenv("API", lab.API.URL)
 			env.Setenv("TOKEN_FILE", lab.API.TokenFile)
 			env.Setenv("EDGE", lab.EdgeNodes()[0].HTTP)
+			for name, addr := range map[string]string{"DNS_PORT": lab.DNS, "TLS_PORT": lab.Secure.DoT, "HTTP_PORT": lab.Nodes[0].HTTP} {
+				_, port, err := net.SplitHostPort(addr)
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, port)
+			}
+			env.Setenv("CA_FILE", lab.Secure.CAFile)
+			env.Setenv("DOH", lab.Secure.DoH)
+			env.Setenv("REDIRECT", lab.Redirect)
+			env.Setenv("NAME", "www.web.example.cdn.test")
 			env.Setenv("PORT_BASE", fmt.Sprint(lab.PortBase))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			return nil

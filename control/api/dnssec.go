@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"nearcast/cdn"
@@ -113,7 +114,7 @@ func showKeys(snap *cdn.Snapshot, now time.Time) wire.DNSSEC {
 		}
 	}
 	for _, k := range zonekey.ParentKeys(snap.ZoneKeys) {
-		for _, z := range zones {
+		for _, z := range outermost(zones) {
 			shown.DS = append(shown.DS, dnskey.DSText(z, k.Public))
 		}
 	}
@@ -121,4 +122,22 @@ func showKeys(snap *cdn.Snapshot, now time.Time) wire.DNSSEC {
 		shown.DSFrom = from
 	}
 	return shown
+}
+
+// outermost are those zones that are not within another one. The others' DS records are made by the schedulers, which have the zone above them.
+func outermost(zones []cdn.Domain) (outer []cdn.Domain) {
+	all := make(map[string]bool, len(zones))
+	for _, z := range zones {
+		all[string(z)] = true
+	}
+	for _, z := range zones {
+		_, above, _ := strings.Cut(string(z), ".")
+		for above != "" && !all[above] {
+			_, above, _ = strings.Cut(above, ".")
+		}
+		if above == "" {
+			outer = append(outer, z)
+		}
+	}
+	return outer
 }

@@ -20,8 +20,8 @@ type owned struct {
 	wire    []byte
 }
 
-// checkZone reports what is wrong with the records of a zone.
-func checkZone(c cursor, z *cdn.Zone, f *cdn.Fleet) {
+// checkZone reports what is wrong with the records of a zone. isZone reports whether a name is one's of the schedulers.
+func checkZone(c cursor, z *cdn.Zone, f *cdn.Fleet, isZone func(cdn.Domain) bool) {
 	names := make(map[cdn.Domain]*owned)
 	records := c.in("records")
 	for i := range z.Records {
@@ -38,6 +38,14 @@ func checkZone(c cursor, z *cdn.Zone, f *cdn.Fleet) {
 			continue
 		}
 		here := records.at(i)
+		if inner := innerZone(z, name, isZone); inner != "" {
+			here.in("name").mistake("put it there; its delegation is made by the schedulers themselves", "%s is in %s, a zone of its own", name, inner)
+			continue
+		}
+		if o.place[i] == cdn.RecordAlias && len(z.Secondaries) > 0 {
+			here.in("type").mistake("write its addresses, or a CNAME, or do without secondaries",
+				"%s is an ALIAS, and a copy of the zone has no place for its addresses, which come and go: a secondary would say that there are none", name)
+		}
 		if part, _ := name.Within(z.Name); servers[part] && (saysAddresses(o.place[i]) || o.place[i] == "NS") {
 			here.in("name").mistake("choose another name", "%s is the name of a name server, whose addresses are the node's", name)
 			continue
@@ -45,6 +53,16 @@ func checkZone(c cursor, z *cdn.Zone, f *cdn.Fleet) {
 		checkBeside(here, z, o, o.place[i], i)
 		checkCut(here, z, names, o, i)
 	}
+}
+
+// innerZone returns the zone within another that a name of that is in, or nothing.
+func innerZone(z *cdn.Zone, name cdn.Domain, isZone func(cdn.Domain) bool) cdn.Domain {
+	for ; name != z.Name && name != ""; name = parent(name) {
+		if isZone(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // addRecord reads a record, and files it under its name.

@@ -81,15 +81,13 @@ func checkZones(c cursor, f *cdn.Fleet) {
 		if z.Name == "" {
 			continue
 		}
-		for above := parent(z.Name); above != ""; above = parent(above) {
-			if _, is := first[above]; is || above == f.Zone {
-				c.at(i).in("name").mistake("put its records into that one", "zone %s is within the zone %s", z.Name, above)
-			}
+		if _, inside := z.Name.Within(f.Zone); inside && z.Name != f.Zone && f.Zone != "" {
+			c.at(i).in("name").mistake("put its records into that one", "zone %s is within the fleet's zone %s", z.Name, f.Zone)
 		}
-		if _, inside := f.Zone.Within(z.Name); inside && z.Name != f.Zone && f.Zone != "" {
-			c.at(i).in("name").mistake("choose another name for one of them", "the fleet's zone %s is within the zone %s", f.Zone, z.Name)
-		}
-		checkZone(c.at(i), z, f)
+		checkZone(c.at(i), z, f, func(name cdn.Domain) bool {
+			_, is := first[name]
+			return is || name == f.Zone && name != ""
+		})
 	}
 }
 

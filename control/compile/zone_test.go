@@ -88,10 +88,10 @@ f:4:16: dns.steered: mine.cdn.test is steered, but its addresses are said by zon
 f:4:16: dns.steered: x.sub.cdn.test is steered, but its addresses are said by zones[0].records[1] (NS) (remove one of both)`},
 		{"zones", "zones: [{name: a.example}, {name: a.example}, {name: b.a.example}, {name: x.cdn.test}, {name: test}]",
 			`f:4:35: zones[1].name: zone a.example is already zones[0] (make one of both)
-f:4:54: zones[2].name: zone b.a.example is within the zone a.example (put its records into that one)
-f:4:75: zones[3].name: zone x.cdn.test is within the zone cdn.test (put its records into that one)
-f:4:75: zones[3].name: zone x.cdn.test is within the zone test (put its records into that one)
-f:4:95: zones[4].name: the fleet's zone cdn.test is within the zone test (choose another name for one of them)`},
+f:4:75: zones[3].name: zone x.cdn.test is within the fleet's zone cdn.test (put its records into that one)`},
+		{"nested", "zones: [{name: test, records: [{name: cdn, type: NS, data: ns1.cdn}, {name: x.b, type: TXT, data: a}, {name: xb, type: TXT, data: a}]}, {name: b.test, records: [{name: x, type: TXT, data: a}]}]",
+			`f:4:39: zones[0].records[0].name: cdn.test is in cdn.test, a zone of its own (put it there; its delegation is made by the schedulers themselves)
+f:4:77: zones[0].records[1].name: x.b.test is in b.test, a zone of its own (put it there; its delegation is made by the schedulers themselves)`},
 		{"unread", `zones: [{name: a.example, records: [{name: x, type: A, data: 1.2.3}, {name: a..b, type: TXT, data: x}, {name: x, type: NOPE, data: x}, {name: x, type: SOA, data: x}, {name: t, type: TXT, data: "a;b"}]}]`,
 			`f:4:62: zones[0].records[0].data: A "1.2.3": bad A A: "1.2.3"
 f:4:77: zones[0].records[1].name: name "a..b": label "" has 0 octets; 1 to 63 are allowed
@@ -105,6 +105,8 @@ f:4:185: zones[0].records[4].type: w.a.example has a second CNAME; records[3] is
 		{"alias", "zones: [{name: a.example, records: [{name: x, type: ALIAS, data: y}, {name: x, type: A, data: 192.0.2.1}, {name: y, type: TXT, data: a}, {name: y, type: TXT, data: a}]}]",
 			`f:4:53: zones[0].records[0].type: the addresses of x.a.example are those of another name, but records[1] is A (keep one of both)
 f:4:139: zones[0].records[3]: is the same record as records[2] (remove one)`},
+		{"copied", "zones: [{name: a.example, records: [{name: x, type: TXT, data: y}, {name: x, type: ALIAS, data: y}], secondaries: [{key: k}]}]",
+			`f:4:84: zones[0].records[1].type: x.a.example is an ALIAS, and a copy of the zone has no place for its addresses, which come and go: a secondary would say that there are none (write its addresses, or a CNAME, or do without secondaries)`},
 		{"cut", "zones: [{name: a.example, records: [{name: s, type: NS, data: ns.s}, {name: x.s, type: A, data: 192.0.2.1}, {name: s, type: TXT, data: a}, {name: '@', type: NS, data: b}, {name: k, type: DS, data: 1 13 2 00}, {name: '*.w', type: NS, data: b}]}]",
 			`f:4:63: zones[0].records[0].data: the name server ns.s.a.example is within s.a.example, which it serves, and its address is not here (add its A or AAAA record)
 f:4:77: zones[0].records[1].name: x.s.a.example is in s.a.example, which records[0] delegates: only addresses of its name servers can be here (move it to the zone that is delegated, or name it in an NS record)

@@ -32,6 +32,9 @@ const (
 	s3Origin  = "s3-origin"
 )
 
+// queryLogEvery is how many queries there are for one in a scheduler's log.
+const queryLogEvery = "10"
+
 // allCommands returns the origins and the plan's processes.
 func (l *Lab) allCommands() []command {
 	commands := []command{l.s3Command(), l.webCommand()}
@@ -39,6 +42,9 @@ func (l *Lab) allCommands() []command {
 		c := command{
 			name: p.Name, path: l.cfg.Program, args: p.Args, role: string(p.Role), admin: p.Admin,
 			readyURL: "http://" + p.Admin + "/readyz", logFile: l.logFile(p.Name), listens: p.Listens,
+		}
+		if p.Role == cdn.RoleScheduler {
+			c.args = append(c.args, "--query-log", filepath.Join(l.cfg.Dir, "log", p.Name+".queries.ndjson"), "--query-log-every", queryLogEvery)
 		}
 		if p.Role == cdn.RoleEdge {
 			c.node = p.Node

@@ -18,9 +18,11 @@ type Endpoints struct {
 	// DNS is the scheduler's address, host:port, UDP and TCP.
 	DNS string `json:"dns"`
 	// Redirect is the URL of the 302 front.
-	Redirect string           `json:"redirect"`
-	Nodes    []NodeEndpoint   `json:"nodes"`
-	Origins  []OriginEndpoint `json:"origins"`
+	Redirect string `json:"redirect"`
+	// Secure is where the scheduler answers the same over TLS.
+	Secure  SecureAccess     `json:"secure"`
+	Nodes   []NodeEndpoint   `json:"nodes"`
+	Origins []OriginEndpoint `json:"origins"`
 	// Processes are all processes of the lab, the nodes among them.
 	Processes []ProcessEndpoint `json:"processes"`
 }
@@ -29,6 +31,16 @@ type Endpoints struct {
 type APIAccess struct {
 	URL       string `json:"url"`
 	TokenFile string `json:"token_file"`
+}
+
+// SecureAccess is a scheduler's TLS port: DNS over TLS, and over HTTPS; HTTPDNS and redirects too.
+type SecureAccess struct {
+	DoT string `json:"dot"` // host:port
+	DoH string `json:"doh"` // URL
+	// Name is one that the certificate is for, beside the address.
+	Name cdn.Domain `json:"name,omitempty"`
+	// CAFile has the certificate of who vouches for it, in PEM. It is empty for a certificate that is not of the lab's making: then the name counts.
+	CAFile string `json:"ca_file,omitempty"`
 }
 
 // NodeEndpoint is a cache node.
@@ -87,6 +99,7 @@ func (l *Lab) writeEndpoints() error {
 		API:      APIAccess{URL: "http://" + l.plan.API, TokenFile: l.layout.TokenFile()},
 		DNS:      l.plan.DNS,
 		Redirect: "http://" + l.plan.Redirect,
+		Secure:   l.secureAccess(),
 		Origins: []OriginEndpoint{
 			{
 				Name: "web", Type: string(cdn.OriginHTTP), URL: l.originURL(plan.PortWebOrigin),

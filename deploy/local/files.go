@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -44,6 +45,9 @@ func (l *Lab) writeFiles() (secrets, error) {
 	}
 	s.S3 = s3Credentials{AccessKeyID: "nearcast-lab", SecretAccessKey: secret}
 	if err := writeJSON(l.credentialsFile(), s.S3); err != nil {
+		return s, err
+	}
+	if err := l.ensureCertificate(time.Now()); err != nil {
 		return s, err
 	}
 	if err := l.writeFleet(); err != nil {

@@ -8,6 +8,7 @@ package local
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,7 +53,8 @@ type Lab struct {
 	layout    plan.Layout
 	plan      *plan.Plan
 	secrets   secrets
-	commands  []command // in the order of starting
+	own       *x509.Certificate // the schedulers', if it is not of the lab's making
+	commands  []command         // in the order of starting
 	children  *supervisor
 	endpoints Endpoints
 }

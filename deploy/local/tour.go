@@ -47,12 +47,14 @@ func mustDuration(s string) cdn.Duration {
 func (l *Lab) printTour() {
 	port := l.plan.Fleet.Port()
 	host, dnsPort, _ := strings.Cut(l.plan.DNS, ":")
+	_, tlsPort, _ := strings.Cut(l.plan.Secure, ":")
 	fmt.Fprintf(l.cfg.Out, `
 The CDN is up: zone %s, %d nodes, everything in %s.
 Try, in another terminal:
 
-  # which edge nodes serve the demo site?
+  # which edge nodes serve the demo site? The same over HTTPS
   dig +short @%s -p %s %s.%s
+  dig +short @%s -p %s +https %s %s.%s
   # fetch a file through one of them, twice: MISS, then HIT
   curl -si --connect-to %s:80:%s:%d http://%s/LICENSE | head -20
   # the same from the S3 origin, and by way of the 302 front
@@ -69,6 +71,7 @@ Try, in another terminal:
 Ctrl-C stops everything.
 `, l.plan.Fleet.Zone, len(l.endpoints.Nodes), l.cfg.Dir,
 		host, dnsPort, webDomain, l.plan.Fleet.Zone,
+		host, tlsPort, l.tlsOptions(), webDomain, l.plan.Fleet.Zone,
 		webDomain, l.firstEdge(), port, webDomain,
 		bucketDomain, l.firstEdge(), port, bucketDomain, sampleObject,
 		webDomain, l.endpoints.Redirect,
@@ -77,6 +80,15 @@ Ctrl-C stops everything.
 		l.cfg.Program, webDomain, l.cfg.Dir,
 		l.cfg.Program, l.cfg.Dir,
 		l.cfg.Program, webDomain, l.cfg.Dir)
+}
+
+// tlsOptions are dig's, to check the scheduler's certificate with.
+func (l *Lab) tlsOptions() string {
+	s := l.secureAccess()
+	if s.CAFile == "" {
+		return "+tls-ca +tls-hostname=" + string(s.Name)
+	}
+	return "+tls-ca=" + s.CAFile
 }
 
 // firstEdge returns the address of an edge node.

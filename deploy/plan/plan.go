@@ -34,6 +34,7 @@ const (
 	portSchedulerAdmin    = 55
 	portSchedulerPool     = 56
 	portSchedulerAPI      = 57
+	portSecure            = 58 // DNS over TLS and HTTPS, and the 302 front
 	portRouteQuality      = 60
 	portRouteQualityAdmin = 61
 	portRouteQualityPool  = 62
@@ -77,14 +78,22 @@ type Plan struct {
 	API       string // host:port of the operators' API
 	DNS       string // host:port of the first scheduler
 	Redirect  string // host:port of the first scheduler's 302 front
+	Secure    string // host:port where it does the same over TLS, and DNS over TLS and HTTPS
 }
 
-// TokenFile is the file with the API's bearer token. The driver writes it and the
-// two that follow before it starts anything.
+// TokenFile is the file with the API's bearer token. The driver writes it and those
+// that follow before it starts anything.
 func (l Layout) TokenFile() string { return filepath.Join(l.Dir, "secrets", "api-token") }
 
 // SecretFile is the file with the secret that the fleet's nodes share.
 func (l Layout) SecretFile() string { return filepath.Join(l.Dir, "secrets", "fleet-secret") }
+
+// CertificateFile is the file with the schedulers' certificate and its chain in PEM. It is for the names of all name servers, and the addresses of
+// their nodes. One of the operator's own may be there: a driver makes none then.
+func (l Layout) CertificateFile() string { return filepath.Join(l.Dir, "secrets", "scheduler.pem") }
+
+// CertificateKeyFile is the file with its private key in PEM.
+func (l Layout) CertificateKeyFile() string { return filepath.Join(l.Dir, "secrets", "scheduler.key") }
 
 // FleetFile is the file with the fleet as the control plane is to have it.
 func (l Layout) FleetFile() string { return filepath.Join(l.Dir, "fleet.yaml") }
@@ -112,15 +121,17 @@ func Local(fleet cdn.Fleet, l Layout) (*Plan, error) {
 	return &Plan{
 		Fleet: fleet, Processes: b.processes,
 		API: b.addr(b.control, portAPI), DNS: b.addr(b.schedulers[0], portDNS), Redirect: b.addr(b.schedulers[0], portRedirect),
+		Secure: b.addr(b.schedulers[0], portSecure),
 	}, nil
 }
 
-// localise moves a fleet to the loopback interface.
+// localise moves a fleet to the loopback interface. There nodes do not speak TLS, as nobody has certificates for the domains of sites: what the fleet
+// says of HTTPS would lead visitors to closed ports.
 func localise(f cdn.Fleet, httpPort uint16) (cdn.Fleet, error) {
 	if len(f.Nodes) > 250 {
 		return f, cdn.Errorf(cdn.Invalid, "", "a fleet of %d nodes is too large for one machine; at most 250", len(f.Nodes))
 	}
-	f.HTTPPort = httpPort
+	f.HTTPPort, f.HTTPS = httpPort, nil
 	nodes := make([]cdn.Node, len(f.Nodes))
 	for i, n := range f.Nodes {
 		if a := firstIPv4(n.Addresses); !a.IsLoopback() {
@@ -256,7 +267,9 @@ func (b *builder) addScheduler(n *cdn.Node) {
 	redirect := p.listen("tcp", b.addr(n, portRedirect), "302 front")
 	api := p.listen("tcp", b.addr(n, portSchedulerAPI), "API")
 	pool := p.listenPool(b.addr(n, portSchedulerPool))
-	p.Args = append(p.Args, "--listen", dns, "--http", redirect, "--api", api, "--gossip", pool, "--join", b.wanSeeds(),
+	secure := p.listen("tcp", b.addr(n, portSecure), "TLS")
+	p.Args = append(p.Args, "--listen", dns, "--http", redirect, "--tls-listen", secure,
+		"--cert", b.layout.CertificateFile(), "--key", b.layout.CertificateKeyFile(), "--api", api, "--gossip", pool, "--join", b.wanSeeds(),
 		"--control", b.feedURL(), "--routequality", b.urls(b.routequality, portRouteQuality))
 	for _, peer := range b.schedulers {
 		if peer.Name != n.Name {

@@ -57,6 +57,10 @@ func TestEveryRoleIsAProcess(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}
+	scheduler := strings.Join(p.Processes[2].Args, " ")
+	if want := "--tls-listen 127.0.0.1:20058 --cert /lab/secrets/scheduler.pem --key /lab/secrets/scheduler.key"; p.Secure != "127.0.0.1:20058" || !strings.Contains(scheduler, want) {
+		t.Errorf("TLS at %s, and the scheduler is started with %s; want %s", p.Secure, scheduler, want)
+	}
 	if p.DNS != "127.0.0.1:20053" || p.API != "127.0.0.1:20000" || p.Redirect != "127.0.0.1:20054" {
 		t.Errorf("DNS %s, API %s, redirect %s", p.DNS, p.API, p.Redirect)
 	}
@@ -115,6 +119,7 @@ func TestEdgeNodesShareOnePortOnAddressesOfTheirOwn(t *testing.T) {
 
 func TestRealAddressesMoveToLoopback(t *testing.T) {
 	fleet := labFleet(t)
+	fleet.HTTPS = &cdn.HTTPS{}
 	for i := range fleet.Nodes {
 		fleet.Nodes[i].Addresses = []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})}
 	}
@@ -124,6 +129,9 @@ func TestRealAddressesMoveToLoopback(t *testing.T) {
 	}
 	if got := p.Fleet.Nodes[1].Addresses; len(got) != 1 || got[0].String() != "127.100.0.2" {
 		t.Errorf("second node has %v, want 127.100.0.2 alone", got)
+	}
+	if p.Fleet.HTTPS != nil || fleet.HTTPS == nil {
+		t.Error("visitors are told of TLS on nodes of a lab, which do not speak it; or the caller's fleet was changed")
 	}
 	if got := fleet.Nodes[1].Addresses[1].String(); got != "192.0.2.1" {
 		t.Errorf("the caller's fleet was changed: %s", got)

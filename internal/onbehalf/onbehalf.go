@@ -3,7 +3,7 @@
 //
 //	Nearcast-Hop: front <unix seconds> <scheme> <HMAC-SHA256 in hex>
 //
-// The code covers the words before it and, so that it fits one request only, the URL and the address.
+// The code covers the words before it and, so that it fits one request only, the method, the URL and the address.
 //
 // It is not for what nodes tell each other, which shares the field's name and not its form.
 package onbehalf
@@ -26,20 +26,20 @@ const (
 )
 
 // Sign returns the field's value. The scheme is "http" or "https"; the url is the one that [Verify] makes of it; client is the address in text.
-func Sign(secret string, at time.Time, scheme, url, client string) string {
+func Sign(secret string, at time.Time, method, scheme, url, client string) string {
 	words := word + " " + strconv.FormatInt(at.Unix(), 10) + " " + scheme
-	return words + " " + code(secret, words, url, client)
+	return words + " " + code(secret, words, method, url, client)
 }
 
-func code(secret, words, url, client string) string {
+func code(secret, words, method, url, client string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("nearcast on behalf\n" + words + "\n" + url + "\n" + client))
+	mac.Write([]byte("nearcast on behalf\n" + words + "\n" + method + "\n" + url + "\n" + client))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Verify returns the scheme of the client's request, and whether the field is genuine: made with the secret within a minute, for the client and the
+// Verify returns the scheme of the client's request, and whether the field is genuine: made with the secret within a minute, for the method, the client and the
 // url, which depends on the scheme. Without a secret nothing is.
-func Verify(now time.Time, secret, field, client string, url func(scheme string) string) (scheme string, ok bool) {
+func Verify(now time.Time, secret, field, method, client string, url func(scheme string) string) (scheme string, ok bool) {
 	if secret == "" || !strings.HasPrefix(field, word+" ") || len(field) > 256 {
 		return "", false
 	}
@@ -53,5 +53,5 @@ func Verify(now time.Time, secret, field, client string, url func(scheme string)
 	}
 	scheme = parts[2]
 	words := field[:strings.LastIndexByte(field, ' ')]
-	return scheme, hmac.Equal([]byte(parts[3]), []byte(code(secret, words, url(scheme), client)))
+	return scheme, hmac.Equal([]byte(parts[3]), []byte(code(secret, words, method, url(scheme), client)))
 }

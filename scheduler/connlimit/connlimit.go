@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/internal/clientip"
+	"nearcast/internal/fairshare"
 )
 
 // Limits are the bounds of a listener.
@@ -21,7 +22,8 @@ type Limits struct {
 	// Total is how many connections may be open. Zero allows none.
 	Total int
 	// PerSource is how many of them one source may have: an IPv4 address or an IPv6
-	// /64, which is what one host is usually given. Zero allows none.
+	// /64, which is what one host is usually given. While most are taken it is less,
+	// see [fairshare]. Zero allows none.
 	PerSource int
 	// Open shows how many are open. Required.
 	Open prometheus.Gauge
@@ -31,17 +33,14 @@ type Limits struct {
 
 // Listen returns l with limits. Closing it closes l.
 func Listen(l net.Listener, limits Limits) net.Listener {
-	return &listener{Listener: l, limits: limits, open: make(map[netip.Addr]int)}
+	return &listener{Listener: l, limits: limits, places: fairshare.New(limits.Total, limits.PerSource)}
 }
 
 type listener struct {
 	net.Listener
 
 	limits Limits
-
-	mu    sync.Mutex         // guards the following
-	total int                // the sum of open
-	open  map[netip.Addr]int // connections by source; at most limits.Total entries
+	places *fairshare.Places
 }
 
 // Accept returns the next connection that is within the limits.
@@ -51,35 +50,25 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		source := clientip.Of(c.RemoteAddr())
-		if l.admit(source) {
-			return &conn{Conn: c, release: sync.OnceFunc(func() { l.release(source) })}, nil
+		if release, ok := l.admit(clientip.Of(c.RemoteAddr())); ok {
+			return &conn{Conn: c, release: release}, nil
 		}
 		l.limits.Refused.Inc()
 		c.Close() //nolint:errcheck // nothing was said on it
 	}
 }
 
-func (l *listener) admit(source netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.total >= l.limits.Total || l.open[source] >= l.limits.PerSource {
-		return false
+// admit counts a connection, and returns what to do when it is closed.
+func (l *listener) admit(source netip.Addr) (release func(), ok bool) {
+	let, ok := l.places.Take(source, "")
+	if !ok {
+		return nil, false
 	}
-	l.total++
-	l.open[source]++
 	l.limits.Open.Inc()
-	return true
-}
-
-func (l *listener) release(source netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.total--
-	if l.open[source]--; l.open[source] == 0 {
-		delete(l.open, source)
-	}
-	l.limits.Open.Dec()
+	return sync.OnceFunc(func() {
+		let()
+		l.limits.Open.Dec()
+	}), true
 }
 
 // conn tells the listener when it is closed.

@@ -43,19 +43,21 @@ func TestLimits(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		sources  []string
+		total    int
 		accepted int
 	}{
-		{"within", []string{"192.0.2.1", "192.0.2.1", "192.0.2.2"}, 3},
-		{"source", []string{"192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"}, 3},
-		{"network", []string{"2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"}, 3},
-		{"mapped", []string{"192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"}, 2},
-		{"total", []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"}, 4},
+		{"within", []string{"192.0.2.1", "192.0.2.1", "192.0.2.2"}, 64, 3},
+		{"source", []string{"192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"}, 64, 3},
+		{"network", []string{"2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"}, 64, 3},
+		{"mapped", []string{"192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"}, 64, 2},
+		{"total", []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"}, 4, 4},
+		{"few left", []string{"192.0.2.1", "192.0.2.1", "192.0.2.2"}, 16, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "open"})
 			refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "refused_total"})
 			inner := &from{sources: test.sources}
-			l := connlimit.Listen(inner, connlimit.Limits{Total: 4, PerSource: 2, Open: open, Refused: refused})
+			l := connlimit.Listen(inner, connlimit.Limits{Total: test.total, PerSource: 2, Open: open, Refused: refused})
 			var conns []net.Conn
 			for {
 				c, err := l.Accept()

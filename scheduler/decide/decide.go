@@ -255,14 +255,28 @@ func byPlace(v *view.View, a *asker) int {
 	if pop := first(v, a, near, true); pop >= 0 {
 		return pop
 	}
-	all := near
-	if len(near) < len(v.POPs) {
-		all = v.All(a.place)
-		if pop := first(v, a, all, true); pop >= 0 {
-			return pop
+	if len(near) == len(v.POPs) {
+		return first(v, a, near, false)
+	}
+	if pop := farther(v, a, true); pop >= 0 {
+		return pop
+	}
+	return farther(v, a, false)
+}
+
+// farther is first for all POPs in the order of their distance, which nobody has at hand for so many. Visitors whom policy sends far away need it each time.
+func farther(v *view.View, a *asker, room bool) int {
+	best, least := -1, 0.0
+	for pop := range v.POPs {
+		if !a.ok(v, pop) || room && !hasRoom(v, pop) {
+			continue
+		}
+		km, _ := v.Kilometres(a.place, pop)
+		if best < 0 || km < least || km == least && v.POPs[pop].Name < v.POPs[best].Name {
+			best, least = pop, km
 		}
 	}
-	return first(v, a, all, false)
+	return best
 }
 
 // first returns the first POP of an order that is usable, and if need be has room, or -1.

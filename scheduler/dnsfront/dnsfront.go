@@ -9,10 +9,12 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/internal/lograte"
 	"nearcast/internal/udpbatch"
 	"nearcast/scheduler/connlimit"
 	"nearcast/scheduler/respond"
@@ -52,6 +54,9 @@ type Server struct {
 	metrics  *metrics
 	desks    sync.Pool // of *desk
 	transfer Transfer
+	told     lograte.Limiter // of panics
+	streams  atomic.Int32    // being served
+	longer   atomic.Int64    // octets that they have beyond the usual for long queries
 }
 
 // New listens. [Server.Run] must be called afterwards, to serve and to close.
@@ -71,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 		metrics:  m,
 		transfer: cfg.Transfer,
 	}
-	s.desks.New = func() any { return &desk{respond: cfg.NewResponder()} }
+	s.desks.New = func() any { return &desk{guard: s.newGuard()} }
 	return s, nil
 }
 
@@ -99,9 +104,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 // handler returns what answers the packets of one socket.
 func (s *Server) handler() udpbatch.Handler {
-	answer := s.cfg.NewResponder()
+	g := s.newGuard()
 	return func(dst, packet []byte, from netip.AddrPort) []byte {
-		return answer(dst, packet, respond.Peer{Addr: from.Addr().WithZone(""), Transport: respond.UDP})
+		return g.answer(dst, packet, respond.Peer{Addr: from.Addr().WithZone(""), Transport: respond.UDP})
 	}
 }
 

@@ -120,8 +120,8 @@ func TestPeer(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(f.reg); err != nil || len(problems) > 0 {
 		t.Errorf("metrics: %v, %v", problems, err)
 	}
-	if n, err := testutil.GatherAndCount(f.reg, "nearcast_scheduler_dns_dropped_total"); n != 4 || err != nil {
-		t.Errorf("%d reasons for drops (%v), want 4", n, err)
+	if n, err := testutil.GatherAndCount(f.reg, "nearcast_scheduler_dns_dropped_total"); n != 5 || err != nil {
+		t.Errorf("%d reasons for drops (%v), want 5", n, err)
 	}
 }
 

@@ -5,3 +5,15 @@ const (
 	MaxConnsPerSource = maxConnsPerSource
 	IdleTimeout       = idleTimeout
 )
+
+// Bounds of crowds.
+const (
+	ShortTimeout = shortTimeout
+	ManyStreams  = manyStreams
+)
+
+// MaxLonger is what long queries may take together.
+const MaxLonger = maxLonger
+
+// Longer is what they take.
+func (s *Server) Longer() int64 { return s.longer.Load() }

@@ -67,3 +67,34 @@ func TestIdle(t *testing.T) {
 		})
 	}
 }
+
+// While there are many connections those that ask nothing are not waited for as long, so that others find a place.
+func TestIdleInACrowd(t *testing.T) {
+	f := start(t, "127.0.0.1:0", nil) // its sockets are not of the bubble
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		serve := func() (ended chan time.Duration) {
+			client, server := net.Pipe()
+			ended = make(chan time.Duration, 1)
+			go func() {
+				defer client.Close()
+				f.ServeStream(t.Context(), server, respond.TCP)
+				ended <- time.Since(begin)
+			}()
+			synctest.Wait()
+			return ended
+		}
+		var early []chan time.Duration
+		for range dnsfront.ManyStreams {
+			early = append(early, serve())
+		}
+		if took := <-serve(); took != dnsfront.ShortTimeout {
+			t.Errorf("one of many is waited for for %v, want %v", took, dnsfront.ShortTimeout)
+		}
+		for _, ended := range early {
+			if took := <-ended; took != dnsfront.IdleTimeout {
+				t.Fatalf("one that was there before is waited for for %v, want %v", took, dnsfront.IdleTimeout)
+			}
+		}
+	})
+}

@@ -10,6 +10,8 @@ type metrics struct {
 	connections        prometheus.Gauge
 	connectionsRefused prometheus.Counter
 	unwritten          prometheus.Counter
+	panics             prometheus.Counter
+	tooMuch            prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
@@ -33,8 +35,13 @@ func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
 			Help: "DNS connections over TCP closed at once because there were too many.",
 		}),
 		unwritten: prometheus.NewCounter(prometheus.CounterOpts(dropped("write"))),
+		tooMuch:   prometheus.NewCounter(prometheus.CounterOpts(dropped("memory"))),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "nearcast_scheduler_dns_panics_total",
+			Help: "Panics while answering DNS; each is a defect.",
+		}),
 	}
-	r.MustRegister(m.connections, m.connectionsRefused, m.unwritten,
+	r.MustRegister(m.connections, m.connectionsRefused, m.unwritten, m.panics, m.tooMuch,
 		count(dropped("unsent"), func(s udpbatch.Stats) uint64 { return s.Unsent }),
 		count(dropped("overflow"), func(s udpbatch.Stats) uint64 { return s.Overflowed }),
 		count(dropped("too_long"), func(s udpbatch.Stats) uint64 { return s.TooLong }),

@@ -16,12 +16,15 @@ import (
 )
 
 const (
-	idleTimeout  = 10 * time.Second // from the last answer to the end of the next query
+	idleTimeout  = 10 * time.Second // from the last answer to the end of the next query,
+	shortTimeout = 2 * time.Second  // and while there are many connections
+	manyStreams  = maxConns / 2
 	writeTimeout = 2 * time.Second
 	maxTransfers = 4        // at a time, for one connection; while there are more its other queries wait
 	lengthLen    = 2        // of a message's length in front of it, RFC 1035 section 4.2.2
 	maxMessage   = 65535    // what that can say
 	readRoom     = 1024     // for queries that have come; more is made for a longer one
+	maxLonger    = 16 << 20 // octets for queries that are longer than that, of all connections
 	writeRoom    = 16 << 10 // answers that are sent together, in octets, give or take one
 )
 
@@ -31,7 +34,8 @@ type stream struct {
 	conn   net.Conn
 	from   respond.Peer
 
-	in []byte // what was read and is no whole query yet
+	in     []byte // what was read and is no whole query yet
+	longer int    // octets by which its memory is more than readRoom
 
 	transfers sync.WaitGroup
 	underWay  atomic.Int32  // transfers
@@ -42,26 +46,38 @@ type stream struct {
 
 // desk is what answering takes, shared by connections, most of which are idle.
 type desk struct {
-	respond Responder
-	out     []byte
-	query   dnswire.Query
+	guard *guard
+	out   []byte
+	query dnswire.Query
 }
 
 // ServeStream answers the queries of a connection that was accepted elsewhere, in their order but for zone transfers, until its peer is done or idle for
-// 10 s, or ctx ends. It closes the connection.
+// 10 s, or 2 s while there are many, or ctx ends. It closes the connection.
 func (s *Server) ServeStream(ctx context.Context, conn net.Conn, transport respond.Transport) {
+	s.streams.Add(1)
+	defer s.streams.Add(-1)
 	ctx, cancel := context.WithCancel(ctx)
 	st := &stream{server: s, conn: conn, from: respond.Peer{Addr: peerAddr(conn), Transport: transport}}
 	stop := context.AfterFunc(ctx, func() {
 		conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // fails only if closed, which is as good
 	})
-	if st.serve(ctx) {
+	served := st.serve(ctx)
+	st.shrink()
+	if served {
 		st.transfers.Wait() // a peer that has no more to ask still gets them
 	}
 	stop()
 	cancel()
 	conn.Close() //nolint:errcheck // every answer was written or has failed
 	st.transfers.Wait()
+}
+
+// patience is for how long a connection may wait for a query.
+func (s *Server) patience() time.Duration {
+	if s.streams.Load() > manyStreams {
+		return shortTimeout
+	}
+	return idleTimeout
 }
 
 func peerAddr(conn net.Conn) netip.Addr {
@@ -73,10 +89,14 @@ func peerAddr(conn net.Conn) netip.Addr {
 func (st *stream) serve(ctx context.Context) bool {
 	st.in = make([]byte, 0, readRoom)
 	for {
-		if err := st.conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil || ctx.Err() != nil {
+		if err := st.conn.SetReadDeadline(time.Now().Add(st.server.patience())); err != nil || ctx.Err() != nil {
 			return false // looked at after the deadline is set: the end may have come before
 		}
 		for !st.whole() {
+			if len(st.in) == cap(st.in) { // more cannot be had
+				st.server.metrics.tooMuch.Inc()
+				return false
+			}
 			if done, ok := st.read(ctx); done {
 				return ok
 			}
@@ -94,9 +114,26 @@ func (st *stream) whole() bool {
 	}
 	want := lengthLen + int(binary.BigEndian.Uint16(st.in))
 	if len(st.in) == cap(st.in) && want > cap(st.in) { // the more was sent, the more is believed
-		st.in = append(make([]byte, 0, min(want, 2*cap(st.in))), st.in...)
+		st.grow(min(want, 2*cap(st.in)))
 	}
 	return len(st.in) >= want
+}
+
+// grow makes room for a longer query, if all connections together have not too much of it.
+func (st *stream) grow(size int) {
+	more := int64(size - cap(st.in))
+	if st.server.longer.Add(more) > maxLonger {
+		st.server.longer.Add(-more)
+		return
+	}
+	st.longer += int(more)
+	st.in = append(make([]byte, 0, size), st.in...)
+}
+
+// shrink gives the room back.
+func (st *stream) shrink() {
+	st.server.longer.Add(-int64(st.longer))
+	st.longer, st.in = 0, nil
 }
 
 // read reads what has come.
@@ -136,7 +173,8 @@ func (st *stream) answerAll(ctx context.Context) bool {
 	if cap(d.out) > maxMessage { // one long answer must not be paid for ever
 		d.out = nil
 	}
-	if len(rest) == 0 && cap(st.in) > readRoom {
+	if len(rest) == 0 && st.longer > 0 {
+		st.shrink()
 		st.in = make([]byte, 0, readRoom)
 	} else {
 		st.in = st.in[:copy(st.in, rest)]
@@ -151,7 +189,7 @@ func (st *stream) answer(ctx context.Context, d *desk, query []byte) bool {
 		return st.startTransfer(ctx, append([]byte(nil), query...))
 	}
 	start := len(d.out)
-	out := d.respond(append(d.out, 0, 0), query, st.from)
+	out := d.guard.answer(append(d.out, 0, 0), query, st.from)
 	length := len(out) - start - lengthLen
 	if length <= 0 || length > maxMessage {
 		return false
@@ -174,6 +212,12 @@ func (st *stream) startTransfer(ctx context.Context, query []byte) bool {
 	st.underWay.Add(1)
 	st.transfers.Go(func() {
 		defer func() { st.underWay.Add(-1); <-st.slots }()
+		defer func() {
+			if v := recover(); v != nil { // half a transfer is none, and nothing can follow it
+				st.server.panicked(v)
+				st.conn.Close() //nolint:errcheck // as in write
+			}
+		}()
 		var buf []byte
 		st.server.transfer(ctx, query, st.from, func(message []byte) error {
 			if len(message) > maxMessage {

@@ -12,7 +12,7 @@ import (
 
 // Bounds of TCP (RFC 7766 section 6).
 const (
-	maxConns          = 1024
+	maxConns          = 4096 // of 10 KiB each
 	maxConnsPerSource = 64
 )
 

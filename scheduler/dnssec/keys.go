@@ -17,6 +17,7 @@ var keyTTL = uint32(cdn.DNSKEYTTL.Seconds())
 type Keys struct {
 	all    []*key // in the order of the configuration
 	active *key
+	ready  *key // nil if there is none
 	parent *key // whose DS is, or is to be, at the parent: the newest that is ready or active
 }
 
@@ -46,7 +47,7 @@ func (k *Keys) Next(keys []cdn.ZoneKey, secrets ...[]byte) (*Keys, error) {
 		switch keys[i].State {
 		case cdn.KeyPublished, cdn.KeyRetired:
 		case cdn.KeyReady:
-			next.parent = opened
+			next.parent, next.ready = opened, opened
 		case cdn.KeyActive:
 			if next.active != nil {
 				return nil, cdn.Errorf(cdn.Invalid, "dnssec.Open", "keys %s and %s are both active", next.active.id, opened.id)
@@ -100,4 +101,15 @@ func (k *Keys) CDNSKEY() rr.Set {
 // CDS returns the key that the parent is to have, as CDS (RFC 7344 section 3.1), of a zone: its name in wire form, lower case.
 func (k *Keys) CDS(zone []byte) rr.Set {
 	return rr.Set{Type: rr.TypeCDS, TTL: keyTTL, Data: [][]byte{dnskey.DS(zone, k.parent.public)}}
+}
+
+// DS returns what a zone that is signed by these keys, too, has of them for one below, its name in wire form and lower case: the key that is active, and the one that
+// is ready to become it, so that either may.
+func (k *Keys) DS(zone []byte) rr.Set {
+	set := rr.Set{Type: rr.TypeDS, TTL: keyTTL, Data: [][]byte{dnskey.DS(zone, k.active.public)}}
+	if k.ready != nil {
+		set.Data = append(set.Data, dnskey.DS(zone, k.ready.public))
+	}
+	slices.SortFunc(set.Data, bytes.Compare)
+	return set
 }

@@ -39,6 +39,15 @@ type Stats struct {
 // Stats returns the numbers of the moment. Signers that share signatures share them.
 func (s *Signer) Stats() Stats { return s.cache.stats() }
 
+// AtHand is Sign without signing: it is nil if signatures would have to be made. It is quick whatever is asked for.
+func (s *Signer) AtHand(now int64, zone, owner []byte, set *rr.Set) [][]byte {
+	e := s.cache.find(s.cache.hash(zone, owner, set), s.active, zone, owner, set)
+	if e == nil || now >= e.window.renew || now < e.window.inception {
+		return nil
+	}
+	return e.signatures
+}
+
 // Sign returns the RDATA of the RRSIG records of a set, whose TTL is to be the set's own: one by the active key, or if every is true, as
 // the DNSKEY set needs it, one by each key. now is in Unix seconds; zone and owner are names in wire form and lower case, owner within zone. A set
 // that comes from a wildcard is signed under the name that was asked for. What is returned must not be changed.

@@ -25,8 +25,8 @@ const NoKeepalive = -1
 type OPT struct {
 	// Size is how long a query we take over UDP, in octets.
 	Size uint16
-	// DO is the query's (RFC 3225 section 3).
-	DO bool
+	// DO is the query's (RFC 3225 section 3). CO says that a compact denial has its response code (RFC 9824 section 5.1), to who has asked for that.
+	DO, CO bool
 	// Subnet is the query's, to be sent back with Scope, how many bits of the address the answer holds for (RFC 7871 section 7.2.1). Nil, or
 	// one that is not Present, is none.
 	Subnet *Subnet
@@ -90,6 +90,9 @@ func (w *Writer) opt(o *OPT, rcode uint16) {
 	var flags byte
 	if o.DO {
 		flags = 1 << 7
+	}
+	if o.CO {
+		flags |= 1 << 6
 	}
 	w.buf = append(w.buf, 0, byte(rr.TypeOPT>>8), byte(rr.TypeOPT&0xFF), byte(o.Size>>8), byte(o.Size),
 		byte(rcode>>4), 0, flags, 0, 0, 0)

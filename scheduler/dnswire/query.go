@@ -60,8 +60,8 @@ type Query struct {
 	Size uint16
 	// Version is EDNS's. Where it is not zero options were not read.
 	Version uint8
-	// DO says that the client wants signatures (RFC 3225).
-	DO bool
+	// DO says that the client wants signatures (RFC 3225), CO that it knows what compact denials look like (RFC 9824 section 5.1).
+	DO, CO bool
 	// Subnet is whom the answer is for (RFC 7871).
 	Subnet Subnet
 	// Cookie is the first COOKIE option's octets: 8 of the client, or those and 8 to 32 of the server (RFC 7873). Nil without one.
@@ -200,7 +200,7 @@ func (q *Query) parseOPT(r record) bool {
 	q.EDNS = true
 	q.Size = max(r.class, plainSize) // RFC 6891 section 6.2.3
 	q.Version = uint8(r.ttl >> 16)   //nolint:gosec // this octet of it
-	q.DO = r.ttl&(1<<15) != 0
+	q.DO, q.CO = r.ttl&(1<<15) != 0, r.ttl&(1<<14) != 0
 	if q.Version != 0 {
 		return true
 	}

@@ -111,6 +111,7 @@ func TestOPT(t *testing.T) {
 	}{
 		{"bare", dnswire.OPT{Size: 1232, Keepalive: none}, `00 0029 04d0 00 00 0000 0000`},
 		{"do", dnswire.OPT{Size: 1232, DO: true, Keepalive: none}, `00 0029 04d0 00 00 8000 0000`},
+		{"co", dnswire.OPT{Size: 1232, DO: true, CO: true, Keepalive: none}, `00 0029 04d0 00 00 c000 0000`},
 		{"subnet", dnswire.OPT{Subnet: subnet, Scope: 16, Keepalive: none}, `00 0029 0000 00 00 0000 000b 0008 0007 0001 14 10 0a0bb0`},
 		{"subnet6", dnswire.OPT{Subnet: &dnswire.Subnet{Present: true, Family: 2, Source: 24, Addr: netip.MustParseAddr("2001:d00::")}, Scope: 48, Keepalive: none}, `00 0029 0000 00 00 0000 000b 0008 0007 0002 18 30 20010d`},
 		{"anybody", dnswire.OPT{Subnet: &dnswire.Subnet{Present: true, Family: 1}, Keepalive: none}, `00 0029 0000 00 00 0000 0008 0008 0004 0001 00 00`},

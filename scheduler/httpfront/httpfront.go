@@ -46,7 +46,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("HTTP front: %w", err)
 	}
-	s.metrics = newMetrics(cfg.Registry, s.front)
+	s.metrics = newMetrics(cfg.Registry, s.front, s.certificates)
 	return s, nil
 }
 
@@ -123,7 +123,7 @@ func (s *Server) makeFront() {
 				HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall, Drain: lim.Drain,
 			},
 		},
-		Limits:  front.Limits{Connections: lim.Connections, PerClient: min(lim.PerClient, lim.Connections)},
+		Limits:  front.Limits{Connections: lim.Connections, PerClient: min(lim.PerClient, lim.Connections), Fair: true},
 		Log:     s.log,
 		Refused: func(_ net.Addr, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/internal/web/front"
+	"nearcast/internal/web/tlscert"
 )
 
 // metrics is what the server counts.
@@ -50,7 +51,7 @@ func (b *byStatus) count(status int) {
 }
 
 // newMetrics makes the metrics and registers them.
-func newMetrics(registry *prometheus.Registry, f *front.Server) *metrics {
+func newMetrics(registry *prometheus.Registry, f *front.Server, certificates *tlscert.Keeper) *metrics {
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	}
@@ -68,7 +69,29 @@ func newMetrics(registry *prometheus.Registry, f *front.Server) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "nearcast_scheduler_http_connections", Help: "Open connections of the HTTP front.",
 		}, func() float64 { return float64(f.Connections()) }))
+	if certificates != nil {
+		registry.MustRegister(ofTLS(f, certificates)...)
+	}
 	m.redirects.prepare()
 	m.queries.prepare()
 	return m
+}
+
+// ofTLS are the metrics that there are only with TLS.
+func ofTLS(f *front.Server, certificates *tlscert.Keeper) []prometheus.Collector {
+	handshakes := func(result string, value func(tlscert.Counts) int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "nearcast_scheduler_tls_handshakes_total", Help: "TLS handshakes that ended, by how.", ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(value(f.Gate.Counts())) })
+	}
+	return []prometheus.Collector{
+		handshakes("done", func(c tlscert.Counts) int64 { return c.Done }),
+		handshakes("failed", func(c tlscert.Counts) int64 { return c.Failed }),
+		handshakes("timed-out", func(c tlscert.Counts) int64 { return c.TimedOut }),
+		handshakes("dropped", func(c tlscert.Counts) int64 { return c.Dropped }),
+		handshakes("refused", func(c tlscert.Counts) int64 { return c.Refused }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "nearcast_scheduler_certificate_expiry_timestamp_seconds", Help: "When the first of the certificates in use expires.",
+		}, func() float64 { return float64(certificates.NotAfter().Unix()) }),
+	}
 }

@@ -21,7 +21,7 @@ import (
 // Entry is one question and what was said.
 type Entry struct {
 	At     time.Time   `json:"at"`
-	Front  string      `json:"front"`            // udp, tcp, tls, https, httpdns or redirect
+	Front  string      `json:"front"`            // udp, tcp, tls or https
 	Peer   netip.Addr  `json:"peer"`             // who asked
 	Client string      `json:"client,omitempty"` // the network that was asked for, if somebody said one
 	Name   string      `json:"name"`

@@ -3,51 +3,8 @@ package relay
 import (
 	"io"
 	"net/http"
-	"net/netip"
-	"sync"
 	"time"
-
-	"nearcast/internal/clientip"
 )
-
-// slots bound what is under way.
-type slots struct {
-	total, perClient int
-
-	mu      sync.Mutex // guards what follows
-	running int
-	of      map[netip.Addr]int // no zeros
-}
-
-func newSlots(total, perClient int) *slots {
-	return &slots{total: total, perClient: perClient, of: make(map[netip.Addr]int)}
-}
-
-// take takes a slot for a client, to be released once.
-func (s *slots) take(client netip.Addr) (release func(), ok bool) {
-	client = clientip.Share(client)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running >= s.total || s.of[client] >= s.perClient {
-		return nil, false
-	}
-	s.running++
-	s.of[client]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.running--
-		if s.of[client]--; s.of[client] == 0 {
-			delete(s.of, client)
-		}
-	}, true
-}
-
-func (s *slots) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.running
-}
 
 // stall is how long nothing may move, from or to a visitor.
 const stall = 60 * time.Second

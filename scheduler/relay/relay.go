@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/internal/fairshare"
 	"nearcast/internal/onbehalf"
 	"nearcast/scheduler/redirect"
 )
@@ -31,7 +32,8 @@ type Config struct {
 	Name string
 	// Secret is the part of the fleet's that nodes prove themselves with; without it nodes take this front for the visitor.
 	Secret string
-	// Requests is how many may be under way, of which one client may have an eighth. Zero means 1024.
+	// Requests is how many may be under way, of which one client may have an eighth, and a domain half; and less while
+	// others have most of them, see [fairshare]. Zero means 1024.
 	Requests int
 	// Body is how long the content of a request may be, in octets. Zero means 64 MiB.
 	Body int64
@@ -47,7 +49,7 @@ type Config struct {
 type Relayer struct {
 	cfg     Config
 	member  string // of CDN-Loop
-	slots   *slots
+	places  *fairshare.Places
 	nodes   *http.Transport
 	proxy   httputil.ReverseProxy
 	results *prometheus.CounterVec
@@ -69,7 +71,7 @@ func New(cfg Config) *Relayer {
 	}
 	r := &Relayer{
 		cfg: cfg, member: "nearcast;front=" + cfg.Name, nodes: transport(),
-		slots: newSlots(cfg.Requests, (cfg.Requests+perClientShare-1)/perClientShare),
+		places: fairshare.New(cfg.Requests, (cfg.Requests+perClientShare-1)/perClientShare),
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nearcast_scheduler_relays_total",
 			Help: "Requests that were not worth a redirect, by what became of them.",
@@ -78,7 +80,7 @@ func New(cfg Config) *Relayer {
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "nearcast_scheduler_relays_running",
 		Help: "Requests that are being relayed to nodes.",
-	}, func() float64 { return float64(r.slots.count()) })
+	}, func() float64 { return float64(r.places.Taken()) })
 	cfg.Registry.MustRegister(r.results, open)
 	r.proxy = httputil.ReverseProxy{
 		Rewrite: r.rewrite, Transport: turns{r.nodes}, ModifyResponse: r.measure, ErrorHandler: r.fail,
@@ -100,7 +102,7 @@ func (r *Relayer) Serve(w http.ResponseWriter, req *http.Request, client netip.A
 		r.refuse(w, http.StatusRequestEntityTooLarge, tooLong(r.cfg.Body))
 		return
 	}
-	release, ok := r.slots.take(client)
+	release, ok := r.places.Take(client, string(o.Relay.Target.Domain))
 	if !ok {
 		w.Header().Set("Retry-After", "1")
 		r.refuse(w, http.StatusServiceUnavailable, "too many requests are being relayed")
@@ -165,7 +167,7 @@ func (r *Relayer) rewrite(p *httputil.ProxyRequest) {
 	h.Set("X-Forwarded-Proto", target.Scheme)
 	h.Del(onbehalf.Field)
 	if r.cfg.Secret != "" {
-		h.Set(onbehalf.Field, onbehalf.Sign(r.cfg.Secret, r.cfg.Now(), target.Scheme, target.String(), client))
+		h.Set(onbehalf.Field, onbehalf.Sign(r.cfg.Secret, r.cfg.Now(), p.Out.Method, target.Scheme, target.String(), client))
 	}
 	h["Cdn-Loop"] = append(slices.Clone(p.In.Header["Cdn-Loop"]), r.member)
 	h["Via"] = append(slices.Clone(p.In.Header["Via"]), version(p.In)+" nearcast-"+r.cfg.Name)

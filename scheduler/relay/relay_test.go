@@ -133,7 +133,7 @@ func TestRelayed(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	scheme, ok := onbehalf.Verify(time.Now(), secret, s.h.Get(onbehalf.Field), "192.0.2.77", func(scheme string) string { return scheme + "://www.shop.example/a%2Fb?c" })
+	scheme, ok := onbehalf.Verify(time.Now(), secret, s.h.Get(onbehalf.Field), "POST", "192.0.2.77", func(scheme string) string { return scheme + "://www.shop.example/a%2Fb?c" })
 	if !ok || scheme != "https" || len(s.h.Values(onbehalf.Field)) != 1 {
 		t.Errorf("the proof is %q", s.h.Values(onbehalf.Field))
 	}

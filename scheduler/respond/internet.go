@@ -26,6 +26,9 @@ func (x *exchange) internet() {
 		return
 	}
 	x.aa = true
+	if q.Type == rr.TypeDS {
+		m.Above()
+	}
 	owner := []byte(nil)
 	for range maxChain {
 		target := x.at(owner)
@@ -39,8 +42,13 @@ func (x *exchange) internet() {
 			return
 		}
 	}
+	x.fail() // a circle
+}
+
+// fail says nothing that could be kept.
+func (x *exchange) fail() {
 	x.reply.reset()
-	x.rcode, x.aa = dnswire.ServFail, false // a circle
+	x.rcode, x.aa = dnswire.ServFail, false
 }
 
 // at answers for the name that was matched, whose owner is nil for the question's own. It returns the next name of a chain, or nil.
@@ -49,13 +57,16 @@ func (x *exchange) at(owner []byte) (target []byte) {
 	switch {
 	case m.Cut != nil:
 		x.refer(owner)
+	case q.Type == rr.TypeNSEC && x.state.Signer != nil && (m.Exists || x.signed()): // every name has one, by RFC 9824 even one that does not exist
+		x.prove(dnswire.Answer, owner, x.present())
 	case !m.Exists:
 		x.deny(owner)
-	case q.Type == rr.TypeANY && !x.empty():
-		x.put(owner, rr.Set{Type: rr.TypeHINFO, TTL: anyTTL, Data: anything})
 	default:
 		if c := find(m.Sets, rr.TypeCNAME); c != nil && q.Type != rr.TypeCNAME {
 			x.put(owner, *c)
+			if q.Type == rr.TypeANY { // nothing can be beside it, RFC 8482 section 4.2
+				return nil
+			}
 			return c.Data[0]
 		}
 		if !x.data(owner) && x.rcode == 0 {
@@ -81,6 +92,12 @@ func (x *exchange) data(owner []byte) bool {
 		return true
 	}
 	switch q.Type {
+	case rr.TypeANY:
+		if x.empty() {
+			return false
+		}
+		x.put(owner, rr.Set{Type: rr.TypeHINFO, TTL: anyTTL, Data: anything})
+		return true
 	case rr.TypeA, rr.TypeAAAA, rr.TypeHTTPS:
 		switch {
 		case m.Node != nil && m.Domain == "":
@@ -152,24 +169,23 @@ func (x *exchange) courtesies(servers *rr.Set) {
 }
 
 // deny says that there is no such type at the name, or no such name (RFC 2308). With signatures both look alike (RFC 9824): the name exists then, with an
-// NSEC record alone.
+// NSEC record alone, and only who says to know that gets the code of names that do not exist (section 5.1).
 func (x *exchange) deny(owner []byte) {
-	m := &x.match
+	q, m := &x.query, &x.match
 	z := m.Zone
 	x.denied = true
 	x.scope = 0 // resolvers keep it for everybody, RFC 7871 section 7.4
 	x.reply.add(item{section: dnswire.Authority, owner: z.Name, set: z.SOA, ttl: z.Negative, signer: z})
-	if !x.signed() {
-		if !m.Exists {
-			x.rcode = dnswire.NXDomain
-		}
-		return
+	if !m.Exists && (!x.signed() || q.CO) {
+		x.rcode = dnswire.NXDomain
 	}
-	x.prove(owner, x.present())
+	if x.signed() {
+		x.prove(dnswire.Authority, owner, x.present())
+	}
 }
 
 // prove adds the NSEC record of a name with its types.
-func (x *exchange) prove(owner []byte, types []uint16) {
+func (x *exchange) prove(section dnswire.Section, owner []byte, types []uint16) {
 	name := owner
 	if name == nil {
 		name = x.name
@@ -177,11 +193,11 @@ func (x *exchange) prove(owner []byte, types []uint16) {
 	x.nsecData[0] = dnssec.AppendNSEC(x.nsec[:0], name, types...)
 	z := x.match.Zone
 	x.reply.add(item{
-		section: dnswire.Authority, owner: owner, set: rr.Set{Type: rr.TypeNSEC, TTL: z.Negative, Data: x.nsecData[:]}, ttl: z.Negative, signer: z,
+		section: section, owner: owner, set: rr.Set{Type: rr.TypeNSEC, TTL: z.Negative, Data: x.nsecData[:]}, ttl: z.Negative, signer: z,
 	})
 }
 
-// present are the types that are at the name, in their order, without the one that was asked for.
+// present are the types that are at the name, in their order, without the one that was asked for, which is not there if this is wanted, unless it is NSEC.
 func (x *exchange) present() []uint16 {
 	m := &x.match
 	types := x.types[:0]
@@ -190,13 +206,15 @@ func (x *exchange) present() []uint16 {
 	}
 	types = append(types, rr.TypeRRSIG, rr.TypeNSEC)
 	for i := range m.Sets {
-		if len(types) < cap(types)-8 {
-			types = append(types, m.Sets[i].Type)
-		}
+		types = append(types, m.Sets[i].Type)
 	}
 	switch {
 	case m.Node != nil:
-		types = append(types, rr.TypeA, rr.TypeAAAA)
+		for _, typ := range [...]uint16{rr.TypeA, rr.TypeAAAA} {
+			if _, ok := address(m.Node, typ); ok {
+				types = append(types, typ)
+			}
+		}
 	case m.Domain != "":
 		types = append(types, rr.TypeA, rr.TypeAAAA)
 		if x.state.View.Secure() {
@@ -208,7 +226,11 @@ func (x *exchange) present() []uint16 {
 	if m.Apex {
 		types = append(types, rr.TypeDNSKEY, rr.TypeCDS, rr.TypeCDNSKEY)
 	}
-	return sortWithout(types, x.query.Type)
+	asked := x.query.Type
+	if asked == rr.TypeNSEC {
+		asked = 0
+	}
+	return sortWithout(types, asked)
 }
 
 // refer sends the resolver to the servers of a zone that was delegated from here.
@@ -220,9 +242,13 @@ func (x *exchange) refer(owner []byte) {
 			x.put(owner, *c.DS)
 			return
 		}
+		if c.Ours && x.state.Signer != nil {
+			x.put(owner, x.state.Signer.DS(c.Owner))
+			return
+		}
 		x.reply.add(item{section: dnswire.Authority, owner: m.Zone.Name, set: m.Zone.SOA, ttl: m.Zone.Negative, signer: m.Zone})
 		if x.signed() {
-			x.prove(owner, append(x.types[:0], rr.TypeNS, rr.TypeRRSIG, rr.TypeNSEC))
+			x.prove(dnswire.Authority, owner, append(x.types[:0], rr.TypeNS, rr.TypeRRSIG, rr.TypeNSEC))
 		}
 		return
 	}
@@ -234,7 +260,7 @@ func (x *exchange) refer(owner []byte) {
 		if c.DS != nil {
 			x.reply.add(item{section: dnswire.Authority, owner: c.Owner, set: *c.DS, ttl: c.DS.TTL, signer: m.Zone})
 		} else {
-			x.prove(c.Owner, append(x.types[:0], rr.TypeNS, rr.TypeRRSIG, rr.TypeNSEC))
+			x.prove(dnswire.Authority, c.Owner, append(x.types[:0], rr.TypeNS, rr.TypeRRSIG, rr.TypeNSEC))
 		}
 	}
 	for i := range c.Glue { // needed to go on, so that it must be there whole (RFC 9471)

@@ -22,7 +22,9 @@ type Metrics struct {
 	limited *prometheus.CounterVec
 	cookies *prometheus.CounterVec
 	cut     *prometheus.CounterVec
-	seconds prometheus.Histogram
+	// unsigned counts answers that were not given for want of a signature
+	unsigned prometheus.Counter
+	seconds  prometheus.Histogram
 }
 
 // NewMetrics registers the metrics.
@@ -39,13 +41,17 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 		limited: vec("dns_limited_total", "DNS queries over UDP beyond the rate limit, by what was done.", "action"),
 		cookies: vec("dns_cookies_total", "DNS queries with a cookie: valid ones, and those that are not or are the client's only.", "state"),
 		cut:     vec("dns_truncated_total", "DNS answers over UDP that were cut down to nothing, so that the client comes over TCP."),
+		unsigned: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "nearcast_scheduler_dns_unsigned_total",
+			Help: "DNS answers that were not given because more signatures were wanted than are made in a second, or one could not be made.",
+		}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "nearcast_scheduler_dns_seconds",
 			Help:    "Time to make a DNS answer, of one in 64.",
 			Buckets: []float64{1e-6, 2e-6, 5e-6, 10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 20e-3, 100e-3},
 		}),
 	}
-	r.MustRegister(m.queries, m.answers, m.denied, m.scopes, m.dropped, m.limited, m.cookies, m.cut, m.seconds)
+	r.MustRegister(m.queries, m.answers, m.denied, m.scopes, m.dropped, m.limited, m.cookies, m.cut, m.unsigned, m.seconds)
 	return m
 }
 
@@ -106,21 +112,22 @@ func (t *tally) prepare(m *Metrics) {
 	t.n++
 }
 
-// maxKinds bounds what is looked up once: anybody can ask for any type.
-const maxKinds = 1 << 10
-
 func (t *tally) query(m *Metrics, k kind) prometheus.Counter {
-	c := t.queries[k]
-	if c == nil {
-		rcode := rcodes[k.rcode]
-		if rcode == "" {
-			rcode = "other"
-		}
-		c = m.queries.WithLabelValues(transports[k.transport], typeLabel(k.typ), rcode)
-		if len(t.queries) < maxKinds {
-			t.queries[k] = c
+	if c := t.queries[k]; c != nil {
+		return c
+	}
+	if _, known := types[k.typ]; !known { // one for all of them: anybody can ask for any type
+		k.typ = rr.TypeNXNAME
+		if c := t.queries[k]; c != nil {
+			return c
 		}
 	}
+	rcode := rcodes[k.rcode]
+	if rcode == "" {
+		rcode = "other"
+	}
+	c := m.queries.WithLabelValues(transports[k.transport], typeLabel(k.typ), rcode)
+	t.queries[k] = c
 	return c
 }
 

@@ -62,6 +62,9 @@ func (i *item) size(signed bool) int {
 	n := 0
 	for _, d := range i.set.Data {
 		n += owner + record + len(d)
+		if n <= ednsSize { // the next ones point to the first; beyond 16 KiB they could not
+			owner = pointer
+		}
 	}
 	if signed && i.signer != nil {
 		signatures := 1
@@ -137,16 +140,21 @@ func (x *exchange) fit(overhead int) {
 func (x *exchange) finish() []byte {
 	w, q := &x.writer, &x.query
 	ending := x.ending()
+	if q.NSID && q.EDNS && (x.reply.truncated || w.Len()+ending.OPT.Len() > x.limit()) {
+		ending.OPT.NSID = "" // who is limited is not to get more than was sent
+	}
 	if !x.reply.truncated {
 		x.fit(w.Len() + ending.OPT.Len())
 	}
+	if !x.reply.truncated {
+		x.writeAll()
+	}
 	if x.reply.truncated {
 		ending.TC = x.from.Transport == UDP
-		x.reply.items = x.reply.items[:0]
 		x.scope = 0
-	}
-	for i := range x.reply.items {
-		x.write(&x.reply.items[i])
+		if !ending.TC { // there is no other way to come by, and "there is nothing" would be wrong
+			x.rcode, x.aa = dnswire.ServFail, false
+		}
 	}
 	ending.Rcode, ending.AA = x.rcode, x.aa && x.rcode != dnswire.FormError
 	if ending.OPT != nil && q.Subnet.Present {
@@ -155,8 +163,21 @@ func (x *exchange) finish() []byte {
 	return w.End(ending)
 }
 
-// write writes a set and its signatures.
-func (x *exchange) write(i *item) {
+// writeAll writes the sets, or nothing if one cannot be signed: without a signature it would be taken for a forgery.
+func (x *exchange) writeAll() {
+	start := x.writer.Mark()
+	for i := range x.reply.items {
+		if !x.write(&x.reply.items[i]) {
+			x.writer.Reset(start)
+			x.reply.truncated = true
+			x.responder.cfg.Metrics.unsigned.Inc()
+			return
+		}
+	}
+}
+
+// write writes a set and its signatures, and reports whether it has those.
+func (x *exchange) write(i *item) bool {
 	w := &x.writer
 	owner := dnswire.AtQuestion
 	if i.owner != nil {
@@ -165,7 +186,7 @@ func (x *exchange) write(i *item) {
 	data := i.set.Data
 	if x.query.Class == rr.ClassCHAOS {
 		w.RecordClass(i.section, owner, i.set.Type, rr.ClassCHAOS, i.ttl, data[0])
-		return
+		return true
 	}
 	if i.turned {
 		w.Record(i.section, owner, i.set.Type, i.ttl, data[len(data)-1])
@@ -175,15 +196,17 @@ func (x *exchange) write(i *item) {
 		w.Record(i.section, owner, i.set.Type, i.ttl, d)
 	}
 	if i.signer == nil || !x.signed() {
-		return
+		return true
 	}
 	name := i.owner
 	if name == nil {
 		name = x.name
 	}
-	for _, sig := range x.state.Signer.Sign(x.now.Unix(), i.signer.Name, name, &i.set, i.key) {
+	signatures := x.signatures(i, name)
+	for _, sig := range signatures {
 		w.Record(i.section, owner, rr.TypeRRSIG, i.ttl, sig)
 	}
+	return len(signatures) > 0
 }
 
 // ending is what the message ends with.
@@ -194,7 +217,7 @@ func (x *exchange) ending() dnswire.Ending {
 		return e
 	}
 	o := &x.opt
-	*o = dnswire.OPT{Size: ednsSize, DO: q.DO, Cookie: x.echo, Keepalive: dnswire.NoKeepalive}
+	*o = dnswire.OPT{Size: ednsSize, DO: q.DO, CO: q.CO && x.signed(), Cookie: x.echo, Keepalive: dnswire.NoKeepalive}
 	if q.Subnet.Present {
 		o.Subnet = &q.Subnet
 	}

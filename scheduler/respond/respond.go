@@ -42,6 +42,9 @@ type Config struct {
 	Special func(query []byte, from Peer) []byte
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Signatures is how many may be made a second, beyond which answers that need one are not given: over UDP clients are asked to come over TCP, and there
+	// they get SERVFAIL. Zero means 12,000 for each processor.
+	Signatures int
 	// Metrics counts. Required.
 	Metrics *Metrics
 	// Log gets queries; nil for none.
@@ -50,7 +53,8 @@ type Config struct {
 
 // Responder answers queries. It is safe for concurrent use, each goroutine with its own [Scratch].
 type Responder struct {
-	cfg Config
+	cfg   Config
+	purse purse
 }
 
 // New returns a responder.
@@ -58,7 +62,9 @@ func New(cfg Config) *Responder {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Responder{cfg: cfg}
+	r := &Responder{cfg: cfg}
+	r.purse.prepare(cfg.Signatures)
+	return r
 }
 
 // Scratch is memory to work in, for one goroutine. Its zero value is ready.

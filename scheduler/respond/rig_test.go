@@ -22,7 +22,7 @@ func viewOf(t testing.TB, s *cdn.Snapshot) *view.View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return view.Join(p, nil)
+	return view.New(p, view.News{Active: p.Policies.At(noon, nil), Loads: true, States: true})
 }
 
 // front is a responder with its state.
@@ -92,4 +92,23 @@ func (f *front) count(t testing.TB, name string) prometheus.Collector {
 	}
 	t.Fatalf("there is not one %s", name)
 	return nil
+}
+
+// noonPeer is some resolver.
+var noonPeer = netip.MustParseAddr("192.0.2.1")
+
+// unsigned is how many answers were not given for want of a signature.
+func (f *front) unsigned(t testing.TB) prometheus.Collector {
+	t.Helper()
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "n"})
+	for _, family := range families {
+		if family.GetName() == "nearcast_scheduler_dns_unsigned_total" {
+			g.Set(family.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	return g
 }

@@ -2,6 +2,7 @@ package respond_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -168,5 +169,70 @@ func TestSigned(t *testing.T) {
 				t.Errorf("signatures for who does not want any: %v", plain)
 			}
 		})
+	}
+}
+
+// The fleet's zone may be within an operator's. DS records are in the zone above (RFC 4035 section 3.1.4.1): there they are of our keys, the one that is active and
+// the one that is ready to be.
+func TestDSOfOurs(t *testing.T) {
+	s := zones()
+	s.Fleet.Zones = append(s.Fleet.Zones, cdn.Zone{Name: "test"})
+	f := start(t, s)
+	q := query("cdn.test.", dns.TypeDS)
+	q.SetEdns0(1232, true)
+	if r := f.ask(t, q, "127.0.0.1", respond.TCP); r.Rcode != 0 || !r.Authoritative || len(r.Answer) != 0 || len(r.Ns) != 1 || r.Ns[0].Header().Name != "test." {
+		t.Errorf("DS without keys: %v, want the SOA of the zone above", r)
+	}
+	secret := []byte("a secret of sufficient length")
+	var keys []cdn.ZoneKey
+	for _, state := range []cdn.KeyState{cdn.KeyActive, cdn.KeyReady} {
+		key, err := dnskey.New(secret, noon, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key.State = state
+		keys = append(keys, key)
+	}
+	for n, state := range []cdn.KeyState{cdn.KeyPublished, cdn.KeyReady} {
+		keys[1].State = state
+		opened, err := dnssec.Open(keys, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.state.Signer = dnssec.NewSigner(opened, nil)
+		var key *dns.DNSKEY
+		want := make(map[string]bool)
+		for _, r := range f.ask(t, query("cdn.test.", dns.TypeDNSKEY), "127.0.0.1", respond.TCP).Answer {
+			k, ok := r.(*dns.DNSKEY)
+			if !ok {
+				t.Fatal(r)
+			}
+			if active := k.KeyTag() == dnskey.Tag(keys[0].Public); active || n == 1 {
+				want[k.ToDS(dns.SHA256).Digest] = true
+				if active {
+					key = k
+				}
+			}
+		}
+		r := f.ask(t, q, "127.0.0.1", respond.TCP)
+		if verify(t, key, r.Answer); r.Rcode != 0 || !r.Authoritative || len(r.Ns) != 0 || len(r.Answer) != n+2 {
+			t.Fatalf("DS while the next key is %s: %v", state, r)
+		}
+		for _, rr := range r.Answer {
+			switch rr := rr.(type) {
+			case *dns.DS:
+				if !want[strings.ToUpper(rr.Digest)] && !want[rr.Digest] {
+					t.Errorf("%v is of no key, want %v", rr, want)
+				}
+			case *dns.RRSIG:
+				if rr.SignerName != "test." {
+					t.Errorf("signed by %s", rr.SignerName)
+				}
+			}
+		}
+	}
+	q = query("test.", dns.TypeDS) // of which the zone above is somebody else's
+	if r := f.ask(t, q, "127.0.0.1", respond.TCP); r.Rcode != 0 || len(r.Answer) != 0 || len(r.Ns) != 1 || r.Ns[0].Header().Name != "test." {
+		t.Errorf("DS of a zone that is not within ours: %v", r)
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/scheduler/decide"
-	"nearcast/scheduler/dnswire"
 	"nearcast/scheduler/rr"
 )
 
@@ -56,6 +55,10 @@ func (x *exchange) steered(owner []byte) bool {
 		Alone: !q.Subnet.Present && x.from.Transport != HTTPS, // a resolver, which keeps the answer for those behind it
 	})
 	d := &s.decision
+	if d.POP == "" && (q.Type != rr.TypeHTTPS || x.state.View.Secure()) { // not for this visitor: "no such record" would be kept for all
+		x.fail()
+		return false
+	}
 	var set rr.Set
 	if q.Type == rr.TypeHTTPS {
 		set = x.service()
@@ -167,12 +170,12 @@ const maxAlias = 16
 // alias answers with the addresses that the target of an ALIAS has. It reports false if it has none of the type.
 func (x *exchange) alias(owner []byte) bool {
 	if x.responder.cfg.Alias == nil {
-		x.rcode, x.aa = dnswire.ServFail, false
+		x.fail()
 		return false
 	}
 	addrs, ttl, ok := x.responder.cfg.Alias(x.match.Alias.Target)
 	if !ok { // not yet: "no such thing" would be kept
-		x.rcode, x.aa = dnswire.ServFail, false
+		x.fail()
 		return false
 	}
 	var data [][]byte
@@ -185,7 +188,7 @@ func (x *exchange) alias(owner []byte) bool {
 		return false
 	}
 	sortData(data)
-	x.put(owner, rr.Set{Type: x.query.Type, TTL: ttl, Data: data})
+	x.put(owner, rr.Set{Type: x.query.Type, TTL: min(ttl, x.match.Alias.TTL), Data: data})
 	return true
 }
 

@@ -1,13 +1,16 @@
 package respond_test
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"nearcast/cdn"
 	"nearcast/scheduler/respond"
 )
 
@@ -179,7 +182,8 @@ func FuzzRespond(f *testing.F) {
 			f.Add(packet[:len(packet)-3])
 		}
 	}
-	srv := start(f, snapshot())
+	srv := start(f, zones())
+	srv.state.Signer = signer(f)
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		for _, transport := range []respond.Transport{respond.UDP, respond.TCP} {
 			checkReply(t, srv, packet, transport)
@@ -205,5 +209,55 @@ func checkReply(t *testing.T, f *front, packet []byte, transport respond.Transpo
 	}
 	if transport == respond.UDP && len(reply) > 1232 {
 		t.Errorf("%x is answered with %d octets", packet, len(reply))
+	}
+}
+
+// Scopes of a name's answers never overlap (RFC 7871 section 7.3.1 lets a resolver keep only one of two that do), whatever the length of the prefix that is
+// asked for, and all who are in one get an answer of it: from places within each other, and policies across them.
+func TestScopesAreDisjoint(t *testing.T) {
+	s := snapshot()
+	s.Fleet.Policies = []cdn.Policy{
+		{Name: "divided", Match: cdn.PolicyMatch{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.9.64.0/18"), netip.MustParsePrefix("10.128.0.0/11")}}, Weights: []cdn.POPWeight{{POP: "berlin", Weight: 1}, {POP: "tokyo", Weight: 1}}},
+		{Name: "pinned", Match: cdn.PolicyMatch{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.8.0.0/13")}, Sites: []cdn.SiteName{"shop"}}, Pin: "tokyo"},
+	}
+	f := start(t, s)
+	r := rand.New(rand.NewPCG(1, 2))
+	var seen []netip.Prefix
+	known := make(map[netip.Prefix]netip.Addr)
+	for range 3000 {
+		a := netip.AddrFrom4([4]byte{byte(10 + r.IntN(2)), byte(r.IntN(256)), byte(r.IntN(256)), 0})
+		if r.IntN(2) == 0 {
+			a = netip.AddrFrom4([4]byte{10, byte(8 + r.IntN(2)), byte(r.IntN(128)), 0})
+		}
+		p, err := a.Prefix(8 + r.IntN(17))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := f.exchange(t, withSubnet(t, query("www.shop.example.cdn.test.", dns.TypeA), subnet(1, p.Addr().String(), uint8(p.Bits()), 0)), "10.0.0.1", respond.UDP)
+		scope, err := p.Addr().Prefix(int(echoed(answer).SourceScope))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pop := netip.MustParseAddr("192.0.2.0")
+		if address(answer.Answer[0]).As4()[0] != 192 {
+			pop = netip.MustParseAddr("198.51.100.0")
+		}
+		if before, ok := known[scope]; ok {
+			if before != pop {
+				t.Errorf("two answers for %s: %s and %s", scope, before, pop)
+			}
+			continue
+		}
+		known[scope] = pop
+		seen = append(seen, scope)
+	}
+	slices.SortFunc(seen, netip.Prefix.Compare)
+	for i := 1; i < len(seen); i++ {
+		if seen[i-1].Overlaps(seen[i]) {
+			t.Errorf("scopes %s and %s overlap", seen[i-1], seen[i])
+		}
+	}
+	if len(seen) < 50 {
+		t.Errorf("only %d scopes: %v", len(seen), seen)
 	}
 }

@@ -9,9 +9,9 @@ import (
 )
 
 // Source is what there is to transfer at one time. It never changes, so that a long transfer is of one moment, and may be read by many at once. To make one of the
-// schedulers' zones: Zones are those of the set; Records yields the static sets of each name, and at steered names also what a default answer is (A, AAAA, HTTPS of
-// two nodes of different POPs, chosen by configuration alone), so that it is the same on all schedulers of one generation; an ALIAS
-// is what it leads to. Signatures and what only a signer can make (RRSIG, NSEC, DNSKEY) are left out: a copy is not signed.
+// schedulers' zones: Zones are those of the set; Records yields the static sets of each name, and at steered names also what a default answer is (addresses of
+// two nodes of different POPs, chosen by configuration alone), so that it is the same on all schedulers of one generation. An ALIAS has no
+// place in it, since its addresses come and go without a new serial. Signatures and what only a signer can make (RRSIG, NSEC, DNSKEY) are left out: a copy is not signed.
 type Source interface {
 	// Zones returns the zones.
 	Zones() []Zone

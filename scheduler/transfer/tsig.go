@@ -40,8 +40,27 @@ const (
 	badForm       = 1  // FORMERR
 )
 
+// Bounds of queries that are read: whoever it is has proven nothing yet.
+const (
+	longestQuery = 4096 // octets
+	mostRecords  = 2    // in the additional section: an OPT and a TSIG
+	udpSize      = 1232 // octets of an answer over UDP, which pass everywhere in one piece
+)
+
+// crowded reports whether a query is longer than any that makes sense, or has more records.
+func crowded(query []byte) bool {
+	if len(query) < 12 || len(query) > longestQuery {
+		return true
+	}
+	count := func(at int) uint16 { return binary.BigEndian.Uint16(query[at:]) }
+	return count(4) > 1 || count(6) > 0 || count(8) > 1 || count(10) > mostRecords
+}
+
 // open reads a query. What cannot be read, or has a signature where none may be, is an error.
 func (s *Server) open(query []byte) (*request, error) {
+	if crowded(query) {
+		return nil, errors.New("reading a query: it has more than a question, an OPT and a TSIG")
+	}
 	r := &request{message: new(dns.Msg), now: s.cfg.Now()}
 	if err := r.message.Unpack(query); err != nil {
 		return nil, fmt.Errorf("reading a query: %w", err)
@@ -220,7 +239,7 @@ func (s *Server) Signed(query []byte, udp bool, answer func(query []byte) []byte
 	if udp {
 		size = dns.MinMsgSize
 		if o := m.IsEdns0(); o != nil {
-			size = max(size, int(o.UDPSize()))
+			size = min(max(size, int(o.UDPSize())), udpSize)
 		}
 	}
 	if len(reply)+r.seal.size() > size {

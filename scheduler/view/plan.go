@@ -127,6 +127,7 @@ func CompileWith(s *cdn.Snapshot, clients *locate.Index, before *Plan) (*Plan, e
 		drained:    make(map[cdn.NodeName]bool),
 	}
 	p.addPOPs(&s.Fleet)
+	p.keepNearest(before)
 	if err := p.addPolicies(s); err != nil {
 		return nil, err
 	}
@@ -284,6 +285,16 @@ func (p *Plan) Nearest(place int) []int {
 	order = slices.Clip(slices.Clone(order[:min(len(order), maxNearest)])) // nil stays nil
 	p.nearest[place].Store(&order)                                         // whoever else does finds the same
 	return order
+}
+
+// keepNearest takes over what was found out about places if neither they nor the POPs have changed: it takes seconds to find out again what is asked for.
+func (p *Plan) keepNearest(before *Plan) {
+	if before == nil || before.Clients != p.Clients || !slices.EqualFunc(before.sites, p.sites, func(a, b *cdn.POP) bool {
+		return a.Name == b.Name && a.Location == b.Location && a.ISP == b.ISP
+	}) {
+		return
+	}
+	p.nearest = before.nearest // what others find meanwhile is the same for both
 }
 
 // All returns the indices of all POPs, nearest first, or nil as Nearest does. It is computed each time.

@@ -172,4 +172,25 @@ func TestNearestInPart(t *testing.T) {
 			t.Errorf("place %d: %v and then %v, want %v first", place, got, p.Nearest(place), want)
 		}
 	}
+	next := func(change func(*cdn.Snapshot)) *view.Plan {
+		other := *s
+		other.Fleet.POPs = slices.Clone(s.Fleet.POPs)
+		change(&other)
+		q, err := view.CompileWith(&other, clients, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	if q := next(func(s *cdn.Snapshot) { s.Generation++ }); &q.Nearest(0)[0] != &p.Nearest(0)[0] {
+		t.Error("what is near is found out again for a configuration with the same POPs")
+	}
+	for what, change := range map[string]func(*cdn.Snapshot){
+		"a POP has moved": func(s *cdn.Snapshot) { s.Fleet.POPs[19].Location.Longitude = -90 },
+		"a POP is gone":   func(s *cdn.Snapshot) { s.Fleet.POPs[19].Tier = cdn.TierRegional },
+	} {
+		if got := next(change).Nearest(2); got[0] == 19 {
+			t.Errorf("%s: it is still the nearest", what)
+		}
+	}
 }

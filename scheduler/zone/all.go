@@ -23,6 +23,12 @@ func (s *Set) All(z *Zone, yield func(owner []byte, m *Match) bool) {
 	slices.SortFunc(all, func(a, b *static) int { return cmp.Compare(a.text, b.text) })
 	for _, at := range all {
 		s.Find(at.owner, &m)
+		if m.Zone != z { // that of a zone below, or what nobody can ask for
+			if at.cut == nil || !at.cut.Ours {
+				continue
+			}
+			m = Match{Zone: z, Exists: true, Cut: at.cut, AtCut: true}
+		}
 		if m.Cut != nil && !m.AtCut || m.Cut == nil && len(m.Sets) == 0 && m.Alias == nil && m.Node == nil && m.Domain == "" {
 			continue
 		}
@@ -55,7 +61,7 @@ func (s *Set) allOf(z *Zone, of *site, yield func(owner []byte, m *Match) bool) 
 			continue
 		}
 		s.Find(owner, &m)
-		if m.Domain != d || m.Node != nil || s.isStatic(z, owner) {
+		if m.Zone != z || m.Domain != d || m.Node != nil || s.isStatic(z, owner) {
 			continue
 		}
 		if of == &s.fleet && s.owner(d) != of { // a site has it, too

@@ -34,32 +34,29 @@ func (s *Set) addZones(cfg *Config, before *Set) error {
 			break
 		}
 	}
+	below, err := nesting(given)
+	if err != nil {
+		return err
+	}
 	s.byHash = make(map[uint64]*Zone, len(given))
 	for i := range given {
-		z, err := s.newZone(cfg, &given[i], before)
+		z, err := s.newZone(cfg, &given[i], below[i], before)
 		if err != nil {
 			return err
-		}
-		for _, other := range s.zones {
-			if _, inside := z.Text.Within(other.Text); inside {
-				return conflict("zone %s is within the zone %s", z.Text, other.Text)
-			}
-			if _, inside := other.Text.Within(z.Text); inside {
-				return conflict("zone %s is within the zone %s", other.Text, z.Text)
-			}
 		}
 		s.zones = append(s.zones, z)
 		s.deepest = max(s.deepest, z.labels)
 	}
+	s.nest(below)
 	return nil
 }
 
-func (s *Set) newZone(cfg *Config, given *cdn.Zone, before *Set) (*Zone, error) {
+func (s *Set) newZone(cfg *Config, given *cdn.Zone, below []child, before *Set) (*Zone, error) {
 	name, err := dnsrecord.Name(string(given.Name))
 	if err != nil {
 		return nil, conflict("zone %q: %w", given.Name, err)
 	}
-	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: seconds(cfg.DNS.TTL.Negative, DefaultNegative)}
+	z := &Zone{Name: name, Text: given.Name, Secondaries: given.Secondaries, fleet: given.Name == cfg.Zone, Negative: min(seconds(cfg.DNS.TTL.Negative, DefaultNegative), zoneTTL)}
 	var p path
 	p.read(name)
 	p.walk(&s.seeds, p.labels, root)
@@ -68,8 +65,8 @@ func (s *Set) newZone(cfg *Config, given *cdn.Zone, before *Set) (*Zone, error) 
 	if z.fleet {
 		z.base = root // a name in it is known by what is in front
 	}
-	if z.content = before.reuse(z, given, s); z.content == nil {
-		if z.content, err = s.newContent(z, given); err != nil {
+	if z.content = before.reuse(z, given, below, s); z.content == nil {
+		if z.content, err = s.newContent(z, given, below); err != nil {
 			return nil, err
 		}
 	}
@@ -85,9 +82,11 @@ func (s *Set) newZone(cfg *Config, given *cdn.Zone, before *Set) (*Zone, error) 
 }
 
 // reuse returns the content of a zone that has not changed, or nil.
-func (s *Set) reuse(z *Zone, given *cdn.Zone, next *Set) *content {
+func (s *Set) reuse(z *Zone, given *cdn.Zone, below []child, next *Set) *content {
 	for _, old := range s.zones {
-		if old.Text == z.Text && old.fleet == z.fleet && slices.Equal(old.content.records, given.Records) && (!z.fleet || slices.Equal(s.servers, next.servers)) {
+		if old.Text == z.Text && old.fleet == z.fleet && slices.Equal(old.content.records, given.Records) &&
+			slices.EqualFunc(old.content.below, below, func(a, b child) bool { return a.name == b.name }) &&
+			(!z.fleet && len(below) == 0 || slices.Equal(s.servers, next.servers)) {
 			return old.content
 		}
 	}
@@ -123,8 +122,8 @@ func serversOf(servers []Server) rr.Set {
 }
 
 // newContent reads the text of a zone.
-func (s *Set) newContent(z *Zone, given *cdn.Zone) (*content, error) {
-	b := builder{set: s, zone: z, content: &content{statics: make(map[uint64]*static), records: given.Records}, targets: make(map[*static][][]byte)}
+func (s *Set) newContent(z *Zone, given *cdn.Zone, below []child) (*content, error) {
+	b := builder{set: s, zone: z, content: &content{statics: make(map[uint64]*static), records: given.Records, below: below}, targets: make(map[*static][][]byte)}
 	for i := range given.Records {
 		if err := b.add(&given.Records[i]); err != nil {
 			return nil, conflict("zone %s, record %d: %w", z.Text, i, err)
@@ -137,6 +136,9 @@ func (s *Set) newContent(z *Zone, given *cdn.Zone) (*content, error) {
 			}
 		}
 	}
+	for _, c := range below {
+		b.delegate(c.name)
+	}
 	b.finish()
 	return b.content, nil
 }
@@ -148,6 +150,7 @@ type builder struct {
 	content *content
 	apex    static
 	targets map[*static][][]byte // of NS records
+	ours    map[*static]bool     // where zones of the set begin
 }
 
 func (b *builder) add(r *cdn.Record) error {
@@ -242,7 +245,7 @@ func (b *builder) finish() {
 		at.owns = at.node != nil || at.alias != nil || ownsAddresses(at.sets)
 	}
 	for at, targets := range b.targets {
-		cut := &Cut{Owner: at.owner}
+		cut := &Cut{Owner: at.owner, Ours: b.ours[at]}
 		for i := range at.sets {
 			switch at.sets[i].Type {
 			case rr.TypeNS:
@@ -269,6 +272,12 @@ func (b *builder) glue(target []byte) Glue {
 	if !p.read(target) || p.labels <= b.zone.labels || !bytes.Equal(target[p.starts[p.labels-b.zone.labels]:], b.zone.Name) {
 		return g
 	}
+	for i := range b.set.servers { // below another zone of the set, too
+		if bytes.Equal(mustName(b.set.servers[i].Name), target) {
+			g.Sets = Addresses(b.set.servers[i].Node, zoneTTL)
+			return g
+		}
+	}
 	n := p.labels - b.zone.labels
 	p.walk(&b.set.seeds, n, b.zone.base)
 	at := b.content.statics[p.hashes[n]]
@@ -279,9 +288,6 @@ func (b *builder) glue(target []byte) Glue {
 		if at.sets[i].Type == rr.TypeA || at.sets[i].Type == rr.TypeAAAA {
 			g.Sets = append(g.Sets, at.sets[i])
 		}
-	}
-	if at.node != nil {
-		g.Sets = append(g.Sets, Addresses(at.node, zoneTTL)...)
 	}
 	return g
 }

@@ -61,16 +61,20 @@ func (s *Set) locate(p *path) (*Zone, int) {
 	if len(s.zones) == 1 {
 		return nil, 0
 	}
+	var found *Zone // none is within the fleet's, but others are within each other
 	hash := root
 	for k := 1; k <= min(p.labels, s.deepest); k++ {
-		from := p.labels - k
-		hash = s.seeds.under(hash, p, from)
+		hash = s.seeds.under(hash, p, p.labels-k)
 		if z := s.byHash[hash]; z != nil && p.within(z) {
-			p.walk(&s.seeds, from, z.base)
-			return z, from
+			found = z
 		}
 	}
-	return nil, 0
+	if found == nil {
+		return nil, 0
+	}
+	n := p.labels - found.labels
+	p.walk(&s.seeds, n, found.base)
+	return found, n
 }
 
 // within reports whether the name is in the zone.
@@ -79,7 +83,7 @@ func (p *path) within(z *Zone) bool {
 		return false
 	}
 	from := p.labels - z.labels
-	if p.dotted && bytes.IndexByte(p.part(from, p.labels), '.') >= 0 && !p.aligned(from, z) {
+	if p.dotted > 0 && bytes.IndexByte(p.part(from, p.labels), '.') >= 0 && !p.aligned(from, z) {
 		return false
 	}
 	return string(p.part(from, p.labels)) == string(z.Text)
@@ -100,7 +104,7 @@ func (p *path) aligned(from int, z *Zone) bool {
 // static returns the name that exists for good and is k of n labels under the apex, or nil.
 func (z *Zone) static(p *path, n, k int) *static {
 	at := z.content.statics[p.hashes[k]]
-	if at == nil || p.dotted || at.text != string(p.part(n-k, n)) {
+	if at == nil || p.dotted > n-k || at.text != string(p.part(n-k, n)) {
 		return nil
 	}
 	return at
@@ -123,7 +127,7 @@ func (s *Set) fill(m *Match, at *static) {
 
 // steer reports whether the name of k labels in front of a zone is steered, or is that of a node under one that is.
 func (s *Set) steer(p *path, z *Zone, k int, m *Match) bool {
-	if p.dotted || m.Node != nil {
+	if p.dotted > 0 || m.Node != nil {
 		return false
 	}
 	end := k
@@ -178,7 +182,7 @@ func (s *Set) exists(p *path, z *Zone, n, k int) bool {
 	if z.static(p, n, k) != nil || s.below.count(p.hashes[k]) > 0 {
 		return true
 	}
-	if p.dotted {
+	if p.dotted > n-k {
 		return false
 	}
 	end := n

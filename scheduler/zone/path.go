@@ -52,15 +52,15 @@ type path struct {
 	// starts are where labels have their dots, from the first label of the name on; one more is the end.
 	starts [maxLabels + 1]uint8
 	labels int
-	// dotted says that a label has a dot in it, so that text is not the name's.
-	dotted bool
+	// dotted is how many labels there are up to the last that has a dot in it; of these and what follows text is not the name's.
+	dotted int
 	// hashes are by the number of labels from some ancestor down; see walk.
 	hashes [maxLabels + 1]uint64
 }
 
 // read takes in a name in wire form, and reports whether it is one.
 func (p *path) read(name []byte) bool {
-	p.size, p.labels, p.dotted = 0, 0, false
+	p.size, p.labels, p.dotted = 0, 0, 0
 	if len(name) == 0 || len(name) > maxName {
 		return false
 	}
@@ -82,7 +82,9 @@ func (p *path) read(name []byte) bool {
 			if 'A' <= c && c <= 'Z' {
 				c += 'a' - 'A'
 			}
-			p.dotted = p.dotted || c == '.'
+			if c == '.' {
+				p.dotted = p.labels
+			}
 			p.text[i] = c
 		}
 		at += 1 + n
@@ -91,7 +93,7 @@ func (p *path) read(name []byte) bool {
 
 // readText takes in a name that is a text in normal form, and reports whether it is one.
 func (p *path) readText(name cdn.Domain) bool {
-	p.size, p.labels, p.dotted = 0, 0, false
+	p.size, p.labels, p.dotted = 0, 0, 0
 	if len(name) == 0 || len(name) > maxName-2 {
 		return false
 	}

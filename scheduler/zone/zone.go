@@ -53,6 +53,8 @@ type Zone struct {
 	fleet   bool   // the fleet's own zone
 	apex    static
 	content *content
+	above   *Zone // where it is delegated from, if that is a zone of the set
+	cut     *Cut  // and how
 }
 
 // content is what the text of a zone says. Zones of several sets share it.
@@ -63,6 +65,7 @@ type content struct {
 	wild     *static            // under the apex
 	cuts     int
 	wildcard bool
+	below    []child      // the zones of the set that are delegated from here
 	aliases  []cdn.Domain // the targets of all
 	records  []cdn.Record // the text
 }
@@ -87,12 +90,14 @@ type Alias struct {
 	TTL uint32
 }
 
-// Cut is where somebody else's zone begins.
+// Cut is where another zone begins, in most cases somebody else's.
 type Cut struct {
 	// Owner is the name of that zone, in wire form and lower case.
 	Owner []byte
 	// NS are its servers.
 	NS rr.Set
+	// Ours says that the zone is of the set itself: then DS is of its keys, if it has some, and not here.
+	Ours bool
 	// DS are digests of its keys; nil if it has none.
 	DS *rr.Set
 	// Glue is the addresses of servers that have names in our zone.

@@ -267,9 +267,8 @@ func TestHost(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for name, change := range map[string]func(*zone.Config){
-		"zone cdn.test is within the zone test": func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "test"}} },
-		"zone a.cdn.test is within":             func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "a.cdn.test"}} },
-		"within the zone b.test":                func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "b.test"}, {Name: "b.test"}} },
+		"zone a.cdn.test is within":  func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "a.cdn.test"}} },
+		"zone b.test is there twice": func(c *zone.Config) { c.Zones = []cdn.Zone{{Name: "b.test"}, {Name: "b.test"}} },
 		"record 0": func(c *zone.Config) {
 			c.Zones = []cdn.Zone{{Name: "b.test", Records: []cdn.Record{{Name: "@", Type: "A", Data: "x"}}}}
 		},
@@ -304,6 +303,30 @@ func TestAll(t *testing.T) {
 		want := map[cdn.Domain]int{"cdn.test": 18, "shop.example": 6}[z.Text]
 		if len(seen) != want {
 			t.Errorf("%s: %d names, want %d: %v", z.Text, len(seen), want, seen)
+		}
+	}
+}
+
+// A label may have a dot in it, as those of services do (RFC 6763 section 4.1). What is above it is found all the same.
+func TestDotsInLabels(t *testing.T) {
+	cfg := config()
+	cfg.Zones = []cdn.Zone{{Name: "shop.example", Records: []cdn.Record{
+		{Name: "sub", Type: "NS", Data: "ns.elsewhere.example."}, {Name: "*.wild", Type: "TXT", Data: "any"}, {Name: "a.b", Type: "TXT", Data: "plain"},
+	}}}
+	s := compile(t, cfg, nil)
+	for name, want := range map[string]string{
+		`mr\.x.sub.shop.example`:    "shop.example cut",
+		`mr\.x.y.sub.shop.example`:  "shop.example cut",
+		`mr\.x.wild.shop.example`:   "shop.example wildcard TXT:1",
+		`y.mr\.x.wild.shop.example`: "shop.example wildcard TXT:1",
+		`mr\.x.a.wild.shop.example`: "shop.example wildcard TXT:1",
+		`a\.b.shop.example`:         "shop.example absent",
+		`x.a\.b.shop.example`:       "shop.example absent",
+		`a.b\.shop.example`:         "refused",
+	} {
+		var m zone.Match
+		if s.Find(wire(t, name), &m); show(&m) != want {
+			t.Errorf("%s is found as %s, want %s", name, show(&m), want)
 		}
 	}
 }

@@ -18,6 +18,19 @@ type Limits struct {
 	// PerClient is how many of them one client may have: an IPv4 address, or an IPv6 /64. Default half of
 	// Connections: whole networks share an address, and one must not shut the others out.
 	PerClient int
+	// Fair makes that less once half of Connections are there: a sixteenth of what is left, so that a dozen clients that hold all they may do not shut the others out.
+	Fair bool
+}
+
+// fairPart is of what is left the part that a client may have then, which is one by this.
+const fairPart = 16
+
+// perClient is how many a client may have while there are so many in all.
+func (l *Limits) perClient(all int) int {
+	if !l.Fair || 2*all < l.Connections {
+		return l.PerClient
+	}
+	return min(l.PerClient, (l.Connections-all+fairPart-1)/fairPart)
 }
 
 // Capacity returns how many connections there may be.
@@ -43,7 +56,7 @@ func (c *census) enter(client netip.Addr, lim Limits) (n int, reason string) {
 	switch {
 	case c.all >= lim.Connections:
 		return c.all, "connections"
-	case c.clients[client] >= lim.PerClient:
+	case c.clients[client] >= lim.perClient(c.all):
 		return c.all, "client-connections"
 	}
 	if c.clients == nil {
