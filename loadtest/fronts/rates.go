@@ -20,6 +20,7 @@ import (
 const (
 	measureTime  = 5 * time.Second // the longest that one thing is measured
 	udpWindow    = 800             // queries on their way
+	coldRate     = 6000            // a second, of those whose answers have to be signed anew
 	maxLatency   = time.Millisecond
 	enoughToTell = 1000 // answers, for a share of them to mean something
 )
@@ -124,10 +125,15 @@ func (s *stage) measure(ctx context.Context, what string, answered *atomic.Int64
 	return m, nil
 }
 
-// volley measures load over UDP, as much as goes.
-func (s *stage) volley(ctx context.Context, what string, q *queries, check func([]byte) bool) (*measured, error) {
+// volley measures load over UDP, at a rate or as much as goes.
+func (s *stage) volley(ctx context.Context, what string, q *queries, check func([]byte) bool, rate float64) (*measured, error) {
 	v := &volley{addr: s.DNS, next: q.next, check: check}
-	m, err := s.measure(ctx, what, &v.answered, func(ctx context.Context) (*histogram, error) { return v.closed(ctx, udpWindow) })
+	m, err := s.measure(ctx, what, &v.answered, func(ctx context.Context) (*histogram, error) {
+		if rate > 0 {
+			return v.steady(ctx, rate)
+		}
+		return v.closed(ctx, udpWindow)
+	})
 	if err == nil {
 		m.wrong = v.wrong.Load()
 	}
@@ -196,13 +202,14 @@ func (s *stage) dnsRates(ctx context.Context, cookie string, add func(*measured,
 		make   func() (*queries, error)
 		check  func([]byte) bool
 		warmUp bool
+		rate   float64 // zero: as many as go. Signatures that are new are bounded, to more than this
 	}{
-		{"A with ECS, UDP, unsigned", func() (*queries, error) { return s.steeredQueries(false, "") }, isSteered, false},
-		{"A with ECS of 65,536 networks, UDP, unsigned", s.wideQueries, isSteered, false},
-		{"A with ECS and a cookie, UDP, unsigned", func() (*queries, error) { return s.steeredQueries(false, cookie) }, isSteered, false},
-		{"A with ECS and a cookie, UDP, signed, cached", func() (*queries, error) { return s.steeredQueries(true, cookie) }, isSigned, true},
-		{"random names, UDP, signed denials, cold", func() (*queries, error) { return s.randomQueries(worldZone+".", dns.TypeA, cookie) }, isDenied, false},
-		{"random names of a wildcard, UDP, signed, cold", func() (*queries, error) { return s.randomQueries("wild."+worldZone+".", dns.TypeTXT, cookie) }, isWild, false},
+		{"A with ECS, UDP, unsigned", func() (*queries, error) { return s.steeredQueries(false, "") }, isSteered, false, 0},
+		{"A with ECS of 65,536 networks, UDP, unsigned", s.wideQueries, isSteered, false, 0},
+		{"A with ECS and a cookie, UDP, unsigned", func() (*queries, error) { return s.steeredQueries(false, cookie) }, isSteered, false, 0},
+		{"A with ECS and a cookie, UDP, signed, cached", func() (*queries, error) { return s.steeredQueries(true, cookie) }, isSigned, true, 0},
+		{"random names, UDP, signed denials, cold", func() (*queries, error) { return s.randomQueries(worldZone+".", dns.TypeA, cookie) }, isDenied, false, coldRate},
+		{"random names of a wildcard, UDP, signed, cold", func() (*queries, error) { return s.randomQueries("wild."+worldZone+".", dns.TypeTXT, cookie) }, isWild, false, coldRate},
 	} {
 		q, err := kind.make()
 		if err != nil {
@@ -211,13 +218,13 @@ func (s *stage) dnsRates(ctx context.Context, cookie string, add func(*measured,
 		if kind.warmUp {
 			warm := s.o.duration
 			s.o.duration = min(warm, time.Second)
-			_, err := s.volley(ctx, kind.what, q, nil)
+			_, err := s.volley(ctx, kind.what, q, nil, 0)
 			s.o.duration = warm
 			if err != nil {
 				return err
 			}
 		}
-		if err := add(s.volley(ctx, kind.what, q, kind.check)); err != nil {
+		if err := add(s.volley(ctx, kind.what, q, kind.check, kind.rate)); err != nil {
 			return err
 		}
 	}
@@ -253,7 +260,7 @@ func latency(ctx context.Context, o options, r *report) error {
 	if err != nil {
 		return err
 	}
-	highest, err := s.volley(ctx, "A with ECS of 65,536 networks, as many as go", q, isSteered)
+	highest, err := s.volley(ctx, "A with ECS of 65,536 networks, as many as go", q, isSteered, 0)
 	if err != nil {
 		return err
 	}
@@ -268,6 +275,7 @@ func latency(ctx context.Context, o options, r *report) error {
 	r.say("latency: %s", half.line())
 	h := half.late
 	r.say("latency: at half the highest rate p50 %v  p99 %v  p99.9 %v  max %v; %d of %d lost", h.quantile(.5), h.quantile(.99), h.quantile(.999), h.max(), v.sent.Load()-v.answered.Load(), v.sent.Load())
+	r.say("latency: of that the load's own, from when a query was due until it was sent: p50 %v  p99 %v  p99.9 %v", v.tardy.quantile(.5), v.tardy.quantile(.99), v.tardy.quantile(.999))
 	switch {
 	case v.wrong.Load() > 0:
 		return fmt.Errorf("%d answers are wrong", v.wrong.Load())

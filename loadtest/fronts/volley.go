@@ -23,6 +23,8 @@ type volley struct {
 	check func(answer []byte) bool
 
 	sent, answered, wrong atomic.Int64
+	// tardy is how long after they were due queries were sent at a rate: what of the latency is the load's own. It is valid once the sending has ended.
+	tardy histogram
 }
 
 const (
@@ -166,6 +168,10 @@ func (v *volley) pace(ctx context.Context, s *socket, step time.Duration) error 
 		}
 		if err := v.send(s, n, first+time.Duration(sent)*step, step); err != nil {
 			return err
+		}
+		after := time.Since(s.begin) - first
+		for i := range n {
+			v.tardy.add(after - time.Duration(sent+i)*step)
 		}
 		sent += n
 	}
