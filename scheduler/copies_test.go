@@ -47,8 +47,13 @@ func TestCopies(t *testing.T) {
 		cdn.Node{Name: "f1", POP: "p2", Roles: []cdn.Role{cdn.RoleEdge}, Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8::1")}},
 		cdn.Node{Name: "s1", Roles: []cdn.Role{cdn.RoleScheduler}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.53")}})
 	s.Fleet.Zones = []cdn.Zone{{Name: "cdn.test", Records: []cdn.Record{
-		{Name: "sub", Type: "NS", Data: "ns.sub"}, {Name: "ns.sub", Type: "A", Data: "192.0.2.99"}, {Name: "sub", Type: "NS", Data: "ns1"}, {Name: "sub", Type: "NS", Data: "ns"},
-		{Name: "other", Type: "NS", Data: "ns.sub"}, {Name: "other", Type: "NS", Data: "ns"}, {Name: "ns", Type: "A", Data: "192.0.2.98"},
+		{Name: "sub", Type: "NS", Data: "ns.sub"},
+		{Name: "ns.sub", Type: "A", Data: "192.0.2.99"},
+		{Name: "sub", Type: "NS", Data: "ns1"},
+		{Name: "sub", Type: "NS", Data: "ns"},
+		{Name: "other", Type: "NS", Data: "ns.sub"},
+		{Name: "other", Type: "NS", Data: "ns"},
+		{Name: "ns", Type: "A", Data: "192.0.2.98"},
 		{Name: "_acme.www.shop.example", Type: "TXT", Data: "token"},
 	}}}
 	want := []string{

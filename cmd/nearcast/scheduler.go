@@ -112,7 +112,7 @@ func runScheduler(cmd *cobra.Command, f *schedulerFlags) error {
 	if f.fleet != "" {
 		return runSchedulerAlone(cmd.Context(), r, f, cfg)
 	}
-	server, parts, err := f.parts(r, cfg) //nolint:contextcheck // what is read at once is read before anything is served
+	server, parts, err := f.parts(r, cfg)
 	if err != nil {
 		return err
 	}

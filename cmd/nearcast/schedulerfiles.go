@@ -27,7 +27,7 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 		return err
 	}
 	cfg.ZoneSecrets = files.zoneSecrets
-	server, err := scheduler.New(cfg)
+	server, err := scheduler.New(cfg) //nolint:contextcheck // it listens at once, before anything is served
 	if err != nil {
 		return err
 	}
@@ -122,11 +122,11 @@ func (f *files) take(name string) (now stamp, changed bool) {
 func (f *files) read() (*cdn.Snapshot, error) {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	any := false
+	some := false
 	compiled := func(name string, parse func(text []byte) error) {
 		before, changed := f.take(name)
 		if changed {
-			any = true
+			some = true
 			group.Go(func() error { return load(name, before, parse) })
 		}
 	}
@@ -152,7 +152,7 @@ func (f *files) read() (*cdn.Snapshot, error) {
 		}
 		return nil, err
 	}
-	if !any {
+	if !some {
 		return nil, nil
 	}
 	if f.fleet.DNS.Signed && f.keys == nil {

@@ -26,7 +26,7 @@ import (
 )
 
 // popOf is whose the addresses of deploy/examples/two-pops.yaml are.
-var popOf = map[string]string{"192.0.2.1": "west", "192.0.2.2": "west", "198.51.100.1": "east", "198.51.100.2": "east"} //nolint:gochecknoglobals // never written
+var popOf = map[string]string{"192.0.2.1": "west", "192.0.2.2": "west", "198.51.100.1": "east", "198.51.100.2": "east"}
 
 // example is a scheduler that runs as the head of deploy/examples/two-pops.yaml says, but for the ports.
 type example struct {
@@ -118,7 +118,7 @@ func (e *example) start(t *testing.T, command string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt) //nolint:errcheck // it may have ended
+		cmd.Process.Signal(os.Interrupt)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("the scheduler ended with %v:\n%s", err, e.logged(t))
 		}

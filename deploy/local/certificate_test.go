@@ -85,11 +85,13 @@ func TestCertificateIsKeptWhileItIsGood(t *testing.T) {
 			l.plan.Fleet.Nodes = l.plan.Fleet.Nodes[:1]
 		}, false, true},
 		"its key is lost": {time.Hour, func(t *testing.T, l *Lab) {
+			t.Helper()
 			if err := os.Remove(l.layout.CertificateKeyFile()); err != nil {
 				t.Fatal(err)
 			}
 		}, false, true},
 		"the authority is lost": {time.Hour, func(t *testing.T, l *Lab) {
+			t.Helper()
 			if err := os.Remove(l.caKeyFile()); err != nil {
 				t.Fatal(err)
 			}

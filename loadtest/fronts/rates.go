@@ -142,9 +142,12 @@ func (s *stage) volley(ctx context.Context, what string, q *queries, check func(
 
 // Answers that volleys check: that a steered name has addresses, signed or not, and that nothing else was truncated.
 func isSteered(answer []byte) bool { return answer[2]&2 == 0 && answer[3]&15 == 0 && answer[7] > 0 }
-func isSigned(answer []byte) bool  { return isSteered(answer) && answer[7] > 1 && len(answer) > 150 }
-func isDenied(answer []byte) bool  { return answer[2]&2 == 0 && answer[7] == 0 && len(answer) > 250 }
-func isWild(answer []byte) bool    { return answer[2]&2 == 0 && answer[7] == 2 && len(answer) > 150 }
+
+func isSigned(answer []byte) bool { return isSteered(answer) && answer[7] > 1 && len(answer) > 150 }
+
+func isDenied(answer []byte) bool { return answer[2]&2 == 0 && answer[7] == 0 && len(answer) > 250 }
+
+func isWild(answer []byte) bool { return answer[2]&2 == 0 && answer[7] == 2 && len(answer) > 150 }
 
 // rates measures what an answer costs on each front.
 func rates(ctx context.Context, o options, r *report) error {

@@ -113,8 +113,21 @@ func (f *forger) wrongOnes(ctx context.Context) (broken []error) {
 		refused(fmt.Sprintf("bit %d", i), v)
 	}
 	for _, change := range []struct{ name, value string }{
-		{"sign", ""}, {"sign", "00"}, {"sign", right + "00"}, {"sign", right[:62]}, {"sign", right[:63]}, {"sign", "zz"}, {"id", ""}, {"id", "app-2"}, {"host", "d2.cdn.test"}, {"ip", "10.1.2.4"},
-		{"t", ""}, {"t", "x"}, {"t", "99999999999999999999"}, {"t", "-1"}, {"type", "4"},
+		{"sign", ""},
+		{"sign", "00"},
+		{"sign", right + "00"},
+		{"sign", right[:62]},
+		{"sign", right[:63]},
+		{"sign", "zz"},
+		{"id", ""},
+		{"id", "app-2"},
+		{"host", "d2.cdn.test"},
+		{"ip", "10.1.2.4"},
+		{"t", ""},
+		{"t", "x"},
+		{"t", "99999999999999999999"},
+		{"t", "-1"},
+		{"type", "4"},
 	} {
 		v := f.request(time.Minute)
 		v.Set(change.name, change.value)

@@ -119,7 +119,10 @@ func (s *stage) dohHead(i int) ([]byte, error) {
 	e := hpack.NewEncoder(&block)
 	e.SetMaxDynamicTableSize(0)
 	for _, field := range [][2]string{
-		{":method", "GET"}, {":scheme", "https"}, {":authority", s.TLS}, {":path", "/dns-query?dns=" + base64.RawURLEncoding.EncodeToString(packet)},
+		{":method", "GET"},
+		{":scheme", "https"},
+		{":authority", s.TLS},
+		{":path", "/dns-query?dns=" + base64.RawURLEncoding.EncodeToString(packet)},
 		{"accept", "application/dns-message"},
 	} {
 		if err := e.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {

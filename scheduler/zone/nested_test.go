@@ -15,8 +15,11 @@ func nested() zone.Config {
 	cfg := config()
 	cfg.Zones = append(cfg.Zones,
 		cdn.Zone{Name: "test", Records: []cdn.Record{
-			{Name: "*", Type: "TXT", Data: "any"}, {Name: "www", Type: "A", Data: "192.0.2.70"}, {Name: "off", Type: "NS", Data: "ns.elsewhere.example."},
-			{Name: "shop", Type: "A", Data: "192.0.2.71"}, {Name: "x.shop", Type: "A", Data: "192.0.2.72"}, // hidden
+			{Name: "*", Type: "TXT", Data: "any"},
+			{Name: "www", Type: "A", Data: "192.0.2.70"},
+			{Name: "off", Type: "NS", Data: "ns.elsewhere.example."},
+			{Name: "shop", Type: "A", Data: "192.0.2.71"},
+			{Name: "x.shop", Type: "A", Data: "192.0.2.72"}, // hidden
 		}},
 		cdn.Zone{Name: "shop.test"}, cdn.Zone{Name: "deep.a.shop.test"}, cdn.Zone{Name: "in.off.test"})
 	return cfg
