@@ -55,3 +55,22 @@ func BenchmarkRespond(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRespondNew is of queries that have not been there before: each is of another network.
+func BenchmarkRespondNew(b *testing.B) {
+	s := snapshot()
+	packets := queries(b, s, false, dns.TypeA)
+	f := start(b, s)
+	peer := respond.Peer{Addr: netip.MustParseAddr("127.0.0.1")}
+	buf := make([]byte, 0, 4096)
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		i++
+		packet := packets[i%1000]
+		packet[len(packet)-2], packet[len(packet)-1] = byte(i>>8), byte(i) // of the subnet
+		if out := f.Respond(buf, packet, peer, &f.scratch); len(out) < 60 {
+			b.Fatal(out)
+		}
+	}
+}

@@ -25,6 +25,8 @@ type memory struct {
 	epoch uint64
 	seed  maphash.Seed
 	turn  uint8
+	last  uint64             // hash of the packet that was looked for last
+	once  [recallRows]uint64 // hashes of packets that were looked for and not remembered: most come once only, and need no row
 	tags  [recallRows]uint64 // hashes of the rows' queries
 	rows  [recallRows]row
 }
@@ -57,6 +59,7 @@ func (m *memory) find(state *State, now time.Time, packet []byte, from netip.Add
 		m.epoch++
 	}
 	hash := m.hash(packet)
+	m.last = hash
 	at := first(hash)
 	for i, tag := range m.tags[at : at+recallWays] {
 		if tag != hash {
@@ -70,9 +73,13 @@ func (m *memory) find(state *State, now time.Time, packet []byte, from netip.Add
 	return nil
 }
 
-// place returns the row that a packet is to be in: its own, else one that is out of date, else one by turn.
-func (m *memory) place(packet []byte, second int64) *row {
-	hash := m.hash(packet)
+// place returns the row that the packet is to be in that was looked for last: its own, else one that is out of date, else one by turn; nil if it is the first time.
+func (m *memory) place(second int64) *row {
+	hash := m.last
+	if seen := &m.once[hash>>32%recallRows]; *seen != hash {
+		*seen = hash
+		return nil
+	}
 	at := first(hash)
 	best := at + int(m.turn%recallWays)
 	m.turn++
@@ -135,7 +142,10 @@ func (x *exchange) remember(packet, answer []byte) {
 	if m == nil || m.state != x.state {
 		return
 	}
-	w := m.place(packet, x.now.Unix())
+	w := m.place(x.now.Unix())
+	if w == nil {
+		return
+	}
 	w.epoch, w.second, w.counters, w.peer = m.epoch, x.now.Unix(), x.counters(), netip.Addr{}
 	w.asked, w.said = copy(w.query[:], packet[2:]), copy(w.answer[:], answer[2:])
 	if _, finest := x.client(); finest == 0 {
