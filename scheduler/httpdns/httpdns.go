@@ -1,6 +1,7 @@
 package httpdns
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/scheduler/decide"
+	"nearcast/scheduler/rrl"
 	"nearcast/scheduler/view"
 )
 
@@ -34,9 +36,19 @@ type Config struct {
 	Registry *prometheus.Registry
 }
 
+// perSecond is how many questions an address, or an IPv6 /64, may ask a second on and on without a key; 2.5 times as many at once, and wider networks
+// multiples (see rrl). This machine itself may ask more.
+const perSecond = 100
+
+func seed() (b [16]byte) {
+	rand.Read(b[:]) //nolint:errcheck // it never fails
+	return b
+}
+
 // Server answers requests. It is safe for concurrent use.
 type Server struct {
 	cfg     Config
+	limiter *rrl.Limiter
 	without remainders
 	answers *prometheus.CounterVec
 }
@@ -51,7 +63,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+	s := &Server{cfg: cfg, limiter: rrl.New(cdn.RateLimit{PerSecond: perSecond}, seed()), answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nearcast_scheduler_httpdns_answers_total",
 		Help: "Answers of HTTPDNS, by status code.",
 	}, []string{"code"})}
@@ -80,6 +92,11 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, peer netip.Addr) 
 	}
 	if why := verify(s.cfg.Keys, all, now); why != "" {
 		s.refuse(w, r, http.StatusForbidden, why)
+		return
+	}
+	if len(s.cfg.Keys) == 0 && s.limiter.Admit(peer, now.UnixNano()) != rrl.Answer {
+		w.Header().Set("Retry-After", "1")
+		s.refuse(w, r, http.StatusTooManyRequests, "too many questions from "+peer.String()+": at most "+strconv.Itoa(perSecond)+" a second without a key")
 		return
 	}
 	q, err := ask(all, peer)

@@ -186,11 +186,32 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
+// Without a key an address may ask so much in a second; others, and those with a key, are not held up.
+func TestTooMany(t *testing.T) {
+	now := noon
+	s := serve(t, func(cfg *httpdns.Config) { cfg.Now = func() time.Time { return now } })
+	answered := 0
+	for range 400 {
+		if w := get(s, "host=www.shop.example"); w.Code == http.StatusOK {
+			answered++
+		} else if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	if answered != 250 {
+		t.Errorf("%d of 400 at once are answered, want 250", answered)
+	}
+	now = now.Add(time.Second)
+	if w := get(s, "host=www.shop.example"); w.Code != http.StatusOK {
+		t.Errorf("a second later: %d", w.Code)
+	}
+}
+
 // HTTPDNS says what decide does, which is what DNS says.
 func TestAgrees(t *testing.T) {
 	v := compile(t, snapshot())
 	s := serve(t)
-	for i := range 300 {
+	for i := range 250 { // more are too many at once
 		ip := netip.AddrFrom4([4]byte{byte(10 + i/100), byte(i % 4), byte(i), 1})
 		d := decide.Answer(v, decide.Query{Domain: "www.shop.example", Client: ip, Now: noon})
 		if a := decode(t, get(s, "host=www.shop.example&ip="+ip.String())); a.Answers[0].POP != d.POP || a.Answers[0].IPs[0] != d.Nodes[0].Addresses[0] {
