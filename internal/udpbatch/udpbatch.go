@@ -34,7 +34,7 @@ type Config struct {
 	// MaxPacket is the longest packet that is taken, in octets; zero means 4096. Longer ones are dropped and counted.
 	MaxPacket int
 	// Gather is for how long a socket that gets packets more often than every two Gathers, but few at a time, lets them come in before it takes
-	// the next: batches get longer and cost less, and packets wait for up to Gather and the kernel's timer slack (50 µs). Meanwhile the socket's goroutine
+	// the next: batches get longer and cost less, and packets wait for up to Gather. Meanwhile the socket's goroutine
 	// holds its processor as far as the runtime knows. Zero, for never, to 100 µs.
 	Gather time.Duration
 	// Buffer is how many octets of packets the kernel keeps for each socket, if it allows; zero means 4 MiB.

@@ -21,7 +21,7 @@ import (
 )
 
 // gather is for how long a UDP socket lets queries come in that would be few at a time. Half the highest rate has to be answered within 1 ms.
-const gather = 50 * time.Microsecond
+const gather = 25 * time.Microsecond
 
 // Responder answers a query: it returns the answer appended to dst, or nil for silence. It is used by one goroutine at a time, and must keep neither
 // slice. An answer over UDP that is longer than what is left of dst costs an allocation.
