@@ -113,7 +113,7 @@ func (p *pace) wait(packets int) {
 	if packets < few && now.Sub(p.last) < 2*p.gather*time.Duration(packets) {
 		ts := unix.NsecToTimespec(int64(p.gather))
 		syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, uintptr(timerSlack), 0) //nolint:errcheck // of whatever thread this is; without it sleep may take 50 µs longer
-		syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0) //nolint:errcheck // a signal ends it early, which does no harm
+		syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)         //nolint:errcheck // a signal ends it early, which does no harm
 		runtime.Gosched()
 	}
 	p.last = now
