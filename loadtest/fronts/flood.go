@@ -50,7 +50,7 @@ func randomNames(ctx context.Context, o options, r *report) error {
 	if answered.Load() < sent.Load()/2 {
 		err = fmt.Errorf("only %d of %d questions were answered: the flood was none", answered.Load(), sent.Load())
 	}
-	return errors.Join(err, r.tell("random names", fares), s.unharmed(r, "random names", warm, cold))
+	return errors.Join(err, r.tell("random names", fares), s.unharmed(r, "random names", warm, cold)) //nolint:contextcheck // what comes after the load is not ended with it
 }
 
 // flood asks for random names in one of four ways.
@@ -148,7 +148,7 @@ func spoofed(ctx context.Context, o options, r *report) error {
 	if whole > allowed || sent < 2*allowed && o.strict {
 		err = fmt.Errorf("%d of %d were answered, at most %d may be", whole, sent, allowed)
 	}
-	return errors.Join(err, r.tell("spoofed", fares), s.unharmed(r, "spoofed", warm, cold))
+	return errors.Join(err, r.tell("spoofed", fares), s.unharmed(r, "spoofed", warm, cold)) //nolint:contextcheck // what comes after the load is not ended with it
 }
 
 // gang sends from one network.
@@ -187,7 +187,7 @@ func (g *gang) shoot(ctx context.Context) {
 			g.in.Add(int64(n))
 		}
 	})
-	_ = rig.Pause(context.WithoutCancel(ctx), 100*time.Millisecond) //nolint:errcheck // for what is on its way
+	_ = rig.Pause(context.WithoutCancel(ctx), 100*time.Millisecond)
 }
 
 func (g *gang) read(conn net.Conn) {

@@ -62,7 +62,7 @@ func mutantsDoNoHarm(ctx context.Context, o options, r *report) error {
 			return fmt.Errorf("no mutant came through: %s", name)
 		}
 	}
-	return errors.Join(r.tell("mutants", fares), s.unharmed(r, "mutants", warm, cold))
+	return errors.Join(r.tell("mutants", fares), s.unharmed(r, "mutants", warm, cold)) //nolint:contextcheck // what comes after the load is not ended with it
 }
 
 // everyFront are clients of every front, and of UDP from another network, too.
@@ -85,7 +85,7 @@ func (s *stage) during(ctx context.Context, clients []honest, known *answers, at
 	attacking.Go(func() { attack(ctx) })
 	var warm int64
 	attacking.Go(func() {
-		_ = rig.Pause(ctx, s.o.duration/2) //nolint:errcheck // it has the time
+		_ = rig.Pause(ctx, s.o.duration/2)
 		warm = s.RSS()
 	})
 	fares := s.visit(ctx, clients, known)
@@ -173,7 +173,7 @@ func steadily(ctx context.Context, perSecond int, f func()) {
 			f()
 		}
 		if due-done <= 64 {
-			_ = rig.Pause(ctx, time.Millisecond) //nolint:errcheck // the loop looks
+			_ = rig.Pause(ctx, time.Millisecond)
 		}
 		done = min(due, done+64)
 	}
@@ -235,7 +235,7 @@ func (v *vandals) overHTTPS(ctx context.Context, rng *rand.Rand) {
 			continue // the mutant is no URL
 		}
 		req.Header.Set("Content-Type", "application/dns-message")
-		if _, _, err := fetch(c.secure, req); err == nil {
+		if _, _, err := fetch(c.secure, req); err == nil { //nolint:bodyclose // fetch reads all of it and closes it
 			v.https.Add(1)
 		}
 	}

@@ -313,7 +313,7 @@ func pin(core int) (undo func(), err error) {
 	if err := allow(&only); err != nil {
 		return nil, fmt.Errorf("pinning to core %d: %w", core, err)
 	}
-	return func() { _ = allow(&before) }, nil //nolint:errcheck // it was allowed before
+	return func() { _ = allow(&before) }, nil
 }
 
 // allow says on which cores the threads of this process may run.

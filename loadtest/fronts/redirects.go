@@ -120,7 +120,7 @@ func (t *tempter) try(ctx context.Context) error {
 		fmt.Fprintf(&b, "%s: %s\r\n", pick(t.rng, temptingFields), t.bent(pick(t.rng, temptingValues)))
 	}
 	b.WriteString("\r\n")
-	resp, err := t.send(ctx, method, b.String())
+	resp, err := t.send(ctx, method, b.String()) //nolint:bodyclose // of what send returns the content was read
 	if err != nil {
 		return fmt.Errorf("%q: %w", b.String(), err)
 	}
@@ -180,7 +180,7 @@ func (t *tempter) send(ctx context.Context, method, request string) (*http.Respo
 	}
 	if _, err := io.WriteString(t.conn, request); err != nil {
 		t.close()
-		return nil, nil //nolint:nilnil // as it says
+		return nil, nil //nolint:nilnil,nilerr // as it says
 	}
 	resp, err := http.ReadResponse(t.in, &http.Request{Method: method})
 	if err != nil {
@@ -188,7 +188,7 @@ func (t *tempter) send(ctx context.Context, method, request string) (*http.Respo
 		if strings.Contains(err.Error(), "malformed") {
 			return nil, err
 		}
-		return nil, nil //nolint:nilnil // as it says
+		return nil, nil //nolint:nilnil,nilerr // as it says
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	if resp.Close || err != nil || method == http.MethodConnect {

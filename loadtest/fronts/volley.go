@@ -49,7 +49,7 @@ func (v *volley) open(ctx context.Context, begin time.Time) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := nc.(*net.UDPConn)   //nolint:forcetypeassert // of UDP
+	conn := nc.(*net.UDPConn)   //nolint:forcetypeassert,errcheck // of UDP
 	conn.SetReadBuffer(4 << 20) //nolint:errcheck // the system has a smaller one then
 	s := &socket{conn: conn, batch: ipv4.NewPacketConn(conn), begin: begin}
 	for range volleyBatch {

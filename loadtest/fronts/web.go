@@ -56,7 +56,7 @@ func askAll(ctx context.Context, all []*asking, answered *atomic.Int64) error {
 				}
 				answered.Add(1)
 				if ctx.Err() != nil {
-					return nil
+					return nil //nolint:nilerr // the time is over
 				}
 			}
 		})
