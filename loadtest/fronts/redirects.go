@@ -188,7 +188,7 @@ func (t *tempter) send(ctx context.Context, method, request string) (*http.Respo
 		if strings.Contains(err.Error(), "malformed") {
 			return nil, err
 		}
-		return nil, nil //nolint:nilnil,nilerr // as it says
+		return nil, nil //nolint:nilnil // as it says
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	if resp.Close || err != nil || method == http.MethodConnect {
