@@ -148,6 +148,7 @@ func (p *Pool) Run(ctx context.Context) error {
 func (p *Pool) maintain(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.keepJoined(ctx) })
+	wg.Go(func() { p.settle(ctx) })
 	wg.Go(func() { p.announce(ctx) })
 	wg.Go(func() { p.deliver(ctx) })
 	wg.Wait()

@@ -42,6 +42,35 @@ func (p *Pool) keepJoined(ctx context.Context) {
 	}
 }
 
+// settle exchanges states with some others soon after the start. What members say that start at the same time goes out a few times only, and all of it may be
+// lost on the way to one of them; the next exchange of its own accord may be half a minute away.
+func (p *Pool) settle(ctx context.Context) {
+	for _, wait := range [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second} {
+		timer := time.NewTimer(jitter(wait))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		p.join(ctx, p.anyOther())
+	}
+}
+
+// anyOther returns the address of a member by chance that is alive and not this one, or none.
+func (p *Pool) anyOther() []string {
+	var others []string
+	for _, m := range p.Members() {
+		if m.Name != p.self && m.State != cdn.StateDown {
+			others = append(others, m.Addr.String())
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return []string{others[rand.IntN(len(others))]} //nolint:gosec // chance, not a secret
+}
+
 // join calls on the seeds one after the other. Each call is bounded by the
 // protocol's stream timeout.
 func (p *Pool) join(ctx context.Context, seeds []string) {
