@@ -53,15 +53,13 @@ func TestRealFilesInEveryForm(t *testing.T) {
 			t.Errorf("no answer of the kind %q: the test does not test it", kind)
 		}
 	}
-	if all.tallies["GET 206 gzip parts"]+all.tallies["GET 206 br parts"]+all.tallies["GET 206 zstd parts"] == 0 { // each alone is rare: once in a hundred runs there is none
-		t.Error("no answer with parts of a coded content: the test does not test it")
-	}
 }
 
 // everyKind lists kinds of answers that there must have been.
 func everyKind() []string {
 	kinds := []string{
 		"GET 200", "GET 206", "GET 206 parts", "GET 206 if-range", "GET 200 if-range", "GET 304", "GET 416", "HEAD 200",
+		"GET 206 gzip parts",
 	}
 	for _, coding := range []string{"gzip", "br", "zstd"} {
 		kinds = append(kinds, "GET 200 "+coding, "GET 206 "+coding, "HEAD 200 "+coding)

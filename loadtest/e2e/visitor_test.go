@@ -47,11 +47,17 @@ func (c *crowd) count(what string) {
 func (v *visitor) visit(ctx context.Context) error {
 	c := v.crowd.contents[v.rng.IntN(len(v.crowd.contents))]
 	size := int64(len(c.body))
-	known, ok := v.crowd.forms.find(c, c.codingOf(v.rng))
+	coding := c.codingOf(v.rng)
+	known, ok := v.crowd.forms.find(c, coding)
 	if ok && v.rng.IntN(2) == 0 {
 		size = int64(len(known.body)) // ranges for the coded form, too
 	}
 	a := randomAsk(v.rng, size, v.crowd.forms.seen(c))
+	if ok && coding != "" && v.rng.IntN(10) == 0 { // by chance alone there would be no several parts of a coded content in some runs
+		coded := int64(len(known.body))
+		a = ask{method: http.MethodGet, accept: accept{field: coding, weights: map[string]float64{coding: 1}}}
+		a.ranges = []span{randomSpan(v.rng, coded, coded/16), randomSpan(v.rng, coded, coded/16)}
+	}
 	r, err := v.fetch(ctx, c, &a)
 	if err != nil {
 		return fmt.Errorf("%s%s, %s: %w", c.domain, c.path, &a, err)
