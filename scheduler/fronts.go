@@ -36,23 +36,20 @@ type fronts struct {
 
 // openFronts makes them, and listens. After an error nothing is left open.
 func (s *Server) openFronts(cfg *Config) error {
-	resolver, err := flatten.SystemClient("/etc/resolv.conf")
-	if err != nil {
-		s.log.Warn("the targets of ALIAS records cannot be resolved", "error", err)
-	}
-	s.aliases = flatten.New(flatten.Config{Resolver: resolver, Log: s.log, Registry: cfg.Registry})
+	s.aliases = flatten.New(flatten.Config{Resolver: &flatten.System{File: "/etc/resolv.conf"}, Log: s.log, Registry: cfg.Registry})
 	s.transfers = transfer.New(transfer.Config{Keys: cfg.TSIGKeys, Log: s.log, Registry: cfg.Registry})
 	s.responder = respond.New(respond.Config{
 		State: s.state.Load, Node: cfg.Node, Cookies: cookies(cfg.CookieSecrets), Alias: s.alias, Special: s.special,
 		Metrics: respond.NewMetrics(cfg.Registry), Log: cfg.QueryLog,
 	})
+	var err error
 	s.dns, err = dnsfront.New(dnsfront.Config{
 		Addr: cfg.DNSAddr, NewResponder: s.newResponder, Transfer: s.transferTo, Log: s.log, Registry: cfg.Registry,
 	})
 	if err != nil || cfg.HTTPAddr == "" && len(cfg.TLSAddrs) == 0 {
 		return err //nolint:wrapcheck // it says of what it is
 	}
-	resolve, err := httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, TTL: s.ttl, Registry: cfg.Registry})
+	resolve, err := httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, TTL: s.ttl, Seed: seed(), Registry: cfg.Registry})
 	if err != nil {
 		return errors.Join(err, s.dns.Close())
 	}

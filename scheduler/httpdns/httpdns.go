@@ -1,7 +1,6 @@
 package httpdns
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -30,6 +29,8 @@ type Config struct {
 	Keys map[string][]byte
 	// TTL returns for how many seconds a decision may be used. Required.
 	TTL func(v *view.View, domain cdn.Domain, d *decide.Decision) int
+	// Seed is what the limits for clients without a key hash addresses with; one that nobody can foresee keeps them from choosing which meet.
+	Seed [16]byte
 	// Now tells the time; nil means [time.Now].
 	Now func() time.Time
 	// Registry gets the metrics. Required.
@@ -39,11 +40,6 @@ type Config struct {
 // perSecond is how many questions an address, or an IPv6 /64, may ask a second on and on without a key; 2.5 times as many at once, and wider networks
 // multiples (see rrl). This machine itself may ask more.
 const perSecond = 100
-
-func seed() (b [16]byte) {
-	rand.Read(b[:])
-	return b
-}
 
 // Server answers requests. It is safe for concurrent use.
 type Server struct {
@@ -63,7 +59,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, limiter: rrl.New(cdn.RateLimit{PerSecond: perSecond}, seed()), answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+	s := &Server{cfg: cfg, limiter: rrl.New(cdn.RateLimit{PerSecond: perSecond}, cfg.Seed), answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nearcast_scheduler_httpdns_answers_total",
 		Help: "Answers of HTTPDNS, by status code.",
 	}, []string{"code"})}
