@@ -54,9 +54,9 @@ func (c *clock) now() time.Time {
 	return now.Add(time.Duration(c.offset.Load()))
 }
 
-// stop makes the time stand still, but for advance.
+// stop makes the time stand still, but for advance, at a whole second: Date has no fractions.
 func (c *clock) stop() {
-	now := time.Now()
+	now := time.Now().Truncate(time.Second)
 	c.still.Store(&now)
 }
 

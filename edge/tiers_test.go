@@ -92,6 +92,7 @@ func TestRoutes(t *testing.T) {
 	r := newRig(t, cacheable,
 		cdn.Route{Match: cdn.Match{PathPrefix: "/live/"}, Bypass: true},
 		cdn.Route{Match: cdn.Match{Extensions: []string{".css"}}, TTL: hour})
+	r.clock.stop()
 	r.chain(t)
 	for range 2 {
 		if a := r.get(t, r.addr("fra-1"), "/live/a"); a.word() != "PASS" {
@@ -100,7 +101,7 @@ func TestRoutes(t *testing.T) {
 	}
 	r.get(t, r.addr("fra-1"), "/a.css")
 	r.clock.advance(30 * time.Minute)
-	if a := r.get(t, r.addr("fra-1"), "/a.css"); a.word() != "HIT" || (!strings.Contains(a.status(), "ttl=1799") && !strings.Contains(a.status(), "ttl=1800") && !strings.Contains(a.status(), "ttl=1798")) {
+	if a := r.get(t, r.addr("fra-1"), "/a.css"); a.word() != "HIT" || !strings.Contains(a.status(), "ttl=1800") {
 		t.Errorf("ttl rule: %s %s", a.word(), a.status())
 	}
 }

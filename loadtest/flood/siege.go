@@ -188,11 +188,12 @@ func (f *field) fight(ctx context.Context, a attack.Attack, target attack.Target
 		metrics, _ = e.Metrics(ctx) // without them, all have grown
 	}
 	asked, start := f.origin.Requests(), time.Now()
-	attackers, err := startAttacker(ctx, f.o, f.dir, attackerJob{Attack: a.Name, Target: target, Connections: n, Longest: f.o.duration + time.Minute})
+	attackers, err := startAttackers(ctx, f.o, f.dir, attackerJob{Attack: a.Name, Target: target, Connections: n, Longest: f.o.duration + time.Minute})
 	if err != nil {
 		return got, err
 	}
 	defer attackers.Stop()
+	attackers.approach(ctx)
 	watching, stop := context.WithCancel(ctx)
 	peak := make(chan footprint, 1)
 	go func() {
@@ -205,7 +206,7 @@ func (f *field) fight(ctx context.Context, a attack.Attack, target attack.Target
 	got.Under = visit(ctx, victims, f.o.duration)
 	stop()
 	got.Peak = <-peak
-	if got.Tally, err = callOff(attackers); err != nil {
+	if got.Tally, err = attackers.callOff(); err != nil {
 		return got, err
 	}
 	got.Took, got.Origin = time.Since(start), f.origin.Requests()-asked

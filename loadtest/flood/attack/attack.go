@@ -95,9 +95,10 @@ func (c *counter) add(f func(*Tally)) {
 	f(&c.tally)
 }
 
-// Run attacks with n connections at a time until ctx ends. A connection that is cut is made again at once.
-func (a Attack) Run(ctx context.Context, t Target, n int) (Tally, error) {
-	d, err := newDialer(a, t)
+// Run attacks with n connections at a time until ctx ends. A connection that is cut is made again at once. It calls begun once,
+// when the first attacker has come through: has connected, and shaken hands if the attack comes after that.
+func (a Attack) Run(ctx context.Context, t Target, n int, begun func()) (Tally, error) {
+	d, err := newDialer(a, t, sync.OnceFunc(begun))
 	if err != nil {
 		return Tally{}, fmt.Errorf("attack %s: %w", a.Name, err)
 	}
@@ -133,7 +134,7 @@ func (a Attack) once(ctx context.Context, d *dialer, count *counter) {
 		}
 		return
 	}
-	s := &session{ctx: ctx, tcp: conn, conn: conn, target: d.target, hello: d.hello}
+	s := &session{ctx: ctx, tcp: conn, conn: conn, target: d.target, hello: d.hello, begun: d.begun}
 	stop := context.AfterFunc(ctx, s.abort)
 	defer stop()
 	err = a.run(s)

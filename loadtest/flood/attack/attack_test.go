@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,7 +149,7 @@ func TestFrames(t *testing.T) {
 			var attacking sync.WaitGroup
 			defer attacking.Wait()
 			defer cancel()
-			attacking.Go(func() { a.Run(ctx, Target{TLS: r.addr, Small: "/small", Large: "/large"}, 1) })
+			attacking.Go(func() { a.Run(ctx, Target{TLS: r.addr, Small: "/small", Large: "/large"}, 1, nobody) })
 			var got []string
 			for frame := range r.frames {
 				got = append(got, frame)
@@ -188,9 +189,13 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// web is Go's own server, for the attacks that need one that answers.
-func web(t *testing.T) Target {
+// nobody does not care when an attack begins.
+func nobody() {}
+
+// web is Go's own server, for the attacks that need one that answers. It tells how many connections were made.
+func web(t *testing.T, connected ...func(connections int)) Target {
 	t.Helper()
+	var connections atomic.Int64
 	large := make([]byte, 1<<20)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/large") {
@@ -205,6 +210,15 @@ func web(t *testing.T) Target {
 	for _, s := range []*httptest.Server{secure, plain} {
 		s.Config.ReadHeaderTimeout = 200 * time.Millisecond
 		s.Config.ErrorLog = nil
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state != http.StateNew {
+				return
+			}
+			n := int(connections.Add(1))
+			for _, tell := range connected {
+				tell(n)
+			}
+		}
 	}
 	secure.StartTLS()
 	plain.Start()
@@ -227,12 +241,16 @@ func TestRun(t *testing.T) {
 			// A busy machine may take longer than a moment for a handshake.
 			for moment := 300 * time.Millisecond; ; moment *= 4 {
 				ctx, cancel := context.WithTimeout(t.Context(), moment)
-				got, err := a.Run(ctx, target, 4)
+				begun := 0
+				got, err := a.Run(ctx, target, 4, func() { begun++ })
 				cancel()
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Logf("%+v", got)
+				if begun != int(min(1, got.Connections)) {
+					t.Fatalf("told %d times that it has begun: %+v", begun, got)
+				}
 				if got.Connections > 0 && got.Refused <= got.Connections && (got.Units > 0 || quiet) {
 					return
 				}
@@ -246,14 +264,18 @@ func TestRun(t *testing.T) {
 
 // TestCut checks that who is cut off comes again, and tells why it was.
 func TestCut(t *testing.T) {
-	target := web(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	target := web(t, func(connections int) {
+		if connections == 6 {
+			cancel()
+		}
+	})
 	a, err := ByName("h1-slowloris")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
-	defer cancel()
-	got, err := a.Run(ctx, target, 2)
+	got, err := a.Run(ctx, target, 2, nobody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +286,7 @@ func TestCut(t *testing.T) {
 
 func TestElsewhere(t *testing.T) {
 	for _, addr := range []string{"192.0.2.1:443", "example.com:443", ""} {
-		if _, err := All()[0].Run(t.Context(), Target{TLS: addr}, 1); err == nil {
+		if _, err := All()[0].Run(t.Context(), Target{TLS: addr}, 1, nobody); err == nil {
 			t.Errorf("no error for the target %q", addr)
 		}
 	}
@@ -306,12 +328,17 @@ func TestGoAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		for {
+		for n := 1; ; n++ {
 			conn, err := l.Accept()
 			if err != nil {
 				return
+			}
+			if n == 10 { // a reset may overtake what was said, but not each time
+				cancel()
 			}
 			fr := http2.NewFramer(conn, conn)
 			io.ReadFull(conn, make([]byte, 50_000))
@@ -326,9 +353,7 @@ func TestGoAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	got, err := a.Run(ctx, Target{TLS: l.Addr().String()}, 1)
+	got, err := a.Run(ctx, Target{TLS: l.Addr().String()}, 1, nobody)
 	if err != nil || got.Said["GOAWAY ENHANCE_YOUR_CALM"] == 0 {
 		t.Errorf("%+v, %v: want to hear GOAWAY ENHANCE_YOUR_CALM", got, err)
 	}

@@ -32,6 +32,7 @@ func (s *session) begin(read bool, settings ...http2.Setting) (*h2, error) {
 	if err := s.secure("h2"); err != nil {
 		return nil, err
 	}
+	s.begun()
 	h := &h2{session: s, w: bufio.NewWriterSize(s.conn, 2*batch), read: read}
 	h.fr = http2.NewFramer(h.w, bufio.NewReaderSize(s.conn, 16<<10))
 	h.fr.AllowIllegalWrites, h.fr.AllowIllegalReads = true, true

@@ -33,17 +33,18 @@ type dialer struct {
 	addr   string
 	hello  []byte // a ClientHello
 	small  bool   // a small receive buffer
+	begun  func() // called by every session whose attack begins
 	next   atomic.Uint32
 }
 
-func newDialer(a Attack, t Target) (*dialer, error) {
+func newDialer(a Attack, t Target, begun func()) (*dialer, error) {
 	if t.Drip == 0 {
 		t.Drip = time.Second
 	}
 	if t.Network == 0 {
 		t.Network = 1
 	}
-	d := &dialer{target: t, addr: t.TLS, small: a.Slow}
+	d := &dialer{target: t, addr: t.TLS, small: a.Slow, begun: begun}
 	if a.Plain {
 		d.addr = t.Plain
 	}
@@ -99,6 +100,7 @@ type session struct {
 	conn   net.Conn // tcp, or TLS over it once secure has returned
 	target Target
 	hello  []byte
+	begun  func()
 	units  int64
 
 	reading sync.WaitGroup // for the goroutine that reads, if there is one
@@ -162,6 +164,7 @@ func ending(err error) string {
 
 // write sends octets and counts units.
 func (s *session) write(units int64, p []byte) error {
+	s.begun()
 	n, err := s.conn.Write(p)
 	if n == len(p) {
 		s.units += units
@@ -171,6 +174,7 @@ func (s *session) write(units int64, p []byte) error {
 
 // hold reads until the server ends the connection.
 func (s *session) hold() error {
+	s.begun()
 	buf := make([]byte, 512)
 	for first := true; ; first = false {
 		n, err := s.conn.Read(buf)
