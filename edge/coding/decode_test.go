@@ -13,6 +13,7 @@ import (
 	stdgzip "compress/gzip"
 
 	"nearcast/edge/coding"
+	"nearcast/internal/racing"
 )
 
 func TestATruncatedStreamIsAnError(t *testing.T) {
@@ -32,6 +33,7 @@ func TestATruncatedStreamIsAnError(t *testing.T) {
 }
 
 func TestHowTheCodedSourceIsCutUpMakesNoDifference(t *testing.T) {
+	racing.Alone(t)
 	for _, c := range codings {
 		for _, s := range samples() {
 			coded := encode(t, bytes.NewReader(s.data), c)

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"nearcast/edge/coding"
+	"nearcast/internal/racing"
 )
 
 func TestWhatIsCodedCanBeDecodedByOthers(t *testing.T) {
@@ -32,6 +33,7 @@ func TestWhatIsCodedCanBeDecodedByOthers(t *testing.T) {
 }
 
 func TestOctetsDependOnOctetsOnly(t *testing.T) {
+	racing.Alone(t)
 	for _, c := range codings {
 		for _, s := range samples() {
 			t.Run(string(c)+"/"+s.name, func(t *testing.T) {
@@ -140,6 +142,7 @@ func write(t *testing.T, w writer, data []byte) []byte {
 }
 
 func TestUsedEncodersMakeTheOctetsOfFreshOnes(t *testing.T) {
+	racing.Alone(t)
 	for _, c := range codings {
 		t.Run(string(c), func(t *testing.T) {
 			want := make(map[string][]byte)
@@ -159,6 +162,7 @@ func TestUsedEncodersMakeTheOctetsOfFreshOnes(t *testing.T) {
 }
 
 func TestEncodersDoNotWearOut(t *testing.T) {
+	racing.Alone(t)
 	// The libraries number the octets of all streams in 31 bits and start again in time: gzip takes 32 KiB of
 	// numbers for each reuse, zstd its window. The pools forget at random under the race detector,
 	// so this is without them.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nearcast/internal/fsys"
+	"nearcast/internal/racing"
 )
 
 // TestPreallocation: a file's room is taken when it is created, or there is no file.
@@ -71,7 +72,7 @@ func TestReadCached(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if allocations > 0 && !raceDetector { // which makes pools forget
+	if allocations > 0 && !racing.Enabled { // which makes pools forget
 		t.Errorf("%v allocations in a read of the cache", allocations)
 	}
 }

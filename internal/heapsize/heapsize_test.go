@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"nearcast/internal/heapsize"
+	"nearcast/internal/racing"
 )
 
 // measured returns how much of the heap one of many takes that allocate makes.
@@ -27,7 +28,7 @@ func measured[T any](allocate func() T) int64 {
 
 func exactly(t *testing.T) {
 	t.Helper()
-	if !heapsize.Exact {
+	if racing.Enabled {
 		t.Skip("the race detector takes memory too")
 	}
 }

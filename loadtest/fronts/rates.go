@@ -279,6 +279,7 @@ func latency(ctx context.Context, o options, r *report) error {
 	h := half.late
 	r.say("latency: at half the highest rate p50 %v  p99 %v  p99.9 %v  max %v; %d of %d lost", h.quantile(.5), h.quantile(.99), h.quantile(.999), h.max(), v.sent.Load()-v.answered.Load(), v.sent.Load())
 	r.say("latency: of that the load's own, from when a query was due until it was sent: p50 %v  p99 %v  p99.9 %v", v.tardy.quantile(.5), v.tardy.quantile(.99), v.tardy.quantile(.999))
+	r.say("latency: of that from when a query was sent until its answer arrived: p50 %v  p99 %v  p99.9 %v", v.served.quantile(.5), v.served.quantile(.99), v.served.quantile(.999))
 	switch {
 	case v.wrong.Load() > 0:
 		return fmt.Errorf("%d answers are wrong", v.wrong.Load())

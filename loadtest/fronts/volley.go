@@ -25,6 +25,8 @@ type volley struct {
 	sent, answered, wrong atomic.Int64
 	// tardy is how long after they were due queries were sent at a rate: what of the latency is the load's own. It is valid once the sending has ended.
 	tardy histogram
+	// served is from when queries were sent until their answers arrived: what of the latency is the server's and the system's.
+	served histogram
 }
 
 const (
@@ -40,7 +42,8 @@ type socket struct {
 	in    []ipv4.Message
 	id    uint16
 	due   [1 << 16]int64 // when the query of an ID was due, ns since begin and one more; zero: it was answered
-	late  histogram
+	left  [1 << 16]int64 // when it was sent, ns since begin
+	late  histogram      // from when a query was due until its answer arrived
 	begin time.Time
 }
 
@@ -51,10 +54,13 @@ func (v *volley) open(ctx context.Context, begin time.Time) (*socket, error) {
 	}
 	conn := nc.(*net.UDPConn)   //nolint:forcetypeassert,errcheck // of UDP
 	conn.SetReadBuffer(4 << 20) //nolint:errcheck // the system has a smaller one then
+	if err := stamped(conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	s := &socket{conn: conn, batch: ipv4.NewPacketConn(conn), begin: begin}
 	for range volleyBatch {
 		s.out = append(s.out, ipv4.Message{Buffers: [][]byte{make([]byte, 0, volleyRoom)}})
-		s.in = append(s.in, ipv4.Message{Buffers: [][]byte{make([]byte, 2048)}})
+		s.in = append(s.in, ipv4.Message{Buffers: [][]byte{make([]byte, 2048)}, OOB: make([]byte, 64)})
 	}
 	return s, nil
 }
@@ -64,6 +70,7 @@ func (v *volley) send(s *socket, n int, due time.Duration, step time.Duration) e
 	for i := range n {
 		packet := v.next(s.out[i].Buffers[0][:0])
 		s.id++
+		s.left[s.id] = int64(time.Since(s.begin))
 		binary.BigEndian.PutUint16(packet, s.id)
 		atomic.StoreInt64(&s.due[s.id], int64(due)+int64(i)*int64(step)+1)
 		s.out[i].Buffers[0] = packet
@@ -79,22 +86,54 @@ func (v *volley) send(s *socket, n int, due time.Duration, step time.Duration) e
 	return nil
 }
 
+// stamped has the system note when packets arrive: an answer is there then, not when the load comes to look at it.
+func stamped(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err1 := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	})
+	return errors.Join(err, err1)
+}
+
+// arrival is when a packet arrived, ns since begin.
+func (s *socket) arrival(m *ipv4.Message) (int64, error) {
+	messages, err := unix.ParseSocketControlMessage(m.OOB[:m.NN])
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range messages {
+		if c.Header.Level == unix.SOL_SOCKET && c.Header.Type == unix.SCM_TIMESTAMPNS && len(c.Data) >= 16 {
+			at := time.Unix(int64(binary.NativeEndian.Uint64(c.Data)), int64(binary.NativeEndian.Uint64(c.Data[8:]))) //nolint:gosec // a time
+			return at.UnixNano() - s.begin.UnixNano(), nil
+		}
+	}
+	return 0, errors.New("the system did not say when a packet arrived")
+}
+
 // receive takes answers, and returns how many they were.
 func (v *volley) receive(s *socket) (int, error) {
 	n, err := s.batch.ReadBatch(s.in, 0)
-	now := int64(time.Since(s.begin))
 	got := 0
 	for i := range max(n, 0) {
 		answer := s.in[i].Buffers[0][:s.in[i].N]
 		if len(answer) < 12 {
 			continue
 		}
-		due := atomic.SwapInt64(&s.due[binary.BigEndian.Uint16(answer)], 0)
+		id := binary.BigEndian.Uint16(answer)
+		due := atomic.SwapInt64(&s.due[id], 0) // and whoever stored it has stored left before
 		if due == 0 {
 			continue
 		}
 		got++
-		s.late.add(time.Duration(now - due + 1))
+		arrived, err := s.arrival(&s.in[i])
+		if err != nil {
+			return got, err
+		}
+		s.late.add(time.Duration(arrived - due + 1))
+		v.served.add(time.Duration(arrived - s.left[id]))
 		if v.check != nil && !v.check(answer) {
 			v.wrong.Add(1)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"nearcast/internal/racing"
 	"nearcast/scheduler/assign"
 )
 
@@ -210,6 +211,7 @@ func (l *loop) took(t *testing.T) func(assign.Result, error) *assign.Map {
 // TestLoop holds the limits of the contract, whatever the world: of all traffic 0.1 % at most on POPs that have too much, and 15 % at most that moves in a minute.
 // (Weights that change by 0.15 in sum move 7.5 %: by that count of churn, which is twice this one, the limit is the stricter by half.)
 func TestLoop(t *testing.T) {
+	racing.Alone(t)
 	for _, tt := range []struct {
 		name     string
 		misjudge float64

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/cdn"
+	"nearcast/internal/racing"
 	"nearcast/internal/web/lane"
 	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/respond"
@@ -76,7 +77,7 @@ func TestLaneAllocatesNothing(t *testing.T) {
 			}
 			l.Sent(&p, r, &a, lane.End{})
 		})
-		if n >= 1 && !raceEnabled() {
+		if n >= 1 && !racing.Enabled {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"nearcast/internal/racing"
 )
 
 // user keeps the books of a Live as its user would.
@@ -182,6 +184,7 @@ func TestLiveEvents(t *testing.T) {
 
 // TestLiveAdapts: the small queue becomes large where all is asked for again soon and then never more, and stays small where favourites last.
 func TestLiveAdapts(t *testing.T) {
+	racing.Alone(t)
 	const n = 15_000
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
 	for name, tt := range map[string]struct {
@@ -205,6 +208,7 @@ func TestLiveAdapts(t *testing.T) {
 
 // TestSample: a large cache is watched by a sample, and its shadows' hit ratios are near the true ones.
 func TestSample(t *testing.T) {
+	racing.Alone(t)
 	const budget = 20_000
 	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a test
 	u := &counting{p: NewLive(budget), handles: make(map[uint64]Handle)}

@@ -8,7 +8,7 @@ import (
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 	"nearcast/edge/store/ram"
-	"nearcast/internal/heapsize"
+	"nearcast/internal/racing"
 )
 
 // heap is what is in use of the heap, in bytes.
@@ -47,7 +47,7 @@ func share(t testing.TB, n int) (measured, said float64) {
 
 // TestShare: what is said of an object's share in index, maps and counters is what it is.
 func TestShare(t *testing.T) {
-	if !heapsize.Exact {
+	if racing.Enabled {
 		t.Skip("the race detector takes memory too")
 	}
 	for _, n := range []int{50_000, 100_000, 200_000} {
@@ -70,7 +70,7 @@ func BenchmarkShare(b *testing.B) {
 
 // TestSize: the size of an object is the memory that it takes, whatever its body, and what its users remember of it.
 func TestSize(t *testing.T) {
-	if !heapsize.Exact {
+	if racing.Enabled {
 		t.Skip("the race detector takes memory too")
 	}
 	const n = 10_000

@@ -19,6 +19,7 @@ import (
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 	"nearcast/edge/store/policy"
+	"nearcast/internal/racing"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,6 +52,7 @@ func find(t *testing.T, r Report, policy string, ram float64) Cache {
 
 // TestSampledLRU: a shadow has the hit ratio of a cache that sees everything, to within two points.
 func TestSampledLRU(t *testing.T) {
+	racing.Alone(t)
 	for _, tt := range []struct {
 		name   string
 		load   func(t *testing.T) []visit
@@ -121,6 +123,7 @@ func (l *realCache) Access(hash uint64, size int64) (hit bool) {
 
 // TestCurve: the curve tells what the real policy would make of less RAM, or more.
 func TestCurve(t *testing.T) {
+	racing.Alone(t)
 	visits := zipf(80_000, 40_000, 0.8, 10_000)
 	ram := footprint(visits) / 25
 	now := newReal(ram)
@@ -143,6 +146,7 @@ func TestCurve(t *testing.T) {
 
 // TestFollow: the models are set as the real policy is.
 func TestFollow(t *testing.T) {
+	racing.Alone(t)
 	visits := zipf(200_000, 20_000, 0.8, 10_000)
 	ram := footprint(visits) / 20
 	ratio := func(cfg Config) float64 {
@@ -159,6 +163,7 @@ func TestFollow(t *testing.T) {
 
 // TestSample: the sample has some thousand objects, and the models stay within their memory.
 func TestSample(t *testing.T) {
+	racing.Alone(t)
 	for _, tt := range []struct {
 		name    string
 		ram     int64

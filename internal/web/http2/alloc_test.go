@@ -13,6 +13,7 @@ import (
 
 	h2 "golang.org/x/net/http2"
 
+	"nearcast/internal/racing"
 	"nearcast/internal/web/http2"
 	"nearcast/internal/web/lane"
 )
@@ -115,7 +116,7 @@ func TestHitAllocations(t *testing.T) {
 			after = mallocs()
 		}
 	})
-	if got := float64(after-before) / (batches / 2 * 16); got > 0.01 && !raceDetector {
+	if got := float64(after-before) / (batches / 2 * 16); got > 0.01 && !racing.Enabled {
 		t.Errorf("%v allocations for each hit", got)
 	}
 	if l.sent.Load() != batches*16+1 || e.writes > batches+5 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"nearcast/edge/store/policy"
+	"nearcast/internal/racing"
 )
 
 func TestRun(t *testing.T) {
@@ -74,6 +75,7 @@ func missed() map[string]float64 {
 // TestContract: on every trace with sizes, with RAM of 1 % and of 10 % of the footprint, the live policy's hit ratio is at least 0.99 of
 // the best of its rivals', in objects and in octets.
 func TestContract(t *testing.T) {
+	racing.Alone(t)
 	dir := os.Getenv("NEARCAST_SHARED")
 	if dir == "" {
 		t.Skip("NEARCAST_SHARED is not set: the traces are found through it; make sets it")

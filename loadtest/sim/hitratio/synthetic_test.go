@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"nearcast/edge/store/policy"
+	"nearcast/internal/racing"
 )
 
 // TestSynthetic: on loads that the policy was not set by, its hit ratio is near that of the best rival, in objects and in octets. What it is
 // short of is the time in which it finds out.
 func TestSynthetic(t *testing.T) {
+	racing.Alone(t)
 	for name, load := range map[string]func(r *rand.Rand, i int) uint64{
 		"favourites": zipf(0.8, 0), "few favourites": zipf(1.1, 0), "favourites that change": zipf(0.9, 20),
 		"half asked for once": amid(2, func(_ *rand.Rand, i int) uint64 { return uint64(i) }),

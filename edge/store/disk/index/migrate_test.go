@@ -1,6 +1,10 @@
 package index
 
-import "testing"
+import (
+	"testing"
+
+	"nearcast/internal/racing"
+)
 
 // watched is memory that tells when a table that grows or shrinks has got some more of it, or has given some back.
 type watched struct {
@@ -21,6 +25,7 @@ func (w *watched) drop(r *region, from, to int) {
 // TestMidway looks for entries while they are on their way from one table to another: what is there is found all the time, once, whichever table it
 // is in.
 func TestMidway(t *testing.T) {
+	racing.Alone(t)
 	const sample = 97
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {

@@ -3,10 +3,13 @@ package index
 import (
 	"math/rand/v2"
 	"testing"
+
+	"nearcast/internal/racing"
 )
 
 // TestReserve: what is inserted into reserved room is found, and what was reserved for nothing is given back.
 func TestReserve(t *testing.T) {
+	racing.Alone(t)
 	for _, reserved := range []int{0, 1000, 200_000, 1_000_000} {
 		x := New()
 		x.Reserve(reserved)

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"nearcast/internal/racing"
 )
 
 var large = flag.Int("large", 1_000_000, "entries of TestSize")
@@ -29,6 +31,7 @@ func (m *metered) drop(r *region, from, to int) {
 
 // TestSize holds memory to 20 octets an entry, what both tables of a shard that grows take included.
 func TestSize(t *testing.T) {
+	racing.Alone(t)
 	const perEntry, from = 20, 100_000
 	mem := &metered{memory: mapped{}}
 	x, chance := &Index{memory: mem}, rand.New(rand.NewPCG(1, 2))

@@ -13,6 +13,7 @@ import (
 	"nearcast/edge/httpcache"
 	"nearcast/edge/store"
 	"nearcast/edge/store/disk/record"
+	"nearcast/internal/racing"
 )
 
 var (
@@ -74,6 +75,7 @@ func read(b []byte, salt record.Salt, unit uint32) (record.View, []byte, error) 
 }
 
 func TestRecord(t *testing.T) {
+	racing.Alone(t)
 	for _, n := range []int{0, 1, 999, record.Chunk - 1, record.Chunk, record.Chunk + 1, 5*record.Chunk + 17} {
 		o := object(n)
 		targets := []record.Place{{Segment: 1, Unit: 2}, {Segment: 1 << 60, Unit: 1 << 20}}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package fsys_test
-
-const raceDetector = false

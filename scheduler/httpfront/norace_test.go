@@ -1,5 +1,0 @@
-//go:build !race
-
-package httpfront
-
-func raceEnabled() bool { return false }
