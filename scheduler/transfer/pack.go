@@ -25,6 +25,7 @@ type stream struct {
 
 	apex    []byte // in wire form: the question's name
 	head    int    // how long a message is without records
+	later   bool   // it is not the first: that one has the OPT record (RFC 5936 section 2.2.5)
 	message []byte // the next one
 	records int    // in it
 }
@@ -83,11 +84,31 @@ func (s *stream) flush() error {
 		return err
 	}
 	binary.BigEndian.PutUint16(s.message[6:], uint16(s.records)) //nolint:gosec // fewer than octets
+	if err := s.opt(); err != nil {
+		return err
+	}
 	b := s.request.finish(s.message)
 	if err := s.write(b); err != nil {
 		return fmt.Errorf("writing a message: %w", err)
 	}
 	s.message, s.records = b[:s.head], 0
 	clear(s.message[10:12]) // the signature is gone
+	return nil
+}
+
+// opt adds the OPT record to the first message.
+func (s *stream) opt() error {
+	o := s.request.opt()
+	if s.later || o == nil {
+		return nil
+	}
+	s.later = true
+	var b [32]byte
+	n, err := dns.PackRR(o, b[:], 0, nil, false)
+	if err != nil {
+		return fmt.Errorf("writing an OPT record: %w", err)
+	}
+	s.message = append(s.message, b[:n]...)
+	s.message[11] = 1 // additional records
 	return nil
 }

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ var errBusy = errors.New("too many transfers are under way")
 // no more use; what is wrong with the query is answered.
 func (s *Server) Serve(ctx context.Context, query []byte, from netip.Addr, write func(message []byte) error) error {
 	r, v, refusal := s.admit(query, from)
-	if refusal != nil || r == nil {
+	if v == nil {
 		if refusal == nil {
 			return nil
 		}
@@ -31,11 +32,10 @@ func (s *Server) Serve(ctx context.Context, query []byte, from netip.Addr, write
 	kind, err := s.transfer(ctx, r, v, write)
 	if errors.Is(err, errBusy) {
 		s.metrics.refused.WithLabelValues("busy").Inc()
-		b, err := r.refuse(dns.RcodeServerFailure)
-		if err != nil {
-			return err
+		if b := r.refuse(dns.RcodeServerFailure); b != nil {
+			return write(b)
 		}
-		return write(b)
+		return err
 	}
 	if err != nil {
 		s.metrics.transfers.WithLabelValues("failed").Inc()
@@ -50,15 +50,15 @@ func (s *Server) Serve(ctx context.Context, query []byte, from netip.Addr, write
 // defined, and a FORMERR. It returns nil for what cannot be answered.
 func (s *Server) Answer(query []byte, from netip.Addr) []byte {
 	r, v, refusal := s.admit(query, from)
-	if r == nil || refusal != nil {
+	if v == nil {
 		return refusal
 	}
 	if r.message.Question[0].Qtype != dns.TypeIXFR {
-		return formErr(query)
+		return r.formErr(query)
 	}
 	var answer []byte
 	err := newStream(context.Background(), r, v.zone.Name, func(b []byte) error {
-		answer = b
+		answer = bytes.Clone(b) // it is written over when it has been sent
 		return nil
 	}).soa(v)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Server) Answer(query []byte, from netip.Addr) []byte {
 	return answer
 }
 
-// admit reads a query and finds the zone, or makes the answer to a query that gets none.
+// admit reads a query and finds the zone, or makes the answer to a query that gets none; then v is nil, and so is the answer if there is to be none.
 func (s *Server) admit(query []byte, from netip.Addr) (r *request, v *version, refusal []byte) {
 	r, err := s.open(query)
 	if err != nil {
@@ -76,22 +76,21 @@ func (s *Server) admit(query []byte, from netip.Addr) (r *request, v *version, r
 	if r.failed != 0 {
 		return r, nil, s.notAuth(r)
 	}
+	if o := r.message.IsEdns0(); o != nil && o.Version() != 0 {
+		return r, nil, r.refuse(dns.RcodeBadVers)
+	}
 	q := r.message.Question[0]
 	if q.Qtype != dns.TypeAXFR && q.Qtype != dns.TypeIXFR || q.Qtype == dns.TypeIXFR && clientSOA(r.message) == nil {
-		return nil, nil, formErr(query)
+		return r, nil, r.formErr(query)
 	}
 	name, err := wireName(q.Name)
 	if err != nil {
-		return nil, nil, formErr(query)
+		return r, nil, r.formErr(query)
 	}
 	v = s.version(name)
 	if v == nil || q.Qclass != dns.ClassINET || !v.zone.permits(from.Unmap(), r.key) {
 		s.metrics.refused.WithLabelValues("access").Inc()
-		b, err := r.refuse(dns.RcodeRefused)
-		if err != nil {
-			return nil, nil, nil
-		}
-		return r, nil, b
+		return r, nil, r.refuse(dns.RcodeRefused)
 	}
 	return r, v, nil
 }

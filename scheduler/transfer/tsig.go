@@ -138,15 +138,38 @@ func (s *Server) check(query []byte, t *dns.TSIG, now time.Time) (uint16, error)
 	return 0, fmt.Errorf("checking a signature: %w", err)
 }
 
-// refuse makes an answer with nothing but a code.
-func (r *request) refuse(code int) ([]byte, error) {
+// refuse makes an answer with nothing but a code. It returns nil if there can be none.
+func (r *request) refuse(code int) []byte {
 	m := new(dns.Msg)
 	m.SetRcode(r.message, code)
+	if o := r.opt(); o != nil {
+		m.Extra = []dns.RR{o}
+	}
 	b, err := m.Pack()
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	return r.finish(b), nil
+	return r.finish(b)
+}
+
+// formErr is refuse for what was read and makes no sense.
+func (r *request) formErr(query []byte) []byte {
+	if b := r.refuse(dns.RcodeFormatError); b != nil {
+		return b
+	}
+	return formErr(query)
+}
+
+// opt is the OPT record of the answer, which there must be if the query has one (RFC 6891 section 6.1.1); nil if it has none.
+func (r *request) opt() *dns.OPT {
+	asked := r.message.IsEdns0()
+	if asked == nil {
+		return nil
+	}
+	o := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
+	o.SetUDPSize(udpSize)
+	o.SetDo(asked.Do())
+	return o
 }
 
 // finish makes a message of an answer the one to send: signed if the request was.
@@ -246,6 +269,9 @@ func (s *Server) Signed(query []byte, udp bool, answer func(query []byte) []byte
 		cut := new(dns.Msg)
 		cut.SetReply(m)
 		cut.Truncated, cut.Authoritative = true, reply[2]&4 != 0
+		if o := r.opt(); o != nil {
+			cut.Extra = []dns.RR{o}
+		}
 		if reply, err = cut.Pack(); err != nil {
 			return nil
 		}
@@ -256,11 +282,7 @@ func (s *Server) Signed(query []byte, udp bool, answer func(query []byte) []byte
 // notAuth answers a query whose signature is not believed.
 func (s *Server) notAuth(r *request) []byte {
 	s.metrics.refused.WithLabelValues("signature").Inc()
-	b, err := r.refuse(dns.RcodeNotAuth)
-	if err != nil {
-		return nil
-	}
-	return b
+	return r.refuse(dns.RcodeNotAuth)
 }
 
 // formErr answers what cannot be read, if it is a query at all, with its header.
