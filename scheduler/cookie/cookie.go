@@ -15,10 +15,12 @@ import (
 // Size is how many octets a cookie has that is sent to a client: its own 8, and the server's 16.
 const Size = 24
 
+// ClientSize is how many octets of it are the client's. A COOKIE option that is no longer has none of a server.
+const ClientSize = 8
+
 const (
-	clientSize = 8
-	version    = 1 // and three octets that are reserved
-	day        = 24 * 60 * 60
+	version = 1 // and three octets that are reserved
+	day     = 24 * 60 * 60
 
 	oldest  = 60 * 60 // a cookie that is older, in seconds, is not valid (RFC 9018 section 4.3)
 	newest  = 5 * 60  // nor is one made so much later than now
@@ -49,18 +51,18 @@ func New(secret []byte, others ...[]byte) *Jar {
 // had: the client's 8 octets, and what it has of a server, if anything. An option whose length is wrong (RFC 7873 section 5.2.2: FORMERR) is not valid and gets nothing. The
 // time is in seconds since 1970.
 func (j *Jar) Check(dst []byte, client netip.Addr, option []byte, now int64) (cookie []byte, valid bool) {
-	if len(option) != clientSize && (len(option) < 2*clientSize || len(option) > 5*clientSize) {
+	if len(option) != ClientSize && (len(option) < 2*ClientSize || len(option) > 5*ClientSize) {
 		return dst, false
 	}
 	fresh := false
-	if len(option) == Size && option[clientSize] == version {
+	if len(option) == Size && option[ClientSize] == version {
 		valid, fresh = j.check(client, option, now)
 	}
 	if fresh {
 		return append(dst, option...), true
 	}
 	at := len(dst)
-	dst = append(dst, option[:clientSize]...)
+	dst = append(dst, option[:ClientSize]...)
 	dst = append(dst, version, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(now)) //nolint:gosec // serial numbers, RFC 9018 section 4.3
 	h := hash(j.of(now, now)[0], client, dst[at:])
@@ -69,7 +71,7 @@ func (j *Jar) Check(dst []byte, client netip.Addr, option []byte, now int64) (co
 
 // check checks a cookie of the right form. It is fresh if it is good for longer than half of its life.
 func (j *Jar) check(client netip.Addr, cookie []byte, now int64) (valid, fresh bool) {
-	age := int64(int32(uint32(now) - binary.BigEndian.Uint32(cookie[clientSize+4:]))) //nolint:gosec // serial numbers
+	age := int64(int32(uint32(now) - binary.BigEndian.Uint32(cookie[ClientSize+4:]))) //nolint:gosec // serial numbers
 	if age > oldest || age < -newest {
 		return false, false
 	}
@@ -128,7 +130,7 @@ func floorDay(at int64) int64 {
 // hash is that of a server's cookie (RFC 9018 section 4.4): of the client's, version, reserved octets and time, which cookie begins with, and the address.
 func hash(k key, client netip.Addr, cookie []byte) uint64 {
 	var b [32]byte
-	n := copy(b[:], cookie[:2*clientSize])
+	n := copy(b[:], cookie[:2*ClientSize])
 	if client.Is4() || client.Is4In6() {
 		a := client.As4()
 		n += copy(b[n:], a[:])

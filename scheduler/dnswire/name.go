@@ -8,6 +8,8 @@ import (
 const (
 	maxName  = 255 // octets of a name, the root's label included; RFC 1035 section 2.3.4
 	maxLabel = 63
+
+	maxPointers = 126 // of a name: as many as can have a label each. More only make work: 64 KiB of pointers to pointers would take a third of a second
 )
 
 // nameEnd returns where the uncompressed name that begins at off ends, and how many labels it has, the root's not counted. It
@@ -29,9 +31,9 @@ func nameEnd(packet []byte, off int) (end, labels int) {
 }
 
 // skipName returns where a name that may end in a compression pointer ends; zero for what is no name. Where pointers lead is
-// checked too: always back, and to labels.
+// checked too: always back, and to labels, by few pointers.
 func skipName(packet []byte, off int) int {
-	end, length, first := 0, 0, off
+	end, length, first, pointers := 0, 0, off, 0
 	for {
 		if off >= len(packet) {
 			return 0
@@ -54,7 +56,7 @@ func skipName(packet []byte, off int) int {
 				end = off + 2
 			}
 			to := (c&0x3F)<<8 | int(packet[off+1])
-			if to >= first || to < headerLen {
+			if pointers++; to >= first || to < headerLen || pointers > maxPointers {
 				return 0
 			}
 			off, first = to, to

@@ -14,6 +14,7 @@ const (
 	NotImpl    uint16 = 4
 	Refused    uint16 = 5
 	BadVersion uint16 = 16
+	BadCookie  uint16 = 23
 )
 
 // NoKeepalive is an [OPT.Keepalive] that says nothing.

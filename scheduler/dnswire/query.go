@@ -31,7 +31,8 @@ const (
 	OK          Status = iota
 	Silent             // it must not be answered: it has no whole header, or is an answer itself, lest two servers answer each other for ever
 	Malformed          // it is malformed; what was read until then is set
-	OtherOpcode        // it is no QUERY; only the header was read
+	OtherOpcode        // it is no QUERY; only the header and OPT were read
+	OnlyCookie         // it has no question, but a COOKIE option, or another version of EDNS: who asks wants to know ours (RFC 7873 section 5.4)
 )
 
 // Query is what a query says. Slices alias the packet that it was read from.
@@ -87,7 +88,7 @@ type Subnet struct {
 }
 
 // Parse reads a packet. It keeps what it read in q, whose former content is gone. Malformed are, beside what ends early or has octets left over: not
-// exactly one question, a question with a compression pointer, records in the answer section, or in the authority section but for one SOA of an
+// exactly one question, except for OnlyCookie, a question with a compression pointer, records in the answer section, or in the authority section but for one SOA of an
 // IXFR; two OPT records, or one with an owner; a TSIG that is not last; and the options of OPT that are read, where their RFCs do not allow
 // what they hold. Other options and other additional records do not matter, as long as their lengths are right.
 func (q *Query) Parse(packet []byte) Status {
@@ -103,9 +104,13 @@ func (q *Query) Parse(packet []byte) Status {
 	q.Opcode = uint8(flags >> 11 & 0xF)
 	q.RD, q.CD, q.AD = flags&bitRD != 0, flags&bitCD != 0, flags&bitAD != 0
 	if q.Opcode != 0 {
+		q.findOPT(packet)
 		return OtherOpcode
 	}
-	if binary.BigEndian.Uint16(packet[4:]) != 1 { // RFC 9619
+	if n := binary.BigEndian.Uint16(packet[4:]); n == 0 {
+		return q.parseCookie(packet)
+	} else if n != 1 { // RFC 9619
+		q.findOPT(packet)
 		return Malformed
 	}
 	end, labels := nameEnd(packet, headerLen)
@@ -116,6 +121,45 @@ func (q *Query) Parse(packet []byte) Status {
 	q.Type, q.Class = binary.BigEndian.Uint16(packet[end:]), binary.BigEndian.Uint16(packet[end+2:])
 	q.Transfer = q.Type == rr.TypeAXFR || q.Type == rr.TypeIXFR
 	return q.parseRecords(packet, end+4)
+}
+
+// parseCookie reads a query that has no question.
+func (q *Query) parseCookie(packet []byte) Status {
+	if q.parseRecords(packet, headerLen) != OK || q.Cookie == nil && q.Version == 0 || q.TSIG { // of another version options were not read
+		return Malformed
+	}
+	return OnlyCookie
+}
+
+// findOPT reads the OPT record of a message that is none of ours otherwise: its answer must have one too (RFC 6891 section 6.1.1). Where the message
+// cannot be read there is none.
+func (q *Query) findOPT(packet []byte) {
+	bare := *q
+	if !q.readOPT(packet) {
+		*q = bare
+	}
+}
+
+func (q *Query) readOPT(packet []byte) bool {
+	off := headerLen
+	for left := binary.BigEndian.Uint16(packet[4:]); left > 0; left-- {
+		if off = skipName(packet, off); off == 0 || off+4 > len(packet) {
+			return false
+		}
+		off += 4 // type and class
+	}
+	others := int(binary.BigEndian.Uint16(packet[6:])) + int(binary.BigEndian.Uint16(packet[8:]))
+	for i := range others + int(binary.BigEndian.Uint16(packet[10:])) {
+		r, next := readRecord(packet, off)
+		if next == 0 {
+			return false
+		}
+		if i >= others && r.typ == rr.TypeOPT && (q.EDNS || packet[off] != 0 || !q.parseOPT(r)) {
+			return false
+		}
+		off = next
+	}
+	return true
 }
 
 func (q *Query) parseRecords(packet []byte, off int) Status {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/miekg/dns"
+
 	"nearcast/scheduler/dnswire"
 )
 
@@ -61,6 +63,11 @@ func TestParse(t *testing.T) {
 		{"flags", `1234 07ff 0001 0000 0000 0000` + question, dnswire.OK}, // AA, TC, RA, Z, RCODE mean nothing in a query
 		{"noquestion", `1234 0100 0000 0000 0000 0000`, dnswire.Malformed},
 		{"twoquestions", `1234 0100 0002 0000 0000 0000` + question + question, dnswire.Malformed},
+		{"noquestionopt", `1234 0100 0000 0000 0000 0001` + opt0, dnswire.Malformed},
+		{"cookie", `1234 0100 0000 0000 0000 0001 00 0029 04d0 00 00 0000 000c 000a 0008 0011223344556677`, dnswire.OnlyCookie},
+		{"cookiebad", `1234 0100 0000 0000 0000 0001 00 0029 04d0 00 00 0000 0008 000a 0004 00112233`, dnswire.Malformed},
+		{"cookietail", `1234 0100 0000 0000 0000 0001 00 0029 04d0 00 00 0000 000c 000a 0008 0011223344556677 00`, dnswire.Malformed},
+		{"cookietsig", `1234 0100 0000 0000 0000 0002 00 0029 04d0 00 00 0000 000c 000a 0008 0011223344556677 01 "k" 00 00fa 00ff 00000000 0000`, dnswire.Malformed},
 		{"missing", header, dnswire.Malformed},
 		{"cutname", header + `03 "ww"`, dnswire.Malformed},
 		{"cuttype", header + `03 "www" 00 0001 00`, dnswire.Malformed},
@@ -92,6 +99,65 @@ func TestParse(t *testing.T) {
 			var q dnswire.Query
 			if got := q.Parse(octets(t, test.packet)); got != test.want {
 				t.Errorf("status %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// pointersTo is a query with a record whose owner is a chain of so many pointers.
+func pointersTo(t testing.TB, chain int) []byte {
+	t.Helper()
+	packet := octets(t, `1234 0100 0001 0000 0000 0002`+question+`00 000a 0001 00000000`)
+	packet = append(packet, byte((chain-1)*2>>8), byte((chain-1)*2))
+	to := 12
+	for range chain {
+		packet = append(packet, 0xC0|byte(to>>8), byte(to))
+		to = len(packet) - 2
+	}
+	return append(packet, octets(t, `0001 0001 00000000 0000`)...)
+}
+
+// A name with many pointers is refused, as the oracle refuses it: each record of a long query could have the same ones.
+func TestPointers(t *testing.T) {
+	for _, test := range []struct {
+		chain int
+		want  dnswire.Status
+	}{{1, dnswire.OK}, {126, dnswire.OK}, {127, dnswire.Malformed}, {5000, dnswire.Malformed}} {
+		packet := pointersTo(t, test.chain)
+		if got := new(dnswire.Query).Parse(packet); got != test.want {
+			t.Errorf("%d pointers: status %d, want %d", test.chain, got, test.want)
+		}
+		if err := new(dns.Msg).Unpack(packet); (err == nil) != (test.want == dnswire.OK) {
+			t.Errorf("%d pointers: the oracle says %v", test.chain, err)
+		}
+	}
+}
+
+// What is no query of ours has its OPT read all the same, if the message can be read: the answer must have one, too (RFC 6891 section 6.1.1).
+func TestFindOPT(t *testing.T) {
+	const opt, cookie = `00 0029 04d0 00 00 8000 0000`, `00 0029 04d0 00 00 8000 000c 000a 0008 0011223344556677`
+	for _, test := range []struct {
+		name, packet string
+		edns         bool
+		cookie       int
+	}{
+		{"notify", `1234 2000 0001 0000 0000 0001` + question + opt, true, 0},
+		{"notifysoa", `1234 2000 0001 0001 0000 0001` + question + `c00c 0006 0001 00000000 0002 c00c ` + opt, true, 0},
+		{"update", `1234 2800 0001 0001 0001 0002` + question + `c00c 0001 00fe 00000000 0000 c00c 0001 00ff 00000000 0000 ` + cookie + `01 "k" 00 00fa 00ff 00000000 0000`, true, 8},
+		{"opcode15", `1234 7800 0000 0000 0000 0001` + cookie, true, 8},
+		{"twoquestions", `1234 0000 0002 0000 0000 0001` + question + question + opt, true, 0},
+		{"plain", `1234 2000 0001 0000 0000 0000` + question, false, 0},
+		{"twoopts", `1234 2000 0001 0000 0000 0002` + question + opt + cookie, false, 0},
+		{"optowner", `1234 2000 0001 0000 0000 0001` + question + `c00c 0029 04d0 00 00 0000 0000`, false, 0},
+		{"optanswer", `1234 2000 0001 0001 0000 0000` + question + opt, false, 0},
+		{"cutopt", `1234 2000 0001 0000 0000 0001` + question + `00 0029 04d0 00 00 8000`, false, 0},
+		{"cutquestion", `1234 2000 0002 0000 0000 0001` + question, false, 0},
+		{"badcookie", `1234 2000 0001 0000 0000 0001` + question + `00 0029 04d0 00 00 8000 0008 000a 0004 00112233`, false, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var q dnswire.Query
+			if s := q.Parse(octets(t, test.packet)); s == dnswire.OK || s == dnswire.Silent || q.EDNS != test.edns || q.DO != test.edns || len(q.Cookie) != test.cookie {
+				t.Errorf("status %d, EDNS %t, DO %t, cookie %x", s, q.EDNS, q.DO, q.Cookie)
 			}
 		})
 	}

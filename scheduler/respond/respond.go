@@ -180,10 +180,14 @@ func (x *exchange) answer(status dnswire.Status) {
 	switch {
 	case status == dnswire.OtherOpcode:
 		x.rcode = dnswire.NotImpl
-	case status != dnswire.OK:
+	case status == dnswire.Malformed:
 		x.rcode = dnswire.FormError
 	case q.EDNS && q.Version != 0:
 		x.rcode = dnswire.BadVersion
+	case status == dnswire.OnlyCookie: // and if it has one of a server, whether that is a good one
+		if len(q.Cookie) > cookie.ClientSize && !x.cookied {
+			x.rcode = dnswire.BadCookie
+		}
 	case x.state == nil:
 		x.rcode = dnswire.ServFail
 	case q.Class == rr.ClassCHAOS:
