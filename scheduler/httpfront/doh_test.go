@@ -1,20 +1,24 @@
 package httpfront_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
@@ -129,6 +133,7 @@ func TestDoH(t *testing.T) {
 			"POST, no query":     {"POST", "/dns-query", []byte("x"), media, 400, "no DNS query"},
 			"POST, large":        {"POST", "/dns-query", append(ask, make([]byte, 65535-len(ask))...), media, 200, "127.0.0.1"},
 			"POST, too large":    {"POST", "/dns-query", make([]byte, 65536), media, 413, "65,535"},
+			"POST, much larger":  {"POST", "/dns-query", make([]byte, 250_000), media, 413, "65,535"},
 			"GET without":        {"GET", "/dns-query", nil, nil, 400, "dns parameter is missing"},
 			"GET, empty":         {"GET", "/dns-query?dns=", nil, nil, 400, "dns parameter is missing"},
 			"GET, twice":         {"GET", get + "&dns=AAAA", nil, nil, 400, "more than one"},
@@ -249,5 +254,42 @@ func TestNoCertificate(t *testing.T) {
 	}
 	if _, err = httpfront.New(httpfront.Config{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}); err == nil {
 		t.Error("a server without an address")
+	}
+}
+
+// What is too large is refused when it has come, if it is not much too large: clients that are still sending then, such as curl over HTTP/2, take that for a failure.
+func TestTooLargeIsHeardOut(t *testing.T) {
+	plain, _, _ := doh(t)
+	for _, test := range []struct {
+		length string
+		rest   string
+	}{
+		{"Content-Length: 200000", strings.Repeat("x", 199_990)},
+		{"Transfer-Encoding: chunked", strings.Repeat("186a0\r\n"+strings.Repeat("x", 100_000)+"\r\n", 2) + "0\r\n\r\n"},
+	} {
+		c, err := net.Dial("tcp", plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		begin := "xxxxxxxxxx"
+		if strings.HasSuffix(test.length, "chunked") {
+			begin = "186a0\r\n" + strings.Repeat("x", 100_000) + "\r\n"
+		}
+		fmt.Fprintf(c, "POST /dns-query HTTP/1.1\r\nHost: dns.example\r\nContent-Type: application/dns-message\r\n%s\r\n\r\n%s", test.length, begin)
+		c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %d octets and %v before the end", test.length, n, err)
+		}
+		if _, err := io.WriteString(c, test.rest); err != nil {
+			t.Errorf("%s: %v", test.length, err)
+		}
+		c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: %v, %v, want 413", test.length, resp, err)
+			continue
+		}
+		resp.Body.Close()
 	}
 }

@@ -92,9 +92,9 @@ func (s *Server) readQuery(j *job, w http.ResponseWriter, r *http.Request) *prob
 		return wrongMedia
 	}
 	if r.ContentLength > maxQuery {
-		return tooLarge
+		return refuseLarge(r)
 	}
-	body := http.MaxBytesReader(w, r.Body, maxQuery)
+	body := io.LimitReader(r.Body, maxQuery+1)
 	for {
 		if len(j.query) == cap(j.query) {
 			j.query = append(j.query, 0)[:len(j.query)]
@@ -102,16 +102,26 @@ func (s *Server) readQuery(j *job, w http.ResponseWriter, r *http.Request) *prob
 		n, err := body.Read(j.query[len(j.query):cap(j.query)])
 		j.query = j.query[:len(j.query)+n]
 		switch {
+		case len(j.query) > maxQuery:
+			return refuseLarge(r)
 		case errors.Is(err, io.EOF):
 			return nil
 		case err == nil:
 			continue
 		}
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return tooLarge
-		}
 		return &problem{http.StatusBadRequest, "the content could not be read to its end"}
 	}
+}
+
+// patience is how much of what is too large is read before that is said, in octets. Clients that are still sending when the answer comes may take it for a failure.
+const patience = 256 << 10
+
+// refuseLarge reads to the end of what is not much too large, and refuses it.
+func refuseLarge(r *http.Request) *problem {
+	if r.ContentLength <= patience {
+		io.CopyN(io.Discard, r.Body, patience) //nolint:errcheck // it is refused in any case
+	}
+	return tooLarge
 }
 
 var tooLarge = &problem{http.StatusRequestEntityTooLarge, "a DNS query has 65,535 octets at most"} //nolint:gochecknoglobals // constant
