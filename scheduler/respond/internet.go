@@ -58,6 +58,8 @@ func (x *exchange) at(owner []byte) (target []byte) {
 		x.refer(owner)
 	case q.Type == rr.TypeNSEC && x.state.Signer != nil && (m.Exists || x.signed()): // every name has one, by RFC 9824 even one that does not exist
 		x.prove(dnswire.Answer, owner, x.present())
+	case q.Type == rr.TypeRRSIG && x.state.Signer != nil && (m.Exists || x.signed()): // and each of those is signed
+		x.sign(owner)
 	case !m.Exists:
 		x.deny(owner)
 	default:
@@ -196,6 +198,24 @@ func (x *exchange) prove(section dnswire.Section, owner []byte, types []uint16) 
 	})
 }
 
+// sign answers with signatures: that of the name's NSEC record alone, as ANY is answered with little (RFC 8482).
+func (x *exchange) sign(owner []byte) {
+	name := owner
+	if name == nil {
+		name = x.name
+	}
+	z := x.match.Zone
+	x.nsecData[0] = dnssec.AppendNSEC(x.nsec[:0], name, x.present()...)
+	i := item{set: rr.Set{Type: rr.TypeNSEC, TTL: z.Negative, Data: x.nsecData[:]}, signer: z}
+	signatures := x.signatures(&i, name)
+	if len(signatures) == 0 {
+		x.reply.truncated = true
+		x.responder.cfg.Metrics.unsigned.Inc()
+		return
+	}
+	x.reply.add(item{section: dnswire.Answer, owner: owner, set: rr.Set{Type: rr.TypeRRSIG, TTL: z.Negative, Data: signatures}, ttl: z.Negative})
+}
+
 // present are the types that are at the name, in their order, without the one that was asked for, which is not there if this is wanted, unless it is NSEC.
 func (x *exchange) present() []uint16 {
 	m := &x.match
@@ -226,7 +246,7 @@ func (x *exchange) present() []uint16 {
 		types = append(types, rr.TypeDNSKEY, rr.TypeCDS, rr.TypeCDNSKEY)
 	}
 	asked := x.query.Type
-	if asked == rr.TypeNSEC {
+	if asked == rr.TypeNSEC || asked == rr.TypeRRSIG {
 		asked = 0
 	}
 	return sortWithout(types, asked)

@@ -196,8 +196,8 @@ func (x *exchange) answer(status dnswire.Status) {
 		x.rcode = dnswire.Refused
 	case q.Type == rr.TypeNXNAME: // RFC 9824 section 3.5
 		x.rcode = dnswire.FormError
-	case q.Type == rr.TypeAXFR, q.Type == rr.TypeIXFR, q.Type == rr.TypeRRSIG, q.Type == rr.TypeOPT, q.Type == rr.TypeTSIG:
-		x.rcode = dnswire.Refused // not without the set that it signs, and the others are no data
+	case q.Type == rr.TypeAXFR, q.Type == rr.TypeIXFR, q.Type == rr.TypeOPT, q.Type == rr.TypeTSIG:
+		x.rcode = dnswire.Refused // these are no data
 	default:
 		x.name = dnswire.Lower(x.lower[:0], q.Name)
 		x.internet()
