@@ -64,7 +64,7 @@ func (s *Server) serveVisitor(w http.ResponseWriter, r *http.Request, v *view.Vi
 func (s *Server) serveDNS(w http.ResponseWriter, r *http.Request, client netip.Addr) {
 	j := s.takeJob()
 	defer s.giveJob(j)
-	answer, p := reply{}, s.readQuery(j, w, r)
+	answer, p := reply{}, s.readQuery(j, r)
 	if p != nil {
 		answer = problemReply(p)
 	} else {
@@ -75,7 +75,7 @@ func (s *Server) serveDNS(w http.ResponseWriter, r *http.Request, client netip.A
 }
 
 // readQuery reads the query of a request into the job.
-func (s *Server) readQuery(j *job, w http.ResponseWriter, r *http.Request) *problem {
+func (s *Server) readQuery(j *job, r *http.Request) *problem {
 	j.query = j.query[:0]
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
