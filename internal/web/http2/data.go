@@ -115,6 +115,9 @@ func (c *conn) endRemote(st *stream) {
 	st.remote = true
 	st.body.err = io.EOF
 	wake(st.readable)
+	if st.local != nil {
+		c.closeStream(st, nil)
+	}
 }
 
 // receiveTrailers takes the trailer section of a request, which ends it.

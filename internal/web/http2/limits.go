@@ -38,7 +38,8 @@ type Limits struct {
 	// that is spent waiting for it, once that is longer than Stall. Default 500. A slower one is cut off.
 	MinRate int
 	// Linger is how long a connection that the server ends is still read from, so that what the
-	// client is sending does not destroy the GOAWAY on its way. Default 500 ms.
+	// client is sending does not destroy the GOAWAY on its way. It is also how long a client whose request was answered before
+	// its end may go on sending it. Default 500 ms.
 	Linger time.Duration
 	// Hold is how long a connection whose budget has run out is kept without being read from, so that the client
 	// cannot come again at once. Default 1 s.

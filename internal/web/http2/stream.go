@@ -23,7 +23,8 @@ type stream struct {
 	trailers []byte    // header block to follow it; nil if there are none
 	moved    time.Time // when some of content was sent last
 
-	remote bool // the client has ended its side
+	remote bool        // the client has ended its side
+	local  *time.Timer // ends the client's, now that we have ended ours; nil until then
 	closed bool
 	err    error // why it was closed, if it had not come to its end
 
@@ -80,7 +81,7 @@ func (c *conn) open(st *stream) {
 // advance puts a stream into the queue that has something to send and may, and ends one that has sent all.
 func (c *conn) advance(st *stream) {
 	switch {
-	case st.closed:
+	case st.closed, st.local != nil:
 	case st.content.left > 0 && st.window > 0:
 		if !st.queued {
 			c.queue.push(st)
@@ -90,8 +91,7 @@ func (c *conn) advance(st *stream) {
 	}
 }
 
-// endLocal ends our side of a stream, all of whose content has been sent. The client need not send what is left of its
-// own then (RFC 9113 section 8.1).
+// endLocal ends our side of a stream, all of whose content has been sent.
 func (c *conn) endLocal(st *stream) {
 	out := c.buffer()
 	if st.trailers != nil {
@@ -102,13 +102,33 @@ func (c *conn) endLocal(st *stream) {
 	c.finishLocal(st)
 }
 
-// finishLocal does what is to be done when END_STREAM has been sent.
+// finishLocal does what is to be done when END_STREAM has been sent. What the client is sending meanwhile gets Limits.Linger to arrive, as far as
+// the stream's window lets it: clients that are told at once that they need not send it (RFC 9113 section 8.1) may take that for a failure, and
+// lose the answer (curl 7.88 does).
 func (c *conn) finishLocal(st *stream) {
 	c.replies++
-	if !st.remote {
-		c.appendReset(st.id, h2.ErrCodeNo)
+	if st.remote {
+		c.closeStream(st, nil)
+		return
 	}
+	c.queue.remove(st)
+	st.content.drop()
+	c.giveBack(st.body.drop())
+	st.cancel()
+	wake(st.readable)
+	st.local = time.AfterFunc(c.lim.Linger, func() { c.guarded(func() { c.endRest(st) }) })
+}
+
+// endRest tells a client whose request has been answered that it need not send the rest.
+func (c *conn) endRest(st *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st.closed {
+		return
+	}
+	c.appendReset(st.id, h2.ErrCodeNo)
 	c.closeStream(st, nil)
+	c.flush()
 }
 
 // reset ends a stream for a reason of ours.
@@ -123,6 +143,10 @@ func (c *conn) closeStream(st *stream, err error) {
 		return
 	}
 	st.closed, st.err = true, err
+	if st.local != nil {
+		st.local.Stop()
+		st.err = nil // all has been sent
+	}
 	delete(c.streams, st.id)
 	c.queue.remove(st)
 	if st.hit != nil {
