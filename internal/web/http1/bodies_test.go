@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +96,29 @@ func TestUnreadBody(t *testing.T) {
 			}
 			c.send(marker)
 			c.want(200, "")
+		})
+	}
+}
+
+// TestSentBeforeRead: a client that reads nothing before it has sent a content that nobody wants gets its answer all the same, if it keeps sending.
+func TestSentBeforeRead(t *testing.T) {
+	const size = 8 << 20
+	piece := strings.Repeat("a", 1<<20)
+	for name, row := range map[string]struct{ head, before, after string }{
+		"length": {"Content-Length: " + strconv.Itoa(size) + "\r\n", "", ""},
+		"chunks": {inChunks, strconv.FormatInt(size, 16) + "\r\n", "\r\n0\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := dial(t, start(t, &http1.Server{Handler: byPath{}, Limits: http1.Limits{Linger: 10 * time.Second}}))
+			c.send(post(row.head) + row.before)
+			for _, p := range append(slices.Repeat([]string{piece}, size/len(piece)), row.after) {
+				if _, err := io.WriteString(c, p); err != nil { // where many clients stop, and never read
+					t.Fatal(err)
+				}
+			}
+			c.want(200, "")
+			c.Close()
 		})
 	}
 }

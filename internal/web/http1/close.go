@@ -58,21 +58,52 @@ func (c *conn) closeAs(kind ending) {
 	case endByReset:
 		c.reset()
 	case endPolitely:
-		c.linger()
+		c.outlast()
 	case endAtOnce: // the connection is closed in any case
 	}
 }
 
 // linger says that there will be no more, and goes on reading for a while: see [wire.Linger].
 func (c *conn) linger() {
+	if c.endOurs() {
+		wire.Linger(c.nc, c.in.buf)
+	}
+}
+
+// endOurs ends our side of the connection. The client's has Limits.Linger from now on.
+func (c *conn) endOurs() bool {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.nc.SetDeadline(time.Now().Add(c.lim.Linger)) != nil {
+		return false
+	}
+	c.out.uncork() // with the time that crypto/tls has taken away
+	return c.out.err == nil
+}
+
+// What is read of a content that nobody wants, so that its client gets the answer.
+const (
+	maxUnwanted   = 16 << 20 // octets
+	unwantedTurns = 10       // times Limits.Linger, which is how long the client may pause meanwhile
+)
+
+// outlast is linger for whom a handler has answered: many clients read no answer before they have sent all of their content, and give up when that
+// fails (Python's do).
+func (c *conn) outlast() {
+	if !c.endOurs() {
 		return
 	}
-	if c.out.uncork(); c.out.err != nil { // with the time that crypto/tls has taken away
-		return
+	end := time.Now().Add(unwantedTurns * c.lim.Linger)
+	for left := maxUnwanted; left > 0 && !c.draining.Load(); {
+		n, err := c.nc.Read(c.in.buf)
+		if err != nil {
+			return
+		}
+		left -= n
+		now := time.Now()
+		if !now.Before(end) || c.nc.SetReadDeadline(now.Add(min(c.lim.Linger, end.Sub(now)))) != nil {
+			return
+		}
 	}
-	wire.Linger(c.nc, c.in.buf)
 }
 
 // reset closes the connection in a way that a client cannot take for the end of a message,

@@ -41,7 +41,8 @@ type Limits struct {
 	MinRate int
 	// Linger is how long a connection that the server ends is still read from, so
 	// that what the client is sending does not destroy the answer on its way
-	// (RFC 9112 section 9.6). Default 500 ms.
+	// (RFC 9112 section 9.6). Default 500 ms. While the client goes on sending the content of
+	// a request that has been answered it is ten times as long, for 16 MiB.
 	Linger time.Duration
 	// Drain is how long running requests may go on after the server was told to
 	// stop. Default 10 s.
