@@ -24,8 +24,8 @@ type Target struct {
 	HasQuery bool `json:"has_query,omitempty"`
 }
 
-// maxTarget bounds path and query together, in octets.
-const maxTarget = 16 << 10
+// MaxTarget is how long path and query may be together, in octets.
+const MaxTarget = 16 << 10
 
 // ParseTarget parses an absolute http or https URL, as people write it for a
 // purge. A port is allowed and dropped: the cache key has none. A fragment or
@@ -111,8 +111,8 @@ func NewTarget(scheme string, domain Domain, pathAndQuery string) (Target, error
 }
 
 func checkLength(n int) error {
-	if n > maxTarget {
-		return Errorf(Invalid, "", "path and query have %d octets, at most %d are allowed", n, maxTarget)
+	if n > MaxTarget {
+		return Errorf(Invalid, "", "path and query have %d octets, at most %d are allowed", n, MaxTarget)
 	}
 	return nil
 }

@@ -243,6 +243,7 @@ func TestBadInput(t *testing.T) {
 		"host=a&ip=10.0.0.0/33":    "want an address",
 		"host=%zz":                 "is not percent-encoded",
 		"host=a%0Ab":               "has the octet 0x0a",
+		"host=%C3%A9.example":      "want international names as xn--",
 		"host=" + strings.TrimSuffix(fmt.Sprintf(many, list...), ","): "more than 20 hosts",
 		"host=" + strings.Repeat("a", 254):                            "longer than any name",
 		"host=" + strings.Repeat("a", 9000):                           "at most 8192",

@@ -65,7 +65,9 @@ func decode(s string) (string, error) {
 		return "", fmt.Errorf("%q is not percent-encoded: %w", clip(s), err)
 	}
 	for i := range len(out) {
-		if c := out[i]; c < ' ' || c >= 0x7f {
+		if c := out[i]; c >= 0x80 {
+			return "", fmt.Errorf("%q is not ASCII: want international names as xn--", clip(s))
+		} else if c < ' ' || c == 0x7f {
 			return "", fmt.Errorf("%q has the octet %#02x", clip(s), c)
 		}
 	}

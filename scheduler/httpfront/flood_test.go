@@ -91,10 +91,10 @@ func redirected(t *testing.T, nc net.Conn) {
 func TestStallers(t *testing.T) {
 	const soon = 50 * time.Millisecond
 	addr, _ := limited(t, httpfront.Limits{HeaderTime: soon, IdleTime: soon, Stall: soon})
-	for name, said := range map[string]string{
-		"nothing":      "",
-		"half a head":  "GET / HTTP/1.1\r\nHost: www.shop",
-		"half a query": "POST /dns-query HTTP/1.1\r\nHost: dns.example\r\nContent-Type: application/dns-message\r\nContent-Length: 100\r\n\r\nabc",
+	for name, test := range map[string]struct{ said, status string }{
+		"nothing":      {"", ""},
+		"half a head":  {"GET / HTTP/1.1\r\nHost: www.shop", " 408 "},
+		"half a query": {"POST /dns-query HTTP/1.1\r\nHost: dns.example\r\nContent-Type: application/dns-message\r\nContent-Length: 100\r\n\r\nabc", " 408 "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nc, err := net.Dial("tcp", addr)
@@ -102,10 +102,11 @@ func TestStallers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer nc.Close()
-			io.WriteString(nc, said)
+			io.WriteString(nc, test.said)
 			nc.SetReadDeadline(time.Now().Add(10 * time.Second))
-			if _, err := io.ReadAll(nc); err != nil {
-				t.Errorf("the connection is kept: %v", err)
+			answer, err := io.ReadAll(nc)
+			if line, _, _ := strings.Cut(string(answer), "\r\n"); err != nil || !strings.Contains(line, test.status) || line != "" && test.status == "" {
+				t.Errorf("the connection is kept (%v), or the answer wrong: %q", err, line)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -23,14 +24,49 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := s.clientOf(v, c.addr, r)
 	switch {
 	case path == pathDNS && !c.served && s.cfg.NewResponder != nil:
+		if isPreflight(r) {
+			s.metrics.queries.count(http.StatusNoContent)
+			allowScripts(w)
+			return
+		}
 		s.serveDNS(w, r, client)
 	case path == pathResolve && !c.served && s.cfg.Resolve != nil:
+		if isPreflight(r) {
+			allowScripts(w)
+			return
+		}
+		w.Header().Set("Access-Control-Allow-Origin", everybody)
 		s.cfg.Resolve.ServeHTTP(w, askedBy(r, c.addr, client))
 	default:
 		s.serveVisitor(w, r, v, &redirect.Request{
 			Method: r.Method, Host: string(c.domain), Target: target, Client: client, Secure: r.TLS != nil, Now: time.Now(),
+			Origin: originOf(r), Preflight: isPreflight(r),
 		}, &c)
 	}
+}
+
+// originOf returns the value of the Origin field, "" if there is none, or more than one.
+func originOf(r *http.Request) string {
+	if values := r.Header[originField]; len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
+// isPreflight reports whether a browser asks what a script of another origin may do (Fetch Standard, CORS-preflight request).
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && len(r.Header[originField]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
+}
+
+// allowScripts answers that scripts of all origins may ask what any program may.
+func allowScripts(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", everybody)
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+	h.Set("Access-Control-Allow-Headers", "Accept, Content-Type")
+	h.Set("Access-Control-Max-Age", "86400")
+	h.Set("Cache-Control", noStore)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // askedBy is a request whose other end is the client.
@@ -70,6 +106,7 @@ func (s *Server) serveDNS(w http.ResponseWriter, r *http.Request, client netip.A
 	} else {
 		answer = j.reply(j.query, client)
 	}
+	answer.origin = everybody
 	s.metrics.queries.count(answer.status)
 	answer.write(w)
 }
@@ -108,6 +145,9 @@ func (s *Server) readQuery(j *job, r *http.Request) *problem {
 			return nil
 		case err == nil:
 			continue
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return &problem{http.StatusRequestTimeout, "the content took too long"}
 		}
 		return &problem{http.StatusBadRequest, "the content could not be read to its end"}
 	}

@@ -90,8 +90,8 @@ func (s visitors) Take(p *lane.Peer, r *lane.Request, a *lane.Answer) bool {
 	path, query, _ := strings.Cut(r.Target, "?")
 	isDNS := path == pathDNS && !c.served
 	switch {
-	case isDNS:
-	case path == pathResolve && !c.served, r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case isDNS && r.Method != http.MethodOptions:
+	case isDNS, path == pathResolve && !c.served, r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return false
 	}
 	j, answer := (*job)(nil), reply{}
@@ -135,7 +135,7 @@ func (s visitors) visit(c *visitor, v *view.View, r *lane.Request, secure bool) 
 		return problemReply(&problem{http.StatusBadRequest, c.wrong.Error()}), false
 	}
 	c.request = redirect.Request{
-		Method: r.Method, Host: string(c.domain), Target: r.Target, Client: s.laneClient(v, c.addr, r), Secure: secure, Now: r.At,
+		Method: r.Method, Host: string(c.domain), Target: r.Target, Client: s.laneClient(v, c.addr, r), Secure: secure, Origin: laneOrigin(r), Now: r.At,
 	}
 	defer func() { c.request = redirect.Request{} }() // its strings lie in the loop's memory
 	o := s.cfg.Redirect(v, &c.request)
@@ -147,15 +147,37 @@ func replyTo(o *redirect.Outcome) reply {
 	if o.Location == "" {
 		return problemReply(&problem{o.Status, o.Problem})
 	}
-	r := reply{status: o.Status, location: o.Location, maxAge: o.MaxAge}
+	r := reply{status: o.Status, location: o.Location, maxAge: o.MaxAge, origin: o.Origin}
 	if o.MaxAge <= 0 {
 		r.maxAge = -1
 	}
 	return r
 }
 
-// query answers a request of DNS over HTTPS.
+// laneOrigin returns the value of the Origin field, "" if there is none, or more than one.
+func laneOrigin(r *lane.Request) (origin string) {
+	found := false
+	for i := range r.Fields {
+		if f := &r.Fields[i]; len(f.Name) == len(originField) && strings.EqualFold(f.Name, originField) {
+			if found {
+				return ""
+			}
+			origin, found = f.Value, true
+		}
+	}
+	return origin
+}
+
+const originField = "Origin"
+
+// query answers a request of DNS over HTTPS. Scripts may read the answer, as that of any resolver for everybody.
 func (s visitors) query(j *job, v *view.View, addr netip.Addr, r *lane.Request, query string) reply {
+	answer := s.answerQuery(j, v, addr, r, query)
+	answer.origin = everybody
+	return answer
+}
+
+func (s visitors) answerQuery(j *job, v *view.View, addr netip.Addr, r *lane.Request, query string) reply {
 	asked := r.Content
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:

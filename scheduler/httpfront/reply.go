@@ -18,7 +18,11 @@ type reply struct {
 	dns      bool
 	content  []byte
 	allow    string
+	origin   string // whose scripts may use the answer; "" if that makes no difference
 }
+
+// everybody is the origin of all scripts that send nothing along.
+const everybody = "*"
 
 func problemReply(p *problem) reply {
 	r := reply{status: p.status, maxAge: -1, content: []byte(p.text + "\n")}
@@ -35,8 +39,9 @@ const (
 )
 
 // names are those of the fields that are written here.
-var names = struct{ cacheControl, contentLength, date, location, allow lane.Name }{ //nolint:gochecknoglobals // constants
+var names = struct{ cacheControl, contentLength, date, location, allow, allowOrigin, allowCredentials lane.Name }{ //nolint:gochecknoglobals // constants
 	lane.NewName("Cache-Control"), lane.NewName("Content-Length"), lane.NewName("Date"), lane.NewName("Location"), lane.NewName("Allow"),
+	lane.NewName("Access-Control-Allow-Origin"), lane.NewName("Access-Control-Allow-Credentials"),
 }
 
 // The fields beside those, by what the content is.
@@ -56,7 +61,7 @@ func makeBlocks() *blockTable {
 		if http.StatusText(status) == "" {
 			continue
 		}
-		var fields []lane.Field
+		fields := []lane.Field{{Name: "Vary", Value: "Origin"}} // see [redirect.Outcome]
 		if status >= 400 {
 			fields = []lane.Field{{Name: "Content-Type", Value: textMedia}, {Name: "X-Content-Type-Options", Value: "nosniff"}}
 		}
@@ -80,6 +85,12 @@ func (r *reply) toLane(a *lane.Answer, head bool, date string) bool {
 	}
 	if r.allow != "" {
 		a.Add(&names.allow, r.allow)
+	}
+	if r.origin != "" {
+		a.Add(&names.allowOrigin, r.origin)
+	}
+	if r.credentials() {
+		a.Add(&names.allowCredentials, "true")
 	}
 	if r.maxAge < 0 {
 		a.Add(&names.cacheControl, noStore)
@@ -105,6 +116,14 @@ func (r *reply) write(w http.ResponseWriter) {
 	case r.status >= 400:
 		h.Set("Content-Type", textMedia)
 		h.Set("X-Content-Type-Options", "nosniff")
+	case r.status >= 300:
+		h.Set("Vary", "Origin")
+	}
+	if r.origin != "" {
+		h.Set("Access-Control-Allow-Origin", r.origin)
+	}
+	if r.credentials() {
+		h.Set("Access-Control-Allow-Credentials", "true")
 	}
 	if r.location != "" {
 		h.Set("Location", r.location)
@@ -121,6 +140,9 @@ func (r *reply) write(w http.ResponseWriter) {
 	w.WriteHeader(r.status)
 	w.Write(r.content) //nolint:errcheck // nobody is left to be told
 }
+
+// credentials reports whether scripts may use the answer to a request with cookies and the like.
+func (r *reply) credentials() bool { return r.origin != "" && r.origin != everybody }
 
 // dates has the value of Date, which is the same for a second.
 type dates struct{ last atomic.Pointer[date] }

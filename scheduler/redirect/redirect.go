@@ -32,6 +32,10 @@ type Request struct {
 	Client netip.Addr
 	// Secure says that the request came over TLS.
 	Secure bool
+	// Origin is the value of the Origin field: of which page the script is that asks. Empty if there is none, or more than one.
+	Origin string
+	// Preflight says that a browser asks what such a script may do (Fetch Standard, CORS-preflight request). It takes no redirect for an answer.
+	Preflight bool
 	// Now is the time.
 	Now time.Time
 }
@@ -45,6 +49,9 @@ type Outcome struct {
 	Location string
 	// MaxAge is for how long the visitor may use Location without asking again, in seconds: Cache-Control is private.
 	MaxAge int
+	// Origin is whose scripts may follow to Location, whatever they send along; empty if nobody has asked. The request decides it, so that the
+	// answer varies by Origin.
+	Origin string
 	// Relay says to whom the request is relayed; nil if it is not.
 	Relay *Relay
 	// Problem is why the request cannot be served; empty if it can.
@@ -104,11 +111,12 @@ func Decide(v *view.View, key []byte, r *Request) Outcome {
 		}
 	}
 	how := worth(rule, r.Method, target.Path)
-	if how == relayed || rule.Signed && len(key) == 0 {
+	tooLong := rule.Signed && len(target.RequestURI()) > cdn.MaxTarget-signedurl.Room // no node would take it
+	if how == relayed || r.Preflight || tooLong || rule.Signed && len(key) == 0 {
 		o.relayTo(v, &d, target, r.Secure)
 		return o
 	}
-	o.Location = o.locate(&at, &target, key, rule, hop+1, r.Now)
+	o.Location, o.Origin = o.locate(&at, &target, key, rule, hop+1, r.Now), originOf(r.Origin)
 	if how == measured {
 		o.relayTo(v, &d, target, r.Secure)
 		o.Relay.MinSize = rule.MinSize
@@ -132,6 +140,23 @@ func identify(v *view.View, field string) (zone.HostMatch, Outcome) {
 		return found, problem(http.StatusLoopDetected, strconv.Quote(field)+" is a node's own name, but it leads to a scheduler")
 	}
 	return found, Outcome{}
+}
+
+// maxOrigin is the longest origin, in octets: a scheme, a host and a port.
+const maxOrigin = 300
+
+// originOf returns the value of an Origin field as it may be said again; empty if no browser sends it. A redirect tells scripts nothing (they see neither
+// its fields nor where it led), so that any may follow: what they may read is up to where they get.
+func originOf(field string) string {
+	if len(field) > maxOrigin {
+		return ""
+	}
+	for i := range len(field) {
+		if c := field[i]; c <= ' ' || c >= 0x7f || c == ',' {
+			return ""
+		}
+	}
+	return field
 }
 
 // locate returns the Location, and limits MaxAge to the life of its signature.

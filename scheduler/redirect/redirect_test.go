@@ -192,6 +192,48 @@ func TestSigned(t *testing.T) {
 	}
 }
 
+// A URL that no node would take with its signature is relayed.
+func TestSignedTooLong(t *testing.T) {
+	v := compile(t, snapshot())
+	for n, long := range map[int]bool{cdn.MaxTarget - signedurl.Room: false, cdn.MaxTarget - signedurl.Room + 1: true, cdn.MaxTarget: true} {
+		o := redirect.Decide(v, key, request("GET /"+strings.Repeat("a", n-1), "signed.example"))
+		if (o.Relay != nil) != long || o.Problem != "" {
+			t.Errorf("%d octets: relayed %t, %q", n, o.Relay != nil, o.Problem)
+		}
+		if o.Location == "" {
+			continue
+		}
+		u, err := url.Parse(o.Location)
+		if err != nil || len(u.RequestURI()) > cdn.MaxTarget {
+			t.Errorf("%d octets: Location asks for %d (%v)", n, len(u.RequestURI()), err)
+		}
+	}
+}
+
+// Scripts of any page may follow a redirect; a browser's question what they may do is the node's to answer, since it takes no redirect.
+func TestScripts(t *testing.T) {
+	v := compile(t, snapshot())
+	for origin, want := range map[string]string{
+		"": "", "https://player.example": "https://player.example", "null": "null", "http://[2001:db8::1]:8080": "http://[2001:db8::1]:8080",
+		"https://a.example, https://b.example": "", "https://a.example https://b.example": "", "https://\xe9.example": "", strings.Repeat("a", 301): "",
+	} {
+		for _, host := range []string{"all.example", "signed.example", "big.example"} {
+			r := request("GET /a", host)
+			r.Origin = origin
+			if o := redirect.Decide(v, key, r); o.Location == "" || o.Origin != want {
+				t.Errorf("%q of %s: %+v", origin, host, o)
+			}
+		}
+	}
+	for _, host := range []string{"all.example", "signed.example", "big.example", "off.example"} {
+		r := request("OPTIONS /a", host)
+		r.Origin, r.Preflight = "https://player.example", true
+		if o := redirect.Decide(v, key, r); o.Relay == nil || o.Location != "" || o.Relay.MinSize != 0 || o.Origin != "" {
+			t.Errorf("%s: %+v", host, o)
+		}
+	}
+}
+
 // A node that sends everybody back, and a scheduler that redirects again, end after two rounds. An old link begins anew.
 func TestRounds(t *testing.T) {
 	v := compile(t, snapshot())

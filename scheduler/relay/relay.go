@@ -196,7 +196,10 @@ func (r *Relayer) measure(resp *http.Response) error {
 	resp.Body.Close() //nolint:errcheck // given up
 	resp.StatusCode, resp.Body, resp.ContentLength, resp.Trailer = o.Status, http.NoBody, 0, nil
 	resp.Header = http.Header{
-		"Location": {o.Location}, "Cache-Control": {"private, max-age=" + strconv.Itoa(o.MaxAge)}, "Content-Length": {"0"},
+		"Location": {o.Location}, "Cache-Control": {"private, max-age=" + strconv.Itoa(o.MaxAge)}, "Content-Length": {"0"}, "Vary": {"Origin"},
+	}
+	if o.Origin != "" {
+		resp.Header["Access-Control-Allow-Origin"], resp.Header["Access-Control-Allow-Credentials"] = []string{o.Origin}, []string{"true"}
 	}
 	return nil
 }

@@ -172,7 +172,7 @@ func TestMinSize(t *testing.T) {
 				}
 				w.Write(make([]byte, test.size))
 			})
-			r.outcome.Relay.MinSize = 1000
+			r.outcome.Relay.MinSize, r.outcome.Origin = 1000, "https://player.example"
 			resp, body := r.send(t, test.method, http.NoBody)
 			if resp.StatusCode != test.want {
 				t.Fatalf("status %d, want %d", resp.StatusCode, test.want)
@@ -185,6 +185,9 @@ func TestMinSize(t *testing.T) {
 			}
 			if resp.Header.Get("Location") != r.outcome.Location || resp.Header.Get("Cache-Control") != "private, max-age=20" || body != "" || resp.Header.Get("X-Of") != "" {
 				t.Errorf("%q %v", body, resp.Header)
+			}
+			if h := resp.Header; h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Origin") != r.outcome.Origin || h.Get("Access-Control-Allow-Credentials") != "true" {
+				t.Errorf("a script may not follow: %v", h)
 			}
 			r.counted(t, "redirected", 1)
 		})
