@@ -93,11 +93,7 @@ func (c *client) trailers(id uint32, ended bool, lines ...string) {
 func (c *client) wantNothing() {
 	c.t.Helper()
 	c.WritePing(false, [8]byte{})
-	for {
-		g, ok := c.receive()
-		if !ok || g.Type != h2.FramePing {
-			c.t.Fatalf("got %v, want nothing", g)
-		}
-		return
+	if g, ok := c.receive(); !ok || g.Type != h2.FramePing {
+		c.t.Fatalf("got %v, want nothing", g)
 	}
 }
