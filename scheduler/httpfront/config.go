@@ -41,7 +41,7 @@ type Config struct {
 	Resolve http.Handler
 	// ServeStream serves a connection of DNS over TLS until it is over, or ctx ends, and closes it. Nil: that is not spoken.
 	ServeStream func(ctx context.Context, nc net.Conn)
-	// Proxies returns the networks of those whose X-Forwarded-For is believed. v is not nil. Nil: nobody's is.
+	// Proxies returns the networks of those whose X-Forwarded-For and X-Forwarded-Proto are believed. v is not nil. Nil: nobody's are.
 	Proxies func(v *view.View) []netip.Prefix
 	// Limits bound what clients can hold.
 	Limits Limits

@@ -39,15 +39,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Resolve.ServeHTTP(w, askedBy(r, c.addr, client))
 	default:
 		s.serveVisitor(w, r, v, &redirect.Request{
-			Method: r.Method, Host: string(c.domain), Target: target, Client: client, Secure: r.TLS != nil, Now: time.Now(),
-			Origin: originOf(r), Preflight: isPreflight(r),
+			Method: r.Method, Host: string(c.domain), Target: target, Client: client, Now: time.Now(),
+			Secure: r.TLS != nil || s.saysTLS(v, c.addr, valueOf(r, forwardedProto)), Origin: valueOf(r, originField), Preflight: isPreflight(r),
 		}, &c)
 	}
 }
 
-// originOf returns the value of the Origin field, "" if there is none, or more than one.
-func originOf(r *http.Request) string {
-	if values := r.Header[originField]; len(values) == 1 {
+// valueOf returns the value of a field, "" if there is none, or more than one.
+func valueOf(r *http.Request, name string) string {
+	if values := r.Header[name]; len(values) == 1 {
 		return values[0]
 	}
 	return ""

@@ -50,9 +50,15 @@ type front struct {
 
 func start(t *testing.T, s *cdn.Snapshot) *front {
 	t.Helper()
+	return startWith(t, s, nil)
+}
+
+// startWith starts a front that trusts proxies.
+func startWith(t *testing.T, s *cdn.Snapshot, proxies func(*view.View) []netip.Prefix) *front {
+	t.Helper()
 	f := &front{reg: prometheus.NewRegistry()}
 	f.apply(t, s)
-	srv, err := httpfront.New(httpfront.Config{Addr: "127.0.0.1:0", View: f.view.Load, Redirect: decide, Log: slog.New(slog.DiscardHandler), Registry: f.reg})
+	srv, err := httpfront.New(httpfront.Config{Addr: "127.0.0.1:0", View: f.view.Load, Redirect: decide, Proxies: proxies, Log: slog.New(slog.DiscardHandler), Registry: f.reg})
 	if err != nil {
 		t.Fatal(err)
 	}

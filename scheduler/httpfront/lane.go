@@ -103,7 +103,7 @@ func (s visitors) Take(p *lane.Peer, r *lane.Request, a *lane.Answer) bool {
 		answer = s.query(j, v, c.addr, r, query)
 	} else {
 		var relayed bool
-		if answer, relayed = s.visit(c, v, r, p.TLS != nil); relayed {
+		if answer, relayed = s.visit(c, v, r, p.TLS != nil || s.saysTLS(v, c.addr, laneValue(r, forwardedProto))); relayed {
 			return false
 		}
 	}
@@ -135,7 +135,7 @@ func (s visitors) visit(c *visitor, v *view.View, r *lane.Request, secure bool) 
 		return problemReply(&problem{http.StatusBadRequest, c.wrong.Error()}), false
 	}
 	c.request = redirect.Request{
-		Method: r.Method, Host: string(c.domain), Target: r.Target, Client: s.laneClient(v, c.addr, r), Secure: secure, Origin: laneOrigin(r), Now: r.At,
+		Method: r.Method, Host: string(c.domain), Target: r.Target, Client: s.laneClient(v, c.addr, r), Secure: secure, Origin: laneValue(r, originField), Now: r.At,
 	}
 	defer func() { c.request = redirect.Request{} }() // its strings lie in the loop's memory
 	o := s.cfg.Redirect(v, &c.request)
@@ -154,21 +154,19 @@ func replyTo(o *redirect.Outcome) reply {
 	return r
 }
 
-// laneOrigin returns the value of the Origin field, "" if there is none, or more than one.
-func laneOrigin(r *lane.Request) (origin string) {
+// laneValue returns the value of a field, "" if there is none, or more than one.
+func laneValue(r *lane.Request, name string) (value string) {
 	found := false
 	for i := range r.Fields {
-		if f := &r.Fields[i]; len(f.Name) == len(originField) && strings.EqualFold(f.Name, originField) {
+		if f := &r.Fields[i]; len(f.Name) == len(name) && strings.EqualFold(f.Name, name) {
 			if found {
 				return ""
 			}
-			origin, found = f.Value, true
+			value, found = f.Value, true
 		}
 	}
-	return origin
+	return value
 }
-
-const originField = "Origin"
 
 // query answers a request of DNS over HTTPS. Scripts may read the answer, as that of any resolver for everybody.
 func (s visitors) query(j *job, v *view.View, addr netip.Addr, r *lane.Request, query string) reply {
@@ -229,7 +227,17 @@ func (s *Server) laneClient(v *view.View, addr netip.Addr, r *lane.Request) neti
 	return trail.Client()
 }
 
-const forwardedFor = "X-Forwarded-For"
+// Fields, in canonical form.
+const (
+	forwardedFor   = "X-Forwarded-For"
+	forwardedProto = "X-Forwarded-Proto"
+	originField    = "Origin"
+)
+
+// saysTLS reports whether a trusted proxy at the other end says that it was asked over TLS.
+func (s *Server) saysTLS(v *view.View, addr netip.Addr, proto string) bool {
+	return strings.EqualFold(proto, "https") && s.cfg.Proxies != nil && v != nil && clientip.Proxies(s.cfg.Proxies(v)).Trust(addr)
+}
 
 // trail begins at a connection's other end.
 func (s *Server) trail(v *view.View, addr netip.Addr) clientip.Trail {
