@@ -26,8 +26,10 @@ func (d *Folder) DNSSEC(now time.Time) (wire.DNSSEC, error) {
 
 func show(keys []cdn.ZoneKey, told *Status, now time.Time) wire.DNSSEC {
 	times := zonekey.TimesOf(&cdn.Fleet{})
-	if told == nil {
-		return keyview.Show(nil, keys, times, now)
+	if told == nil { // they sign something, and nobody knows what
+		shown := keyview.Show(nil, keys, times, now)
+		shown.Signed = true
+		return shown
 	}
 	times.Unsigned = told.Unsigned.Std()
 	return keyview.Show(told.Zones, keys, times, now)
