@@ -120,9 +120,9 @@ func (f *keysFlags) checkParents(cmd *cobra.Command, from keyKeeper, req *wire.C
 		return nil
 	}
 	return cdn.Errorf(cdn.Conflict, "", `%s
-Nothing was changed: both keys go on to do for as long as it takes. Resolvers keep what a parent had for its TTL, also the one that was asked: ask again after that, or ask
-the parent's own servers, each with --resolver ADDR. To confirm nevertheless: --force; zones whose parent has only the old DS cannot be validated any more
-once the old key is gone.`, missingText(key, missing))
+Nothing was changed: both keys stay for as long as it takes. Resolvers keep what a parent had before for its TTL, also the one
+that was asked: ask again after that, or ask the parent's own servers, each with --resolver ADDR. To confirm nevertheless:
+--force. A zone whose parent goes on to have only the old DS cannot be validated any more once the old key is gone.`, missingText(key, missing))
 }
 
 // mostMissing is how many zones are told of.
