@@ -74,7 +74,7 @@ func (d *Folder) Begin(ctx context.Context, now time.Time) (*Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(d.Path()); errors.Is(err, fs.ErrNotExist) {
+	if _, err = os.Stat(d.Path()); errors.Is(err, fs.ErrNotExist) { // nobody was faster
 		err = d.first(now)
 	}
 	unlock()
@@ -113,7 +113,7 @@ func (d *Folder) first(now time.Time) error {
 func Make(secrets [][]byte, now time.Time) (*Held, error) {
 	if len(secrets) == 0 {
 		secret := make([]byte, 32)
-		rand.Read(secret) //nolint:errcheck // never fails
+		rand.Read(secret)
 		secrets = [][]byte{secret}
 	}
 	k, err := dnskey.New(secrets[0], now, nil)

@@ -350,3 +350,24 @@ func TestUnsigned(t *testing.T) {
 		t.Errorf("%+v, %v", shown, err)
 	}
 }
+
+// A first key that cannot be kept is none.
+func TestNoFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	none := func() ([][]byte, error) { return nil, nil }
+	if held, err := keydir.New(filepath.Join(file, "keys"), none).Begin(t.Context(), start); held != nil || err == nil {
+		t.Errorf("in a folder within a file: %+v, %v", held, err)
+	}
+	unread := errors.New("the secret file cannot be read")
+	dir := t.TempDir()
+	held, err := keydir.New(dir, func() ([][]byte, error) { return nil, unread }).Begin(t.Context(), start)
+	if held != nil || !errors.Is(err, unread) {
+		t.Errorf("without secrets that there are: %+v, %v", held, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, keydir.File)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file of keys is there: %v", err)
+	}
+}

@@ -51,7 +51,7 @@ func (d *Folder) Tell(zones []cdn.Domain, keys []cdn.ZoneKey, times zonekey.Time
 		next.Keys = append(next.Keys, KeyStatus{k.ID, k.State})
 	}
 	d.before = next.keys()
-	if told, _ := d.Status(); told.equal(next) { //nolint:errcheck // what cannot be read is written anew
+	if told, err := d.Status(); err == nil && told.equal(next) { // what cannot be read is written anew
 		return nil
 	}
 	text, err := json.MarshalIndent(next, "", "  ")

@@ -2,6 +2,7 @@ package parentds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -112,23 +113,37 @@ func (a *Asker) Ask(ctx context.Context, wanted []string) []Answer {
 	return answers
 }
 
-// ask asks the servers about one zone, in turn.
+// ask asks the servers about one zone, in turn; those that have not answered again, up to a number of times.
 func (a *Asker) ask(ctx context.Context, wanted *dns.DS) (answer Answer) {
-	for _, server := range a.servers {
-		answer = Answer{Zone: strings.TrimSuffix(wanted.Hdr.Name, "."), Wanted: dsOf(wanted), Found: []DS{}, From: server}
-		if err := answer.fill(ctx, wanted.Hdr.Name); err != nil {
-			answer.Error = err.Error()
+	if !a.any {
+		for _, server := range a.servers {
+			if answer = askOne(ctx, wanted, server, tries); !answer.Has {
+				break
+			}
 		}
-		if a.any && answer.Error == "" || !a.any && !answer.Has {
-			return answer
+		return answer
+	}
+	for range tries { // each gets its turn before the first is asked again
+		for _, server := range a.servers {
+			if answer = askOne(ctx, wanted, server, 1); answer.Error == "" || ctx.Err() != nil {
+				return answer
+			}
 		}
 	}
 	return answer
 }
 
+func askOne(ctx context.Context, wanted *dns.DS, server string, tries int) Answer {
+	answer := Answer{Zone: strings.TrimSuffix(wanted.Hdr.Name, "."), Wanted: dsOf(wanted), Found: []DS{}, From: server}
+	if err := answer.fill(ctx, wanted.Hdr.Name, tries); err != nil {
+		answer.Error = err.Error()
+	}
+	return answer
+}
+
 // fill asks the server that the answer is from.
-func (x *Answer) fill(ctx context.Context, name string) error {
-	m, err := exchange(ctx, name, x.From)
+func (x *Answer) fill(ctx context.Context, name string, tries int) error {
+	m, err := exchange(ctx, name, x.From, tries)
 	if err != nil {
 		return err
 	}
@@ -155,7 +170,7 @@ func (x *Answer) fill(ctx context.Context, name string) error {
 }
 
 // exchange asks a server for the DS records at a name.
-func exchange(ctx context.Context, name, server string) (m *dns.Msg, err error) {
+func exchange(ctx context.Context, name, server string, tries int) (m *dns.Msg, err error) {
 	q := new(dns.Msg).SetQuestion(name, dns.TypeDS)
 	q.SetEdns0(1232, false)
 	client := dns.Client{Timeout: queryTime}
@@ -169,7 +184,7 @@ func exchange(ctx context.Context, name, server string) (m *dns.Msg, err error) 
 		}
 	}
 	switch {
-	case ctx.Err() != nil && err != nil:
+	case err != nil && (ctx.Err() != nil || isTimeout(err)):
 		return nil, cdn.Errorf(cdn.Unavailable, "", "%s does not answer in time", server)
 	case err != nil:
 		return nil, cdn.Errorf(cdn.Unavailable, "", "no answer from %s: %w", server, err)
@@ -179,4 +194,9 @@ func exchange(ctx context.Context, name, server string) (m *dns.Msg, err error) 
 		return nil, cdn.Errorf(cdn.Unavailable, "", "%s answers another question", server)
 	}
 	return m, nil
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }

@@ -174,6 +174,50 @@ func TestSystem(t *testing.T) {
 	}
 }
 
+// Of the resolvers that the system has, the first that answers says it all, whatever others would say.
+func TestFirstThatAnswers(t *testing.T) {
+	has := serve(t, answer(t, dns.RcodeSuccess, strings.Replace(wanted, "IN", "300 IN", 1)))
+	host, port, err := net.SplitHostPort(has)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails, err := net.ListenPacket("udp", "127.0.0.77:"+port) // junk for an answer
+	if err != nil {
+		t.Skip(err) // not every system has the whole of 127.0.0.0/8
+	}
+	defer fails.Close()
+	go func() {
+		packet := make([]byte, 512)
+		for {
+			n, from, err := fails.ReadFrom(packet)
+			if err != nil {
+				return
+			}
+			reply := new(dns.Msg)
+			if reply.Unpack(packet[:n]) != nil {
+				continue
+			}
+			text, err := new(dns.Msg).SetRcode(reply, dns.RcodeServerFailure).Pack()
+			if err == nil {
+				fails.WriteTo(text, from)
+			}
+		}
+	}()
+	file := filepath.Join(t.TempDir(), "resolv.conf")
+	for _, list := range []string{"127.0.0.77 " + host, host + " 127.0.0.77"} {
+		if err := os.WriteFile(file, []byte("nameserver "+strings.Join(strings.Fields(list), "\nnameserver ")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		asker, err := parentds.SystemAt(file, port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := asker.Ask(t.Context(), []string{wanted}); told(&got[0]) != "has" || got[0].From != has {
+			t.Errorf("%s: %+v", list, got)
+		}
+	}
+}
+
 // A server that is silent costs no more time than there is.
 func TestSilence(t *testing.T) {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
