@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/cdn"
@@ -81,8 +83,33 @@ func TestDNSSECExamples(t *testing.T) {
 	if len(steps) < 6 {
 		t.Fatalf("only %d steps found", len(steps))
 	}
-	dir, clock := t.TempDir(), &hands{now: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}
+	dir, clock, above := t.TempDir(), &hands{now: time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)}, newParent(t)
 	environment, stop := signedPlane(t, dir, clock)
+	runKeySteps(t, steps, func(command string) []byte {
+		return shell(t, command, append(environment, "NEARCAST_RESOLVER="+above.addr))
+	}, func(d time.Duration) {
+		above.take(t, shell(t, "nearcast dnssec status -o json", append(environment, "NEARCAST_RESOLVER="+above.addr)))
+		stop()
+		clock.pass(d)
+		environment, stop = signedPlane(t, dir, clock)
+	})
+}
+
+// shell returns what a command prints. If it fails it says so by a line that begins with "nearcast:".
+func shell(t *testing.T, command string, environment []string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
+	cmd.Env = environment
+	out, err := cmd.CombinedOutput()
+	if (err != nil) != strings.Contains("\n"+string(out), "\nnearcast: ") {
+		t.Errorf("$ %s: %v\n%s", command, err, out)
+	}
+	return out
+}
+
+// runKeySteps runs the steps of a section about keys, and compares what they print. Instead of sleep, pass lets time pass.
+func runKeySteps(t *testing.T, steps []step, run func(command string) []byte, pass func(time.Duration)) {
+	t.Helper()
 	names := map[string]string{}
 	for _, s := range steps {
 		if later, ok := strings.CutPrefix(s.command, "sleep "); ok {
@@ -90,17 +117,10 @@ func TestDNSSECExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stop()
-			clock.pass(d)
-			environment, stop = signedPlane(t, dir, clock)
+			pass(d)
 			continue
 		}
-		cmd := exec.CommandContext(t.Context(), "bash", "-c", s.command)
-		cmd.Env = environment
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Errorf("OPERATIONS.md:%d: $ %s: %v", s.line, s.command, err)
-		}
+		out := run(s.command)
 		// The keys are others each time: those of the document are known by the order in which they come.
 		want, got := keysMasked(s.output, names, "doc "), keysMasked(strings.Split(string(out), "\n"), names, "run ")
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -109,9 +129,66 @@ func TestDNSSECExamples(t *testing.T) {
 	}
 }
 
+// parent is a server of the zones above, which has DS records by name.
+type parent struct {
+	addr string
+	mu   sync.Mutex // guards ds
+	ds   map[string][]dns.RR
+}
+
+// newParent serves until the test ends.
+func newParent(t *testing.T) *parent {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &parent{addr: conn.LocalAddr().String(), ds: make(map[string][]dns.RR)}
+	server, done := &dns.Server{PacketConn: conn, Handler: p}, make(chan error, 1)
+	go func() { done <- server.ActivateAndServe() }()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	return p
+}
+
+func (p *parent) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := new(dns.Msg).SetReply(q)
+	m.Authoritative = true
+	if q.Question[0].Qtype == dns.TypeDS {
+		m.Answer = p.ds[q.Question[0].Name]
+	}
+	w.WriteMsg(m)
+}
+
+// take puts the DS records there that a status asks for, and no others.
+func (p *parent) take(t *testing.T, status []byte) {
+	t.Helper()
+	var shown wire.DNSSEC
+	if err := json.Unmarshal(status, &shown); err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.ds)
+	for _, text := range shown.DS {
+		record, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Header().Ttl = 3600
+		p.ds[record.Header().Name] = []dns.RR{record}
+	}
+}
+
 var (
 	keyID  = regexp.MustCompile(`\b(\d{8})-(\d{5})\b( +\d+)?`)
-	dsText = regexp.MustCompile(`IN DS \d+ 13 2 [0-9A-F]{64}`)
+	dsText = regexp.MustCompile(`\d+ 13 2 [0-9A-F]{64}`)
+	hasTag = regexp.MustCompile(`has \d+ instead`)
+	asked  = regexp.MustCompile(`\([0-9.]+:\d+, good`)
 )
 
 // keysMasked gives keys the numbers in which they came in one of the texts, and takes spaces and digests away.
@@ -125,7 +202,8 @@ func keysMasked(lines []string, names map[string]string, text string) (masked []
 			}
 			return names[text+id]
 		})
-		l = dsText.ReplaceAllString(l, "IN DS TAG 13 2 DIGEST")
+		l = dsText.ReplaceAllString(l, "TAG 13 2 DIGEST")
+		l = asked.ReplaceAllString(hasTag.ReplaceAllString(l, "has TAG instead"), "(SERVER, good")
 		if l = strings.Join(strings.Fields(l), " "); l != "" {
 			masked = append(masked, l)
 		}
@@ -138,7 +216,7 @@ func TestDNSSECForms(t *testing.T) {
 	environment, _ := signedPlane(t, t.TempDir(), &hands{now: time.Now()})
 	nearcast := func(args ...string) (string, string, error) {
 		cmd := exec.CommandContext(t.Context(), labtest.Program(t), append([]string{"dnssec"}, args...)...)
-		cmd.Env = environment
+		cmd.Env = append(environment, "NEARCAST_RESOLVER="+newParent(t).addr)
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		err := cmd.Run()
@@ -152,10 +230,14 @@ func TestDNSSECForms(t *testing.T) {
 	if strings.Contains(out, "sealed") || strings.Contains(out, "public") {
 		t.Errorf("more is shown than is anybody's business: %s", out)
 	}
+	if !strings.Contains(out, `"parents": [`) || !strings.Contains(out, `"found": []`) {
+		t.Errorf("what the parents have is not there: %s", out)
+	}
 	for _, tt := range []struct {
 		args []string
 		want string
 	}{
+		{[]string{"status", "--resolver", "nowhere"}, `resolver "nowhere": want IP:port`},
 		{[]string{"confirm"}, "no key waits for its DS; to begin a roll-over: nearcast dnssec roll"},
 		{[]string{"confirm", "nokey"}, "there is no key nokey; nearcast dnssec status lists them"},
 		{[]string{"confirm", status.Keys[0].ID}, "is active already; nothing has to be confirmed"},

@@ -135,7 +135,7 @@ func runSteps(t *testing.T, lab *labtest.Lab, document string, steps []step) {
 		}
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "NEARCAST_DIR="+lab.Dir, "PATH="+filepath.Dir(lab.Program)+":"+os.Getenv("PATH"))
+		cmd.Env = append(os.Environ(), "NEARCAST_DIR="+lab.Dir, "NEARCAST_RESOLVER=127.0.0.1:1", "PATH="+filepath.Dir(lab.Program)+":"+os.Getenv("PATH"))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s:%d: $ %s: %v\n%s", document, s.line, s.command, err, out)

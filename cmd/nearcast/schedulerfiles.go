@@ -21,7 +21,8 @@ const filesInterval = time.Second
 
 // runSchedulerAlone answers from files.
 func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg scheduler.Config) error {
-	files := newFiles(f.fleet, f.sites, func() ([]cdn.ZoneKey, [][]byte, error) { return r.standaloneKeys(f) })
+	own := r.ownKeys(f)
+	files := newFiles(f.fleet, f.sites, func() ([]cdn.ZoneKey, [][]byte, error) { return own.begin(ctx) })
 	snapshot, err := files.read()
 	if err != nil {
 		return err
@@ -35,7 +36,9 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 	if err := server.Apply(snapshot); err != nil {
 		return err
 	}
-	parts = append(parts, server.Run, func(ctx context.Context) error { return files.follow(ctx, r, server, snapshot) })
+	own.inForce(ctx, snapshot)
+	follower := &follower{files: files, own: own, log: r.log, apply: server.Apply, before: snapshot}
+	parts = append(parts, server.Run, follower.run)
 	return r.runAll(ctx, f.admin, server.Ready, append(parts, logParts(&cfg)...)...)
 }
 
@@ -189,44 +192,6 @@ func (f *files) age() cdn.Generation {
 		}
 	}
 	return cdn.Generation(youngest) //nolint:gosec // positive
-}
-
-// follow answers from the files as they change; before is what is answered from so far. What is wrong with them is logged, and what was before stays.
-func (f *files) follow(ctx context.Context, r *role, server *scheduler.Server, before *cdn.Snapshot) error {
-	tick := time.NewTicker(filesInterval)
-	defer tick.Stop()
-	told := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if !f.due() {
-			continue
-		}
-		next, err := f.read()
-		if err == nil && next == nil {
-			continue
-		}
-		if err == nil {
-			if err = compile.Shrunk(before, next); err != nil {
-				err = fmt.Errorf("%w; if that is meant, start the scheduler again", err)
-			}
-		}
-		if err == nil {
-			err = server.Apply(next)
-		}
-		if err != nil {
-			if told != err.Error() {
-				r.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
-			}
-			told = err.Error()
-			continue
-		}
-		before, told = next, ""
-		r.log.InfoContext(ctx, "the files have changed, and are in force", "generation", next.Generation, "sites", len(next.Sites))
-	}
 }
 
 func readFleet(name string) (*cdn.Fleet, error) {

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nearcast/loadtest/labtest"
@@ -14,7 +16,8 @@ import (
 
 // TestScripts runs the scripts of testdata/script with the real program against
 // one lab. In a script, $NEARCAST_DIR is the lab and $ORIGIN its web origin's URL,
-// and $NAME is what a site of it is called in its zone.
+// and $NAME is what a site of it is called in its zone. $RESOLVER_PORT is a resolver's, see [resolve]; it asks on $PARENT_PORT and $ALONE_PORT, which like
+// $COPY_PORT are a script's to listen on.
 func TestScripts(t *testing.T) {
 	lab := labtest.Start(t)
 	testscript.Run(t, testscript.Params{
@@ -28,7 +31,10 @@ func TestScripts(t *testing.T) {
 			env.Setenv("API", lab.API.URL)
 			env.Setenv("TOKEN_FILE", lab.API.TokenFile)
 			env.Setenv("EDGE", lab.EdgeNodes()[0].HTTP)
-			for name, addr := range map[string]string{"DNS_PORT": lab.DNS, "TLS_PORT": lab.Secure.DoT, "HTTP_PORT": lab.Nodes[0].HTTP} {
+			resolver, alone, parent := freeAddr(t), freeAddr(t), freeAddr(t)
+			env.Defer(resolve(t, resolver, alone, parent))
+			env.Setenv("NEARCAST_RESOLVER", resolver)
+			for name, addr := range map[string]string{"RESOLVER_PORT": resolver, "ALONE_PORT": alone, "PARENT_PORT": parent, "COPY_PORT": freeAddr(t), "DNS_PORT": lab.DNS, "TLS_PORT": lab.Secure.DoT, "HTTP_PORT": lab.Nodes[0].HTTP} {
 				_, port, err := net.SplitHostPort(addr)
 				if err != nil {
 					return err
@@ -44,4 +50,31 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// resolve answers on an address until stop is called, as a resolver without a cache does: of shop.test and what is below it says ours, of all else the parent.
+func resolve(t *testing.T, addr, ours, parent string) (stop func()) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		server, name := parent, dns.CanonicalName(q.Question[0].Name)
+		if dns.IsSubDomain("shop.test.", name) && (name != "shop.test." || q.Question[0].Qtype != dns.TypeDS) {
+			server = ours
+		}
+		client := dns.Client{Net: "tcp", Timeout: 20 * time.Second}
+		m, _, err := client.Exchange(q, server)
+		if err != nil {
+			m = new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
+		}
+		w.WriteMsg(m)
+	})
+	server, done := &dns.Server{PacketConn: conn, Handler: handler}, make(chan error, 1)
+	go func() { done <- server.ActivateAndServe() }()
+	return func() {
+		conn.Close()
+		<-done
+	}
 }

@@ -1,124 +1,133 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/control/keydir"
+	"nearcast/control/keyview"
 	"nearcast/control/zonekey"
-	"nearcast/internal/atomicfile"
-	"nearcast/internal/dnskey"
+	"nearcast/scheduler/dnssec"
 )
 
-// keyFile is where a scheduler that stands alone keeps the key that signs its zones, in its folder.
-const keyFile = "dnssec.json"
+// keysInterval is how often it is looked whether it is time for a step of a key, or another secret is in use. A file that changes is seen sooner.
+const keysInterval = 10 * time.Second
 
-// storedKeys is the content of a key file.
-type storedKeys struct {
-	Keys []cdn.ZoneKey `json:"keys"`
-	// Secret opens the keys if the scheduler has no secret file: then the file's mode is all that protects them.
-	Secret []byte `json:"secret,omitempty"`
+// ownKeys are the keys of a scheduler that stands alone, in its folder.
+type ownKeys struct {
+	log     *slog.Logger
+	folder  *keydir.Folder // nil if keys end with the process
+	secrets func() ([][]byte, error)
+	now     func() time.Time
+
+	seen, taken stamp // of the file: when it was looked at, and read
+	looked      time.Time
+	failed      string // the last error that was logged
 }
 
-// standaloneKeys returns the keys that a scheduler signs with that stands alone, and the secrets that open them. They are those of its folder, and
-// made if there are none. Without a folder they are new at each start.
-func (r *role) standaloneKeys(f *schedulerFlags) (keys []cdn.ZoneKey, secrets [][]byte, err error) {
-	if f.secretFile != "" {
-		all, err := readSecrets(f.secretFile)
+// ownKeys returns those of a scheduler that stands alone.
+func (r *role) ownKeys(f *schedulerFlags) *ownKeys {
+	o := &ownKeys{log: r.log, secrets: fleetZoneSecrets(f.secretFile), now: time.Now}
+	if f.dir != "" {
+		o.folder = keydir.New(f.dir, o.secrets)
+	}
+	return o
+}
+
+// fleetZoneSecrets returns what reads the parts for keys of zones of the secrets in a file; there are none without a file.
+func fleetZoneSecrets(path string) func() ([][]byte, error) {
+	return func() ([][]byte, error) {
+		if path == "" {
+			return nil, nil
+		}
+		secrets, err := readSecrets(path)
+		return zoneSecrets(secrets), err
+	}
+}
+
+// begin returns the keys of the folder, which are made if there are none, and what opens them. Without a folder they are new at each start.
+func (o *ownKeys) begin(ctx context.Context) ([]cdn.ZoneKey, [][]byte, error) {
+	if o.folder == nil {
+		o.log.WarnContext(ctx, "zones are signed with a key that is lost when this process ends, so that no parent can have its DS record; to keep it, give --dir DIR")
+		secrets, err := o.secrets()
 		if err != nil {
 			return nil, nil, err
 		}
-		secrets = zoneSecrets(all)
-	}
-	if f.dir == "" {
-		r.log.Warn("zones are signed with a key that is lost when this process ends, so that no parent can have its DS record; to keep it, give --dir DIR")
-		made, err := makeKeys(secrets)
-		return made.Keys, made.secrets(secrets), err
-	}
-	path := filepath.Join(f.dir, keyFile)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		made, err := makeKeys(secrets)
-		if err == nil {
-			err = made.write(path)
-		}
+		made, err := keydir.Make(secrets, o.now())
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, k := range made.Keys {
-			r.log.Info("a key that signs zones was made", "file", path, "key", k.ID, "tag", dnskey.Tag(k.Public))
-		}
-		return made.Keys, made.secrets(secrets), nil
+		return made.Keys, made.Secrets, nil
 	}
-	if err != nil {
+	o.took()
+	held, err := o.folder.Begin(ctx, o.now())
+	if held == nil {
 		return nil, nil, err
 	}
-	return openStored(path, text, secrets)
+	o.tellOf(ctx, held, err)
+	return held.Keys, held.Secrets, nil
 }
 
-// openStored reads a key file, and seals the keys anew if that was not with the secret in use.
-func openStored(path string, text []byte, secrets [][]byte) ([]cdn.ZoneKey, [][]byte, error) {
-	var stored storedKeys
-	if err := json.Unmarshal(text, &stored); err != nil || len(stored.Keys) == 0 {
-		return nil, nil, cdn.Errorf(cdn.Invalid, "", "%s: is not a file of keys (%v); put its backup there, or delete it: then a new key is made, and the parents need its DS record", path, err)
+// took notes that the file is about to be read.
+func (o *ownKeys) took() {
+	o.taken, o.looked = stampOf(o.folder.Path()), o.now()
+}
+
+// due reports whether keys are to be looked at: their file has changed, and is at rest, or it is some time ago.
+func (o *ownKeys) due() bool {
+	if o.folder == nil {
+		return false
 	}
-	opens := stored.secrets(secrets)
-	changed := false
-	for i, k := range stored.Keys {
-		if len(opens) == 0 {
-			return nil, nil, cdn.Errorf(cdn.Invalid, "", "%s: the keys are sealed; --secret-file is missing", path)
+	now := stampOf(o.folder.Path())
+	settled := now.is(o.seen)
+	o.seen = now
+	return settled && (!now.is(o.taken) || o.now().Sub(o.looked) >= keysInterval)
+}
+
+// keep returns the keys as they are to be now, and what opens them, or nil if they are to stay as they are.
+func (o *ownKeys) keep(ctx context.Context) *keydir.Held {
+	o.took()
+	held, err := o.folder.Keep(ctx, o.now())
+	if held != nil {
+		if _, unfit := dnssec.Open(held.Keys, held.Secrets...); unfit != nil {
+			held, err = nil, unfit
 		}
-		again, fresh, err := dnskey.Reseal(k, opens)
-		if err != nil {
-			return nil, nil, cdn.Errorf(cdn.Invalid, "", "%s: %w", path, err)
-		}
-		stored.Keys[i], changed = again, changed || fresh
 	}
-	if len(secrets) > 0 && stored.Secret != nil {
-		stored.Secret, changed = nil, true
-	}
-	if changed {
-		return stored.Keys, opens, stored.write(path)
-	}
-	return stored.Keys, opens, nil
+	o.tellOf(ctx, held, err)
+	return held
 }
 
-// secrets are those that open the keys, the one in use first.
-func (s *storedKeys) secrets(fleet [][]byte) [][]byte {
-	if s.Secret == nil {
-		return fleet
+// tellOf logs what was done to keys, and once, what is wrong.
+func (o *ownKeys) tellOf(ctx context.Context, held *keydir.Held, err error) {
+	if held != nil && len(held.Steps) > 0 && err == nil {
+		o.log.InfoContext(ctx, "keys of zones", "file", o.folder.Path(), "steps", held.Steps)
 	}
-	return append(append([][]byte{}, fleet...), s.Secret)
-}
-
-func (s *storedKeys) write(path string) error {
-	text, err := json.MarshalIndent(s, "", "  ")
+	text := ""
 	if err != nil {
-		return err
+		text = err.Error()
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	if text != o.failed && err != nil {
+		o.log.ErrorContext(ctx, "keys of zones stay as they are", "error", err)
 	}
-	return atomicfile.Write(path, append(text, '\n'), 0o600)
+	o.failed = text
 }
 
-// makeKeys makes a key, active at once, under the first of the secrets, or one of its own.
-func makeKeys(secrets [][]byte) (made storedKeys, err error) {
-	if len(secrets) == 0 {
-		made.Secret = make([]byte, 32)
-		rand.Read(made.Secret)
-		secrets = [][]byte{made.Secret}
+// inForce tells the folder which keys sign which zones.
+func (o *ownKeys) inForce(ctx context.Context, s *cdn.Snapshot) {
+	if o.folder == nil || len(s.ZoneKeys) == 0 {
+		return
 	}
-	now := time.Now()
-	k, err := dnskey.New(secrets[0], now, nil)
-	if err != nil {
-		return made, err
+	if err := o.folder.Tell(keyview.Zones(&s.Fleet), s.ZoneKeys, zonekey.TimesOf(&s.Fleet), o.now()); err != nil && err.Error() != o.failed {
+		o.log.ErrorContext(ctx, "nearcast dnssec will not know which keys are in force", "error", err)
+		o.failed = err.Error()
 	}
-	made.Keys, err = zonekey.Add(nil, k, zonekey.Times{}, now)
-	return made, err
+}
+
+// sameKeys reports whether the same is answered with keys as with others.
+func sameKeys(a, b []cdn.ZoneKey) bool {
+	return zonekey.Same(a, b) && slices.EqualFunc(a, b, func(x, y cdn.ZoneKey) bool { return bytes.Equal(x.Public, y.Public) })
 }

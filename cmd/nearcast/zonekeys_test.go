@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nearcast/cdn"
+	"nearcast/control/keydir"
 	"nearcast/scheduler/dnssec"
 )
 
@@ -25,7 +26,7 @@ func alone(t *testing.T, dir string, secrets ...string) (id string, log string, 
 	}
 	var text bytes.Buffer
 	r := &role{log: slog.New(slog.NewTextHandler(&text, nil))}
-	keys, opens, err := r.standaloneKeys(&f)
+	keys, opens, err := r.ownKeys(&f).begin(t.Context())
 	if err != nil {
 		return "", text.String(), err
 	}
@@ -46,7 +47,7 @@ func TestStandaloneKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(filepath.Join(dir, keyFile))
+	info, err := os.Stat(filepath.Join(dir, keydir.File))
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v: want a file of mode 0600", info, err)
 	}
@@ -55,7 +56,7 @@ func TestStandaloneKeys(t *testing.T) {
 			t.Errorf("with %q: key %s, %v; want %s", secrets, id, err, first)
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, keyFile))
+	text, err := os.ReadFile(filepath.Join(dir, keydir.File))
 	if err != nil || strings.Contains(string(text), `"secret"`) {
 		t.Errorf("%v: the file has a secret beside those of the secret file:\n%s", err, text)
 	}
@@ -71,7 +72,7 @@ func TestStandaloneKeys(t *testing.T) {
 			t.Errorf("with %q: %v, want %s", tt.secrets, err, tt.want)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, keyFile), text[:len(text)/2], 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, keydir.File), text[:len(text)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := alone(t, dir, three); err == nil || !strings.Contains(err.Error(), "is not a file of keys") {

@@ -2,10 +2,10 @@ package api
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/control/keyview"
 	"nearcast/control/wire"
 	"nearcast/control/zonekey"
 	"nearcast/internal/dnskey"
@@ -17,7 +17,7 @@ func (s *server) dnssec(r *http.Request) (wire.DNSSEC, error) {
 	if err != nil {
 		return wire.DNSSEC{}, err
 	}
-	return showKeys(snap, s.Now()), nil
+	return keyview.Of(snap, s.Now()), nil
 }
 
 // rollKey makes a key that is to take the place of the active one.
@@ -88,56 +88,5 @@ func (s *server) changeKeys(r *http.Request, edit func(*cdn.Snapshot, time.Time)
 		states[i] = k.ID + " " + string(k.State)
 	}
 	s.Log.InfoContext(r.Context(), "keys of zones changed", "by", next.By, "generation", next.Generation, "keys", states)
-	return showKeys(next, now), nil
-}
-
-// showKeys is what people see of keys.
-func showKeys(snap *cdn.Snapshot, now time.Time) wire.DNSSEC {
-	times := zonekey.TimesOf(&snap.Fleet)
-	shown := wire.DNSSEC{Generation: snap.Generation, Signed: snap.Fleet.DNS.Signed, Keys: []wire.ZoneKey{}, DS: []string{}}
-	for i := range snap.ZoneKeys {
-		k := &snap.ZoneKeys[i]
-		step := zonekey.NextOf(k, times)
-		one := wire.ZoneKey{ID: k.ID, Tag: dnskey.Tag(k.Public), State: k.State, Since: k.Since, Made: k.Made, Next: string(step.To), NextAt: step.At}
-		if k.State == cdn.KeyRetired {
-			one.Next = "gone"
-		}
-		shown.Keys = append(shown.Keys, one)
-	}
-	if !shown.Signed {
-		return shown
-	}
-	zones := []cdn.Domain{snap.Fleet.Zone}
-	for i := range snap.Fleet.Zones {
-		if snap.Fleet.Zones[i].Name != snap.Fleet.Zone {
-			zones = append(zones, snap.Fleet.Zones[i].Name)
-		}
-	}
-	for _, k := range zonekey.ParentKeys(snap.ZoneKeys) {
-		for _, z := range outermost(zones) {
-			shown.DS = append(shown.DS, dnskey.DSText(z, k.Public))
-		}
-	}
-	if from := zonekey.DSFrom(snap.ZoneKeys, times); now.Before(from) {
-		shown.DSFrom = from
-	}
-	return shown
-}
-
-// outermost are those zones that are not within another one. The others' DS records are made by the schedulers, which have the zone above them.
-func outermost(zones []cdn.Domain) (outer []cdn.Domain) {
-	all := make(map[string]bool, len(zones))
-	for _, z := range zones {
-		all[string(z)] = true
-	}
-	for _, z := range zones {
-		_, above, _ := strings.Cut(string(z), ".")
-		for above != "" && !all[above] {
-			_, above, _ = strings.Cut(above, ".")
-		}
-		if above == "" {
-			outer = append(outer, z)
-		}
-	}
-	return outer
+	return keyview.Of(next, now), nil
 }

@@ -124,6 +124,51 @@ func Advance(keys []cdn.ZoneKey, t Times, now time.Time) (next []cdn.ZoneKey, st
 	return next, steps
 }
 
+// Late returns the keys with those that are published from now on which came to who answers later than [Propagation] allows for: before are the keys that were in
+// force there. It says what that is; nil if there are none. Until then resolvers have been given the keys without them, whatever their date says. keys stays as it is.
+func Late(before, keys []cdn.ZoneKey, now time.Time) (next []cdn.ZoneKey, steps []string) {
+	next = slices.Clone(keys)
+	for i := range next {
+		k := &next[i]
+		if k.State != cdn.KeyPublished || find(before, k.ID) != nil || now.Sub(k.Since) <= Propagation {
+			continue
+		}
+		steps = append(steps, "key "+k.ID+" is published from now on: it was not in force before")
+		k.Since = now.UTC().Truncate(time.Second)
+	}
+	return next, steps
+}
+
+// Jumps says what keys do, put in the place of those before, that no roll-over does, and what comes of it; nil if it is nothing.
+func Jumps(before, keys []cdn.ZoneKey) (all []string) {
+	if len(before) == 0 {
+		return nil
+	}
+	for _, k := range keys {
+		if k.State == cdn.KeyActive && find(before, k.ID) == nil {
+			all = append(all, "key "+k.ID+" signs now and was not published before: for up to an hour resolvers have keys without it, and cannot validate")
+		}
+	}
+	for _, k := range before {
+		if k.State == cdn.KeyActive && find(keys, k.ID) == nil {
+			all = append(all, "key "+k.ID+", which has signed, is gone: what resolvers have of its signatures they cannot validate with new keys")
+		}
+	}
+	return all
+}
+
+func find(keys []cdn.ZoneKey, id string) *cdn.ZoneKey {
+	if i := slices.IndexFunc(keys, func(k cdn.ZoneKey) bool { return k.ID == id }); i >= 0 {
+		return &keys[i]
+	}
+	return nil
+}
+
+// Same reports whether the same keys are in the same states: then the same is answered with them.
+func Same(a, b []cdn.ZoneKey) bool {
+	return slices.EqualFunc(a, b, func(x, y cdn.ZoneKey) bool { return x.ID == y.ID && x.State == y.State })
+}
+
 // Step is what comes next in a key's life.
 type Step struct {
 	// To is the state that comes: empty for none, or that the key is gone.

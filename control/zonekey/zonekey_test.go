@@ -129,3 +129,46 @@ func TestParent(t *testing.T) {
 		t.Errorf("a DS that followed on another is kept back until %s", got)
 	}
 }
+
+func TestLate(t *testing.T) {
+	for _, tt := range []struct {
+		before, have string
+		age          time.Duration
+		late         bool
+	}{
+		{"a:active", "a:active b:published", time.Minute, false},
+		{"a:active", "a:active b:published", time.Hour, false},
+		{"a:active", "a:active b:published", time.Hour + time.Second, true},
+		{"a:active b:published", "a:active b:published", 3 * time.Hour, false},
+		{"a:active", "a:active b:ready", 3 * time.Hour, false},
+		{"a:active", "a:active", 3 * time.Hour, false},
+	} {
+		have := keys(tt.have, tt.age)
+		got, steps := zonekey.Late(keys(tt.before, 0), have, now)
+		last := got[len(got)-1]
+		if (steps != nil) != tt.late || last.Since.Equal(now) != tt.late || !have[len(have)-1].Since.Equal(now.Add(-tt.age)) || !zonekey.Same(got, have) {
+			t.Errorf("%s after %s, since %s: %v, %v", tt.have, tt.before, tt.age, last, steps)
+		}
+	}
+}
+
+func TestJumps(t *testing.T) {
+	for _, tt := range []struct {
+		before, next string
+		want         int
+	}{
+		{"", "a:active", 0},
+		{"a:active", "a:active", 0},
+		{"a:active", "a:active b:published", 0},
+		{"a:active b:ready", "a:retired b:active", 0},
+		{"a:retired b:active", "b:active", 0},
+		{"a:active", "a:retired b:active", 1},
+		{"a:active b:published", "a:active", 0}, // the roll-over is given up
+		{"a:retired b:active", "a:active", 1},
+		{"a:active", "b:active", 2},
+	} {
+		if got := zonekey.Jumps(keys(tt.before, 0), keys(tt.next, 0)); len(got) != tt.want {
+			t.Errorf("from %q to %q: %q, want %d", tt.before, tt.next, got, tt.want)
+		}
+	}
+}

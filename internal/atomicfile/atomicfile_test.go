@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"nearcast/internal/atomicfile"
@@ -115,4 +116,37 @@ func TestConcurrent(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// TestReplace: who owned the file, and might read it, still does; what is not there is not replaced.
+func TestReplace(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keys")
+	if err := atomicfile.Replace(path, []byte("x")); err == nil {
+		t.Error("a file that is not there was replaced")
+	}
+	if err := os.WriteFile(path, []byte("one"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	owner := os.Getuid()
+	if owner == 0 { // only root can give files away
+		owner = 12345
+		if err := os.Chown(path, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := atomicfile.Replace(path, []byte("two")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode() != 0o640 || int(info.Sys().(*syscall.Stat_t).Uid) != owner {
+		t.Errorf("%v, %v: want mode 0640 and the owner %d", info, err, owner)
+	}
+	if got, err := os.ReadFile(path); string(got) != "two" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	wantOnly(t, dir, "keys")
 }

@@ -1,4 +1,4 @@
-package api
+package keyview_test
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nearcast/cdn"
+	"nearcast/control/keyview"
 	"nearcast/internal/dnskey"
 )
 
@@ -21,7 +22,7 @@ func TestDSForParents(t *testing.T) {
 	s.Fleet.Zone, s.Fleet.DNS.Signed = "cdn.shop.test", true
 	s.Fleet.Zones = []cdn.Zone{{Name: "shop.test"}, {Name: "a.b.shop.test"}, {Name: "cdn.shop.test"}, {Name: "xshop.test"}}
 	var names []string
-	for _, ds := range showKeys(s, now).DS {
+	for _, ds := range keyview.Of(s, now).DS {
 		name, _, _ := strings.Cut(ds, " ")
 		names = append(names, name)
 	}
