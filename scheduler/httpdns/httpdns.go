@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +26,7 @@ const minKey = 16
 type Config struct {
 	// View returns what to answer from. It must not wait. While it returns nil, every answer is 503. Required.
 	View func() *view.View
-	// Keys are secrets by ID. Without any, requests need no signature.
+	// Keys are secrets by ID, until [Server.SetKeys] has others. Without any, requests need no signature.
 	Keys map[string][]byte
 	// TTL returns for how many seconds a decision may be used. Required.
 	TTL func(v *view.View, domain cdn.Domain, d *decide.Decision) int
@@ -44,6 +45,7 @@ const perSecond = 100
 // Server answers requests. It is safe for concurrent use.
 type Server struct {
 	cfg     Config
+	keys    atomic.Pointer[map[string][]byte]
 	limiter *rrl.Limiter
 	without remainders
 	answers *prometheus.CounterVec
@@ -51,10 +53,8 @@ type Server struct {
 
 // New returns a Server. Keys that are too short are an error.
 func New(cfg Config) (*Server, error) {
-	for id, key := range cfg.Keys {
-		if id == "" || len(key) < minKey {
-			return nil, cdn.Errorf(cdn.Invalid, "", "the HTTPDNS key %q has no ID or fewer than %d octets", id, minKey)
-		}
+	if err := checkKeys(cfg.Keys); err != nil {
+		return nil, err
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -63,15 +63,38 @@ func New(cfg Config) (*Server, error) {
 		Name: "nearcast_scheduler_httpdns_answers_total",
 		Help: "Answers of HTTPDNS, by status code.",
 	}, []string{"code"})}
+	s.keys.Store(&cfg.Keys)
 	cfg.Registry.MustRegister(s.answers)
 	return s, nil
+}
+
+// SetKeys makes keys those that requests need from now on. Those that are too short are an error, and so are none in place of some, after which everybody
+// could ask; then those before stay. They must not be changed afterwards.
+func (s *Server) SetKeys(keys map[string][]byte) error {
+	if err := checkKeys(keys); err != nil {
+		return err
+	}
+	if len(keys) == 0 && len(*s.keys.Load()) > 0 {
+		return cdn.Errorf(cdn.Invalid, "", "no HTTPDNS key is left: everybody could ask")
+	}
+	s.keys.Store(&keys)
+	return nil
+}
+
+func checkKeys(keys map[string][]byte) error {
+	for id, key := range keys {
+		if id == "" || len(key) < minKey {
+			return cdn.Errorf(cdn.Invalid, "", "the HTTPDNS key %q has no ID or fewer than %d octets", id, minKey)
+		}
+	}
+	return nil
 }
 
 // Serve answers a request for [Path]. peer is who asks: the other end of the connection, or the client whom a trusted proxy names.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, peer netip.Addr) {
 	now := s.cfg.Now()
 	peer = peer.Unmap().WithZone("")
-	v := s.cfg.View()
+	v, keys := s.cfg.View(), *s.keys.Load()
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
@@ -86,11 +109,11 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, peer netip.Addr) 
 		s.refuse(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
-	if why := verify(s.cfg.Keys, all, now); why != "" {
+	if why := verify(keys, all, now); why != "" {
 		s.refuse(w, r, http.StatusForbidden, why)
 		return
 	}
-	if len(s.cfg.Keys) == 0 && s.limiter.Admit(peer, now.UnixNano()) != rrl.Answer {
+	if len(keys) == 0 && s.limiter.Admit(peer, now.UnixNano()) != rrl.Answer {
 		w.Header().Set("Retry-After", "1")
 		s.refuse(w, r, http.StatusTooManyRequests, "too many questions from "+peer.String()+": at most "+strconv.Itoa(perSecond)+" a second without a key")
 		return
