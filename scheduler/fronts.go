@@ -50,14 +50,14 @@ func (s *Server) openFronts(cfg *Config) error {
 	if err != nil || cfg.HTTPAddr == "" && len(cfg.TLSAddrs) == 0 {
 		return err //nolint:wrapcheck // it says of what it is
 	}
-	s.resolve, err = httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, TTL: s.ttl, Seed: seed(), Registry: cfg.Registry})
+	s.resolve, err = httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, TTL: s.ttl, Seed: seed(), Log: cfg.QueryLog, Registry: cfg.Registry})
 	if err != nil {
 		return errors.Join(err, s.dns.Close())
 	}
 	s.relay = relay.New(relay.Config{Name: relayName(cfg.Node), Secret: cfg.RelaySecret, Log: s.log, Registry: cfg.Registry})
 	s.http, err = httpfront.New(httpfront.Config{
 		Addr: cfg.HTTPAddr, TLSAddrs: cfg.TLSAddrs, Certificates: cfg.Certificates, View: s.current.Load, Redirect: redirectWith(cfg.RedirectKey), Relay: s.relay.Serve,
-		NewResponder: s.newResponder, Resolve: s.resolver(s.resolve), Proxies: proxies, Log: s.log, Registry: cfg.Registry,
+		NewResponder: s.newResponder, Resolve: s.resolver(s.resolve), Proxies: proxies, QueryLog: cfg.QueryLog, Log: s.log, Registry: cfg.Registry,
 		ServeStream: func(ctx context.Context, nc net.Conn) { s.dns.ServeStream(ctx, nc, respond.TLS) },
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ type schedulerFlags struct {
 	tsigKeys     string
 	queryLog     string
 	queryEvery   int
+	querySize    string
 	api          string
 	peers        []string
 	gossip       string
@@ -92,8 +93,9 @@ func (f *schedulerFlags) registerFronts(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.keys, "key", nil, "`FILE` with the private key of a certificate in PEM")
 	flags.StringVar(&f.httpdnsKeys, "httpdns-keys", "", "`FILE` with the keys of HTTPDNS's clients, a line of ID and SECRET for each, read again when it changes; everybody may ask without")
 	flags.StringVar(&f.tsigKeys, "tsig-keys", "", "`FILE` with the keys of secondaries, a line of NAME, ALGORITHM and the key in base64 for each, read again when it changes")
-	flags.StringVar(&f.queryLog, "query-log", "", "`FILE` that gets a line of JSON for one in so many DNS queries; none if empty")
-	flags.IntVar(&f.queryEvery, "query-log-every", 100, "how `MANY` queries there are for one that is logged")
+	flags.StringVar(&f.queryLog, "query-log", "", "`FILE` that gets a line of JSON for one in so many questions, of DNS and of HTTP; none if empty")
+	flags.IntVar(&f.queryEvery, "query-log-every", 100, "how `MANY` questions there are for one that is logged")
+	flags.StringVar(&f.querySize, "query-log-size", "100MiB", "how long the query log may become, as a `SIZE`, before it is renamed to FILE.1 and begun anew; 0: no bound")
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 	cmd.MarkFlagsRequiredTogether("tls-listen", "cert")
 }
@@ -176,13 +178,22 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 	if err := r.readKeys(f, &cfg); err != nil {
 		return cfg, err
 	}
-	if f.queryEvery < 1 {
-		return cfg, cdn.Errorf(cdn.Invalid, "", "--query-log-every %d: want 1 or more", f.queryEvery)
-	}
-	if f.queryLog != "" {
-		cfg.QueryLog, err = querylog.Open(querylog.Config{Path: f.queryLog, Every: f.queryEvery, Log: r.log, Registry: r.registry})
-	}
+	cfg.QueryLog, err = f.openQueryLog(r)
 	return cfg, err
+}
+
+// openQueryLog opens the query log; nil is none.
+func (f *schedulerFlags) openQueryLog(r *role) (*querylog.Log, error) {
+	size, err := cdn.ParseSize(f.querySize)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("--query-log-size: %w", err)
+	case f.queryEvery < 1:
+		return nil, cdn.Errorf(cdn.Invalid, "", "--query-log-every %d: want 1 or more", f.queryEvery)
+	case f.queryLog == "":
+		return nil, nil
+	}
+	return querylog.Open(querylog.Config{Path: f.queryLog, Every: f.queryEvery, Size: size, Log: r.log, Registry: r.registry})
 }
 
 // logParts is what writes the query log.

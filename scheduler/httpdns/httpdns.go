@@ -12,6 +12,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/scheduler/decide"
+	"nearcast/scheduler/querylog"
 	"nearcast/scheduler/rrl"
 	"nearcast/scheduler/view"
 )
@@ -34,6 +35,8 @@ type Config struct {
 	Seed [16]byte
 	// Now tells the time; nil means [time.Now].
 	Now func() time.Time
+	// Log gets some of the requests; nil gets none.
+	Log *querylog.Log
 	// Registry gets the metrics. Required.
 	Registry *prometheus.Registry
 }
@@ -92,39 +95,59 @@ func checkKeys(keys map[string][]byte) error {
 
 // Serve answers a request for [Path]. peer is who asks: the other end of the connection, or the client whom a trusted proxy names.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, peer netip.Addr) {
-	now := s.cfg.Now()
-	peer = peer.Unmap().WithZone("")
-	v, keys := s.cfg.View(), *s.keys.Load()
+	x := request{Server: s, w: w, r: r, peer: peer.Unmap().WithZone(""), now: s.cfg.Now()}
+	if s.cfg.Log.Sampled() {
+		x.entry = &querylog.Entry{At: x.now, Front: querylog.HTTPDNS, Peer: x.peer}
+	}
+	x.serve()
+}
+
+// request is one that is being answered.
+type request struct {
+	*Server
+
+	w     http.ResponseWriter
+	r     *http.Request
+	peer  netip.Addr
+	now   time.Time
+	entry *querylog.Entry // nil if it is not to be logged
+}
+
+func (x *request) serve() {
+	v, keys := x.cfg.View(), *x.keys.Load()
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		s.refuse(w, r, http.StatusMethodNotAllowed, "method "+strconv.Quote(clip(r.Method))+" is not served: want GET")
+	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead:
+		x.w.Header().Set("Allow", "GET, HEAD")
+		x.refuse(http.StatusMethodNotAllowed, "method "+strconv.Quote(clip(x.r.Method))+" is not served: want GET")
 		return
 	case v == nil:
-		s.refuse(w, r, http.StatusServiceUnavailable, "this scheduler has no configuration yet")
+		x.refuse(http.StatusServiceUnavailable, "this scheduler has no configuration yet")
 		return
 	}
-	all, err := split(r.URL.RawQuery)
+	all, err := split(x.r.URL.RawQuery)
 	if err != nil {
-		s.refuse(w, r, http.StatusBadRequest, err.Error())
+		x.refuse(http.StatusBadRequest, err.Error())
 		return
 	}
-	if why := verify(keys, all, now); why != "" {
-		s.refuse(w, r, http.StatusForbidden, why)
+	x.noteQuestion(all)
+	if why := verify(keys, all, x.now); why != "" {
+		x.refuse(http.StatusForbidden, why)
 		return
 	}
-	if len(keys) == 0 && s.limiter.Admit(peer, now.UnixNano()) != rrl.Answer {
-		w.Header().Set("Retry-After", "1")
-		s.refuse(w, r, http.StatusTooManyRequests, "too many questions from "+peer.String()+": at most "+strconv.Itoa(perSecond)+" a second without a key")
+	if len(keys) > 0 {
+		x.noteKey(all)
+	} else if x.limiter.Admit(x.peer, x.now.UnixNano()) != rrl.Answer {
+		x.w.Header().Set("Retry-After", "1")
+		x.refuse(http.StatusTooManyRequests, "too many questions from "+x.peer.String()+": at most "+strconv.Itoa(perSecond)+" a second without a key")
 		return
 	}
-	q, err := ask(all, peer)
+	q, err := ask(all, x.peer)
 	if err != nil {
-		s.refuse(w, r, http.StatusBadRequest, err.Error())
+		x.refuse(http.StatusBadRequest, err.Error())
 		return
 	}
-	a := s.answer(v, &q, now)
-	s.write(w, r, a.status(), a, a.cacheControl())
+	a := x.answer(v, &q)
+	x.write(a.status(), a, a.cacheControl())
 }
 
 // status is that of the first host if none has an answer.
@@ -160,24 +183,23 @@ type problem struct {
 	Status int    `json:"status"`
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
-	s.write(w, r, status, problem{text, status}, noStore)
-}
+func (x *request) refuse(status int, text string) { x.write(status, problem{text, status}, noStore) }
 
-func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, v any, cacheControl string) {
-	s.answers.WithLabelValues(strconv.Itoa(status)).Inc()
+func (x *request) write(status int, v any, cacheControl string) {
+	x.answers.WithLabelValues(strconv.Itoa(status)).Inc()
 	body, err := json.Marshal(v)
 	if err != nil { // of these types it cannot be
 		status, body = http.StatusInternalServerError, []byte(`{"error":"encoding the answer","status":500}`)
 	}
 	body = append(body, '\n')
-	h := w.Header()
+	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", cacheControl)
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		w.Write(body) //nolint:errcheck // the client has gone
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead {
+		x.w.Write(body) //nolint:errcheck // the client has gone
 	}
+	x.log(status, len(body))
 }
