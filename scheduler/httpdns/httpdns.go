@@ -192,6 +192,7 @@ func (x *request) write(status int, v any, cacheControl string) {
 		status, body = http.StatusInternalServerError, []byte(`{"error":"encoding the answer","status":500}`)
 	}
 	body = append(body, '\n')
+	x.log(status, len(body))
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -201,5 +202,4 @@ func (x *request) write(status int, v any, cacheControl string) {
 	if x.r.Method != http.MethodHead {
 		x.w.Write(body) //nolint:errcheck // the client has gone
 	}
-	x.log(status, len(body))
 }

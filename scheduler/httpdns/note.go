@@ -47,7 +47,7 @@ func (x *request) noteAnswer(h *Host, reason string) {
 	}
 }
 
-// log logs the request, when the answer is out.
+// log logs the request, when the answer is made.
 func (x *request) log(status, octets int) {
 	if x.entry == nil {
 		return
