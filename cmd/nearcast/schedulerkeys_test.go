@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,15 +30,55 @@ const (
 // keysRig is a role with files of keys, and what it says.
 type keysRig struct {
 	role
-	said  bytes.Buffer
 	flags schedulerFlags
+
+	mu   sync.Mutex // guards the following
+	text bytes.Buffer
+	used []keySet
+}
+
+func (r *keysRig) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+// said is what has been logged since it was last called.
+func (r *keysRig) said() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.text.Reset()
+	return r.text.String()
+}
+
+var errRefused = errors.New("refused")
+
+// use takes keys, but for three.
+func (r *keysRig) use(keys keySet) error {
+	if keys.size == 3 {
+		return errRefused
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used = append(r.used, keys)
+	return nil
+}
+
+// inForce has a scheduler begin with the keys that were used last, and returns how often some were.
+func (r *keysRig) inForce(cfg *scheduler.Config) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.used); n > 0 {
+		r.used[n-1].begin(cfg)
+	}
+	return len(r.used)
 }
 
 func newKeysRig(t *testing.T) *keysRig {
 	t.Helper()
 	dir := t.TempDir()
 	r := &keysRig{flags: schedulerFlags{httpdnsKeys: filepath.Join(dir, "httpdns"), tsigKeys: filepath.Join(dir, "tsig")}}
-	r.log, r.registry = slog.New(slog.NewTextHandler(&r.said, nil)), prometheus.NewRegistry()
+	r.log, r.registry = slog.New(slog.NewTextHandler(r, nil)), prometheus.NewRegistry()
 	return r
 }
 
@@ -68,19 +109,10 @@ func TestFollowKeys(t *testing.T) {
 		if err := rig.readKeys(&rig.flags, &cfg); err != nil || len(cfg.HTTPDNSKeys) != 1 || len(cfg.TSIGKeys) != 1 {
 			t.Fatalf("%v, %v: %v", cfg.HTTPDNSKeys, cfg.TSIGKeys, err)
 		}
-		file, used := rig.keyFiles[0], 0
-		refused := errors.New("refused")
-		use := func(keys keySet) error {
-			if keys.size == 3 {
-				return refused
-			}
-			used++
-			keys.begin(&cfg)
-			return nil
-		}
+		file := rig.keyFiles[0]
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- file.follow(ctx, &rig.role, use) }()
+		go func() { done <- file.follow(ctx, &rig.role, rig.use) }()
 		looks := func(n int) {
 			<-time.After(time.Duration(n) * filesInterval)
 			synctest.Wait()
@@ -93,7 +125,7 @@ func TestFollowKeys(t *testing.T) {
 			}
 		}
 		looks(3)
-		if used != 0 {
+		if rig.inForce(&cfg) > 0 {
 			t.Error("keys were used that are in force already")
 		}
 		for _, step := range []struct {
@@ -140,9 +172,9 @@ func TestFollowKeys(t *testing.T) {
 			}, "app-b", "", 0, 1},
 			{"another secret of the same length", put(strings.ReplaceAll(keyB, "0", "9")), "app-b", "keys=1", 0, 1},
 		} {
-			rig.said.Reset()
 			step.do()
 			looks(4)
+			rig.inForce(&cfg)
 			var ids []string
 			for _, id := range []string{"app-a", "app-b", "app-c"} {
 				if cfg.HTTPDNSKeys[id] != nil {
@@ -152,7 +184,7 @@ func TestFollowKeys(t *testing.T) {
 			if got := strings.Join(ids, " "); got != step.ids {
 				t.Errorf("%s: %q in force, want %q", step.what, got, step.ids)
 			}
-			said := rig.said.String()
+			said := rig.said()
 			if n := strings.Count(said, "\n"); n > 1 || (n == 1) != (step.said != "") || !strings.Contains(said, step.said) || strings.Contains(said, "0123456789") {
 				t.Errorf("%s: said %q, want %q once and nothing of secrets", step.what, said, step.said)
 			}
@@ -185,25 +217,20 @@ func TestKeysAtRest(t *testing.T) {
 	if err := rig.readKeys(&rig.flags, &cfg); err != nil {
 		t.Fatal(err)
 	}
-	file, used := rig.keyFiles[0], []int(nil)
-	look := func() {
-		file.look(t.Context(), &rig.role, func(keys keySet) error {
-			used = append(used, keys.size)
-			return nil
-		})
-	}
+	file := rig.keyFiles[0]
+	look := func() { file.look(t.Context(), &rig.role, rig.use) }
 	look()
 	for _, text := range []string{"", keyB, keyB + keyA[:9], keyB + keyA} {
 		write(t, file.name, text)
 		look()
 	}
-	if used != nil || rig.said.Len() > 0 {
-		t.Errorf("keys were read while they were written: %d, %s", used, &rig.said)
+	if said := rig.said(); rig.inForce(&cfg) > 0 || said != "" {
+		t.Errorf("keys were read while they were written: %s", said)
 	}
 	look()
 	look()
-	if len(used) != 1 || used[0] != 2 {
-		t.Errorf("used %d, want 2 keys once", used)
+	if n := rig.inForce(&cfg); n != 1 || len(cfg.HTTPDNSKeys) != 2 {
+		t.Errorf("%d keys are in force after keys were used %d times, want 2 after once", len(cfg.HTTPDNSKeys), n)
 	}
 }
 

@@ -32,21 +32,22 @@ func line(n int) querylog.Entry {
 type running struct {
 	*rig
 
-	next int // number of the next line
+	t    *testing.T // of the bubble
+	next int        // number of the next line
 }
 
 // run runs do beside a log.
-func run(t *testing.T, path string, do func(t *testing.T, r *running)) {
+func run(t *testing.T, path string, do func(r *running)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &running{rig: openSized(t, path, 1, limit)}
+		r := &running{rig: openSized(t, path, 1, limit), t: t}
 		done := make(chan struct{})
 		stop := make(chan struct{})
 		go func() {
 			defer close(done)
 			r.until(t, stop)
 		}()
-		do(t, r)
+		do(r)
 		close(stop)
 		<-done
 	})
@@ -118,7 +119,8 @@ func do(t *testing.T, errs ...error) {
 // A file that is full is kept as FILE.1, in place of the one before; no line is lost in between, and none is in two files. Who might read it may go on.
 func TestSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queries")
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		do(t, os.Chmod(path, 0o600))
 		r.wait(2 * time.Second)
 		for _, step := range []struct {
@@ -151,7 +153,8 @@ func TestSize(t *testing.T) {
 func TestSizeAtTheStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queries")
 	do(t, os.WriteFile(path, make([]byte, 2*limit), 0o600))
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		r.add(1)
 		expect(t, "behind a long one", path, from(0, 1))
 	})
@@ -175,7 +178,8 @@ func TestSizeAtTheStart(t *testing.T) {
 // What others do to the file is noticed within a second: who moves it away gets what was written until then, and what comes then is in a new one.
 func TestMovedAway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queries")
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		r.add(3)
 		do(t, os.Rename(path, path+"-2026"))
 		r.add(2)
@@ -218,7 +222,8 @@ func TestNotRenamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queries")
 	in := filepath.Join(path+".1", "way") // a file cannot take the place of a folder that has something
 	do(t, os.Mkdir(path+".1", 0o700), os.WriteFile(in, nil, 0o600))
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		r.add(50)
 		expect(t, "full", path, from(0, 40))
 		r.wait(time.Second)
@@ -246,7 +251,8 @@ func TestFolderGone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "log")
 	path := filepath.Join(dir, "queries")
 	do(t, os.Mkdir(dir, 0o700))
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		r.add(1)
 		do(t, os.Rename(dir, dir+"-away"))
 		r.wait(time.Second)
@@ -266,7 +272,8 @@ func TestLink(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	path, target := filepath.Join(dir, "queries"), filepath.Join(elsewhere, "target")
 	do(t, os.Symlink(target, path))
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		r.add(85)
 		expect(t, "behind the link", target, from(80, 5))
 		expect(t, "behind the link", target+".1", from(40, 40))
@@ -282,7 +289,8 @@ func TestDevice(t *testing.T) {
 	if err := os.Symlink("/dev/null", path); err != nil {
 		t.Skip(err)
 	}
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		r.add(100)
 		r.wait(2 * time.Second)
 		if n := r.count(t, "lines_total"); n != 100 {
@@ -327,7 +335,8 @@ func fillDisk(t *testing.T, path string) {
 	t.Helper()
 	var before syscall.Rlimit
 	do(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
-	run(t, path, func(t *testing.T, r *running) {
+	run(t, path, func(r *running) {
+		t := r.t
 		full := before
 		full.Cur = 3*limit/40 + limit/80
 		do(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full))
