@@ -108,11 +108,12 @@ func TestSetKeysDuringATransfer(t *testing.T) {
 	}
 }
 
-// Whoever has a key that stays is never refused while others come and go.
+// Whoever has a key that stays is never refused while others come and go, and whose key comes and goes is answered either way.
 func TestSetKeysDropsNobody(t *testing.T) {
 	s := transfer.New(transfer.Config{Keys: keys(t), Registry: prometheus.NewRegistry()})
 	s.Publish(v1(t, byKey("tsig.test")))
 	query := signed(t, axfr(), "tsig.test.", dns.HmacSHA256, tsigSecret, time.Now(), nil)
+	fickle := signed(t, axfr(), "new.test.", dns.HmacSHA256, newSecret, time.Now(), nil)
 	var others sync.WaitGroup
 	done := make(chan struct{})
 	others.Go(func() {
@@ -127,6 +128,9 @@ func TestSetKeysDropsNobody(t *testing.T) {
 	})
 	for range 500 {
 		if m := first(t, s, query, "127.0.0.1"); m.Rcode != dns.RcodeSuccess {
+			t.Error(dns.RcodeToString[m.Rcode])
+		}
+		if m := first(t, s, fickle, "127.0.0.1"); m.Rcode != dns.RcodeRefused && m.Rcode != dns.RcodeNotAuth { // right, but not a secondary's
 			t.Error(dns.RcodeToString[m.Rcode])
 		}
 	}
