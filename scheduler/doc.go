@@ -16,7 +16,7 @@
 // What is answered:
 //
 //   - respond: a DNS query, whatever it came over. dnswire reads and writes messages, rr is sets of records, zone says what names exist and what is at them, cookie
-//     and rrl keep answers from those who have not asked, dnssec signs, flatten resolves the targets of ALIAS, querylog samples.
+//     and rrl keep answers from those who have not asked, dnssec signs, flatten resolves the targets of ALIAS, querylog samples what all fronts are asked.
 //   - httpdns: /resolve. redirect: where a visitor's request is sent; relay carries it if a redirect is not worth it.
 //   - transfer: copies of zones for secondaries, and what is signed by TSIG; copies.go says what is in one.
 //

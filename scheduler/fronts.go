@@ -30,6 +30,7 @@ type fronts struct {
 	http      *httpfront.Server // nil if there is neither HTTP nor TLS
 	responder *respond.Responder
 	transfers *transfer.Server
+	resolve   *httpdns.Server // nil without http
 	aliases   *flatten.Flattener
 	relay     *relay.Relayer
 }
@@ -49,14 +50,14 @@ func (s *Server) openFronts(cfg *Config) error {
 	if err != nil || cfg.HTTPAddr == "" && len(cfg.TLSAddrs) == 0 {
 		return err //nolint:wrapcheck // it says of what it is
 	}
-	resolve, err := httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, TTL: s.ttl, Seed: seed(), Registry: cfg.Registry})
+	s.resolve, err = httpdns.New(httpdns.Config{View: s.current.Load, Keys: cfg.HTTPDNSKeys, TTL: s.ttl, Seed: seed(), Log: cfg.QueryLog, Registry: cfg.Registry})
 	if err != nil {
 		return errors.Join(err, s.dns.Close())
 	}
 	s.relay = relay.New(relay.Config{Name: relayName(cfg.Node), Secret: cfg.RelaySecret, Log: s.log, Registry: cfg.Registry})
 	s.http, err = httpfront.New(httpfront.Config{
 		Addr: cfg.HTTPAddr, TLSAddrs: cfg.TLSAddrs, Certificates: cfg.Certificates, View: s.current.Load, Redirect: redirectWith(cfg.RedirectKey), Relay: s.relay.Serve,
-		NewResponder: s.newResponder, Resolve: s.resolver(resolve), Proxies: proxies, Log: s.log, Registry: cfg.Registry,
+		NewResponder: s.newResponder, Resolve: s.resolver(s.resolve), Proxies: proxies, QueryLog: cfg.QueryLog, Log: s.log, Registry: cfg.Registry,
 		ServeStream: func(ctx context.Context, nc net.Conn) { s.dns.ServeStream(ctx, nc, respond.TLS) },
 	})
 	if err != nil {
@@ -64,6 +65,18 @@ func (s *Server) openFronts(cfg *Config) error {
 	}
 	return nil
 }
+
+// SetHTTPDNSKeys makes keys those that clients of HTTPDNS need from now on, by their IDs. One that is too short is an error, and so are none in
+// place of some, after which everybody could ask; then those before stay. They must not be changed afterwards.
+func (s *Server) SetHTTPDNSKeys(keys map[string][]byte) error {
+	if s.resolve == nil {
+		return nil
+	}
+	return s.resolve.SetKeys(keys) //nolint:wrapcheck // it says of what it is
+}
+
+// SetTSIGKeys makes keys those that secondaries may name from now on; transfers under way go on with those that they began with. They must not be changed afterwards.
+func (s *Server) SetTSIGKeys(keys transfer.Keys) { s.transfers.SetKeys(keys) }
 
 // cookies makes the cookies of DNS. Without a secret of the fleet they are this process's own.
 func cookies(secrets [][]byte) *cookie.Jar {

@@ -47,9 +47,9 @@ type Config struct {
 	RedirectKey []byte
 	// RelaySecret is the part of the fleet's secret that cache nodes prove themselves with; empty makes them take this scheduler for the visitor.
 	RelaySecret string
-	// HTTPDNSKeys are the keys of HTTPDNS's clients by their IDs. Without any everybody may ask.
+	// HTTPDNSKeys are the keys of HTTPDNS's clients by their IDs, until [Server.SetHTTPDNSKeys] has others. Without any everybody may ask.
 	HTTPDNSKeys map[string][]byte
-	// TSIGKeys are the keys of secondaries.
+	// TSIGKeys are the keys of secondaries, until [Server.SetTSIGKeys] has others.
 	TSIGKeys transfer.Keys
 	// QueryLog gets some of the questions; nil gets none.
 	QueryLog *querylog.Log

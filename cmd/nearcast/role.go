@@ -47,6 +47,7 @@ type role struct {
 	secrets  []string // the fleet's, the one in use first; none if what stands alone has been given none
 	log      *slog.Logger
 	registry *prometheus.Registry
+	keyFiles []*keysFile // of a scheduler
 }
 
 // begin checks the common flags and makes the surroundings.

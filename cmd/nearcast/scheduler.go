@@ -11,7 +11,6 @@ import (
 	"nearcast/cdn"
 	"nearcast/control/feedclient"
 	"nearcast/internal/geo"
-	"nearcast/internal/keyfile"
 	"nearcast/internal/web/tlscert"
 	"nearcast/routequality/gossip"
 	"nearcast/routequality/tableclient"
@@ -20,7 +19,6 @@ import (
 	"nearcast/scheduler/apiclient"
 	"nearcast/scheduler/peers"
 	"nearcast/scheduler/querylog"
-	"nearcast/scheduler/transfer"
 )
 
 // schedulerFlags are the flags of the scheduler role.
@@ -35,6 +33,7 @@ type schedulerFlags struct {
 	tsigKeys     string
 	queryLog     string
 	queryEvery   int
+	querySize    string
 	api          string
 	peers        []string
 	gossip       string
@@ -92,10 +91,11 @@ func (f *schedulerFlags) registerFronts(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.tlsListen, "tls-listen", nil, "`ADDR` of the same over TLS, and of DNS over TLS, host:port; may be given several times, as for the ports 443 and 853")
 	flags.StringArrayVar(&f.certs, "cert", nil, "`FILE` with a certificate and its chain in PEM; give one --key for each, in the same order. Read again when it changes")
 	flags.StringArrayVar(&f.keys, "key", nil, "`FILE` with the private key of a certificate in PEM")
-	flags.StringVar(&f.httpdnsKeys, "httpdns-keys", "", "`FILE` with the keys of HTTPDNS's clients, a line of ID and SECRET for each; everybody may ask without")
-	flags.StringVar(&f.tsigKeys, "tsig-keys", "", "`FILE` with the keys of secondaries, a line of NAME, ALGORITHM and the key in base64 for each")
-	flags.StringVar(&f.queryLog, "query-log", "", "`FILE` that gets a line of JSON for one in so many DNS queries; none if empty")
-	flags.IntVar(&f.queryEvery, "query-log-every", 100, "how `MANY` queries there are for one that is logged")
+	flags.StringVar(&f.httpdnsKeys, "httpdns-keys", "", "`FILE` with the keys of HTTPDNS's clients, a line of ID and SECRET for each, read again when it changes; everybody may ask without")
+	flags.StringVar(&f.tsigKeys, "tsig-keys", "", "`FILE` with the keys of secondaries, a line of NAME, ALGORITHM and the key in base64 for each, read again when it changes")
+	flags.StringVar(&f.queryLog, "query-log", "", "`FILE` that gets a line of JSON for one in so many questions, of DNS and of HTTP; none if empty")
+	flags.IntVar(&f.queryEvery, "query-log-every", 100, "how `MANY` questions there are for one that is logged")
+	flags.StringVar(&f.querySize, "query-log-size", "100MiB", "how long the query log may become, as a `SIZE`, before it is renamed to FILE.1 and begun anew; 0: no bound")
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 	cmd.MarkFlagsRequiredTogether("tls-listen", "cert")
 }
@@ -126,6 +126,7 @@ func (f *schedulerFlags) parts(r *role, cfg scheduler.Config) (*scheduler.Server
 		return nil, nil, err
 	}
 	parts := append(r.followPlaces(f.geo, server), logParts(&cfg)...)
+	parts = append(parts, r.followKeys(server)...)
 	feed, err := r.follow(&f.nodeFlags, cdn.RoleScheduler, feedclient.Config{OnSnapshot: server.Apply})
 	if err != nil {
 		return nil, nil, err
@@ -174,23 +175,25 @@ func (f *schedulerFlags) config(r *role) (cfg scheduler.Config, err error) {
 		cfg.RelaySecret, cfg.RedirectKey = frontSecrets(secrets)
 		cfg.ZoneSecrets = r.zoneSecrets(f.secretFile)
 	}
-	if f.httpdnsKeys != "" {
-		if cfg.HTTPDNSKeys, err = keyfile.ReadSecrets(f.httpdnsKeys); err != nil {
-			return cfg, err
-		}
+	if err := r.readKeys(f, &cfg); err != nil {
+		return cfg, err
 	}
-	if f.tsigKeys != "" {
-		if cfg.TSIGKeys, err = transfer.ReadKeys(f.tsigKeys); err != nil {
-			return cfg, err
-		}
-	}
-	if f.queryEvery < 1 {
-		return cfg, cdn.Errorf(cdn.Invalid, "", "--query-log-every %d: want 1 or more", f.queryEvery)
-	}
-	if f.queryLog != "" {
-		cfg.QueryLog, err = querylog.Open(querylog.Config{Path: f.queryLog, Every: f.queryEvery, Log: r.log, Registry: r.registry})
-	}
+	cfg.QueryLog, err = f.openQueryLog(r)
 	return cfg, err
+}
+
+// openQueryLog opens the query log; nil is none.
+func (f *schedulerFlags) openQueryLog(r *role) (*querylog.Log, error) {
+	size, err := cdn.ParseSize(f.querySize)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("--query-log-size: %w", err)
+	case f.queryEvery < 1:
+		return nil, cdn.Errorf(cdn.Invalid, "", "--query-log-every %d: want 1 or more", f.queryEvery)
+	case f.queryLog == "":
+		return nil, nil
+	}
+	return querylog.Open(querylog.Config{Path: f.queryLog, Every: f.queryEvery, Size: size, Log: r.log, Registry: r.registry})
 }
 
 // logParts is what writes the query log.

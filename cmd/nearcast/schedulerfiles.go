@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -16,7 +14,7 @@ import (
 	"nearcast/scheduler"
 )
 
-// filesInterval is how often a scheduler that stands alone looks at its files.
+// filesInterval is how often a scheduler looks at its files.
 const filesInterval = time.Second
 
 // runSchedulerAlone answers from files.
@@ -38,6 +36,7 @@ func runSchedulerAlone(ctx context.Context, r *role, f *schedulerFlags, cfg sche
 	}
 	own.inForce(ctx, snapshot)
 	follower := &follower{files: files, own: own, log: r.log, apply: server.Apply, before: snapshot}
+	parts = append(parts, r.followKeys(server)...)
 	parts = append(parts, server.Run, follower.run)
 	return r.runAll(ctx, f.admin, server.Ready, append(parts, logParts(&cfg)...)...)
 }
@@ -53,72 +52,14 @@ type files struct {
 	generation cdn.Generation
 	fleet      *cdn.Fleet
 	sites      [][]cdn.Site // by file
-	seen       map[string]stamp
-	taken      map[string]stamp // of what was read
+	watched
 }
 
 func newFiles(fleet string, sites []string, makeKeys func() ([]cdn.ZoneKey, [][]byte, error)) *files {
 	return &files{
 		fleetFile: fleet, siteFiles: sites, makeKeys: makeKeys,
-		sites: make([][]cdn.Site, len(sites)), seen: make(map[string]stamp), taken: make(map[string]stamp),
+		sites: make([][]cdn.Site, len(sites)), watched: newWatched(append([]string{fleet}, sites...)...),
 	}
-}
-
-// stamp tells whether a file has changed. The zero value is of one that is not there.
-type stamp struct{ info os.FileInfo }
-
-// stampOf follows links, so that one that leads elsewhere is a change.
-func stampOf(name string) stamp {
-	info, err := os.Stat(name)
-	if err != nil {
-		return stamp{} // reading it says what is wrong
-	}
-	return stamp{info}
-}
-
-func (s stamp) is(t stamp) bool {
-	if s.info == nil || t.info == nil {
-		return s.info == nil && t.info == nil
-	}
-	return s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size() && os.SameFile(s.info, t.info)
-}
-
-// due reports whether files are to be read: some have changed, and none since it was last called. Who writes one may be half done, and half of a file can be one that is valid.
-func (f *files) due() bool {
-	settled, changed := true, false
-	for _, name := range append([]string{f.fleetFile}, f.siteFiles...) {
-		now := stampOf(name)
-		settled = settled && now.is(f.seen[name])
-		changed = changed || now.info == nil || !now.is(f.taken[name])
-		f.seen[name] = now
-	}
-	return settled && changed
-}
-
-// errMoving says that a file has changed while it was read.
-var errMoving = errors.New("the file has changed while it was read; it is read again when it is at rest")
-
-// load has a file compiled that is as before says.
-func load(name string, before stamp, parse func(text []byte) error) error {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	if !stampOf(name).is(before) {
-		return fmt.Errorf("%s: %w", name, errMoving)
-	}
-	return parse(text)
-}
-
-// take reports whether a file is to be compiled: it has changed since it was. One that cannot be is not tried again until it changes, but for one
-// that is not there.
-func (f *files) take(name string) (now stamp, changed bool) {
-	now = stampOf(name)
-	if last, ok := f.taken[name]; ok && now.is(last) && now.info != nil {
-		return now, false
-	}
-	f.taken[name] = now
-	return now, true
 }
 
 // read compiles the files that have changed, those of sites at the same time, and all together. It returns nil if none has.
@@ -150,9 +91,7 @@ func (f *files) read() (*cdn.Snapshot, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		if errors.Is(err, errMoving) {
-			clear(f.taken)
-		}
+		f.forget(err)
 		return nil, err
 	}
 	if !some {

@@ -1,4 +1,4 @@
-// Package keyfile reads files of keys: one on each line, in columns that white space divides. Empty lines, and those that begin with #, say nothing.
+// Package keyfile reads what files of keys say: one on each line, in columns that white space divides. Empty lines, and those that begin with #, say nothing.
 //
 // It is not for the fleet's secret, whose file has nothing but secrets.
 package keyfile
@@ -6,7 +6,6 @@ package keyfile
 import (
 	"fmt"
 	"iter"
-	"os"
 	"strings"
 )
 
@@ -46,19 +45,6 @@ func ParseSecrets(text string) (map[string][]byte, error) {
 			return nil, fmt.Errorf("line %d: %s has a secret already", n, columns[0])
 		}
 		all[columns[0]] = []byte(columns[1])
-	}
-	return all, nil
-}
-
-// ReadSecrets is [ParseSecrets] for a file, which errors name.
-func ReadSecrets(path string) (map[string][]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
-	}
-	all, err := ParseSecrets(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return all, nil
 }

@@ -1,8 +1,6 @@
 package keyfile_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,19 +39,6 @@ func TestParseSecrets(t *testing.T) {
 				t.Errorf("%d secrets, want %d", len(got), len(want))
 			}
 		})
-	}
-}
-
-func TestReadSecrets(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys")
-	if _, err := keyfile.ReadSecrets(path); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("a file that is missing: %v", err)
-	}
-	if err := os.WriteFile(path, []byte("app1 short"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := keyfile.ReadSecrets(path); err == nil || !strings.Contains(err.Error(), path+": line 1: ") {
-		t.Errorf("a bad line: %v", err)
 	}
 }
 

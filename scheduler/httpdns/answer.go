@@ -66,7 +66,7 @@ const (
 )
 
 // answer answers a question.
-func (s *Server) answer(v *view.View, q *question, now time.Time) Answer {
+func (x *request) answer(v *view.View, q *question) Answer {
 	a := Answer{Generation: v.Generation}
 	if q.client.IsValid() {
 		a.Client = q.client.String()
@@ -74,24 +74,29 @@ func (s *Server) answer(v *view.View, q *question, now time.Time) Answer {
 	if v.Chart != nil {
 		a.Epoch, a.Version = v.Chart.Version.Epoch, v.Chart.Version.Version
 	}
-	for _, h := range q.hosts {
-		a.Answers = append(a.Answers, s.host(v, q, h, now))
+	for i, h := range q.hosts {
+		host, reason := x.host(v, q, h, x.now)
+		if i == 0 {
+			x.noteAnswer(&host, reason)
+		}
+		a.Answers = append(a.Answers, host)
 	}
 	return a
 }
 
-func (s *Server) host(v *view.View, q *question, host string, now time.Time) Host {
-	h := Host{Host: host}
+// host answers for one host. reason is that of the decision, if there was one to make.
+func (s *Server) host(v *view.View, q *question, host string, now time.Time) (h Host, reason string) {
+	h.Host = host
 	domain, ok := find(v, cdn.Domain(host))
 	if !ok {
 		h.Status, h.Error = http.StatusNotFound, "is not configured on this CDN"
-		return h
+		return h, ""
 	}
 	ask := decide.Query{Domain: domain, Client: q.client, Now: now}
 	d := decide.Answer(v, ask)
 	if len(d.Nodes) == 0 {
 		h.Status, h.Error = http.StatusServiceUnavailable, "nobody serves it: "+d.Reason
-		return h
+		return h, d.Reason
 	}
 	h.Status, h.POP = http.StatusOK, d.POP
 	h.IPs, h.IPv6 = q.addresses(d.Nodes)
@@ -107,7 +112,7 @@ func (s *Server) host(v *view.View, q *question, host string, now time.Time) Hos
 		h.Scope = &scope
 	}
 	h.Backup = s.backups(v, q, ask, d.POP)
-	return h
+	return h, d.Reason
 }
 
 // addresses are those of nodes, of the families that are wanted.

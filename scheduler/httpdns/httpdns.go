@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/cdn"
 	"nearcast/scheduler/decide"
+	"nearcast/scheduler/querylog"
 	"nearcast/scheduler/rrl"
 	"nearcast/scheduler/view"
 )
@@ -25,7 +27,7 @@ const minKey = 16
 type Config struct {
 	// View returns what to answer from. It must not wait. While it returns nil, every answer is 503. Required.
 	View func() *view.View
-	// Keys are secrets by ID. Without any, requests need no signature.
+	// Keys are secrets by ID, until [Server.SetKeys] has others. Without any, requests need no signature.
 	Keys map[string][]byte
 	// TTL returns for how many seconds a decision may be used. Required.
 	TTL func(v *view.View, domain cdn.Domain, d *decide.Decision) int
@@ -33,6 +35,8 @@ type Config struct {
 	Seed [16]byte
 	// Now tells the time; nil means [time.Now].
 	Now func() time.Time
+	// Log gets some of the requests; nil gets none.
+	Log *querylog.Log
 	// Registry gets the metrics. Required.
 	Registry *prometheus.Registry
 }
@@ -44,6 +48,7 @@ const perSecond = 100
 // Server answers requests. It is safe for concurrent use.
 type Server struct {
 	cfg     Config
+	keys    atomic.Pointer[map[string][]byte]
 	limiter *rrl.Limiter
 	without remainders
 	answers *prometheus.CounterVec
@@ -51,10 +56,8 @@ type Server struct {
 
 // New returns a Server. Keys that are too short are an error.
 func New(cfg Config) (*Server, error) {
-	for id, key := range cfg.Keys {
-		if id == "" || len(key) < minKey {
-			return nil, cdn.Errorf(cdn.Invalid, "", "the HTTPDNS key %q has no ID or fewer than %d octets", id, minKey)
-		}
+	if err := checkKeys(cfg.Keys); err != nil {
+		return nil, err
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -63,45 +66,88 @@ func New(cfg Config) (*Server, error) {
 		Name: "nearcast_scheduler_httpdns_answers_total",
 		Help: "Answers of HTTPDNS, by status code.",
 	}, []string{"code"})}
+	s.keys.Store(&cfg.Keys)
 	cfg.Registry.MustRegister(s.answers)
 	return s, nil
 }
 
+// SetKeys makes keys those that requests need from now on. Those that are too short are an error, and so are none in place of some, after which everybody
+// could ask; then those before stay. They must not be changed afterwards.
+func (s *Server) SetKeys(keys map[string][]byte) error {
+	if err := checkKeys(keys); err != nil {
+		return err
+	}
+	if len(keys) == 0 && len(*s.keys.Load()) > 0 {
+		return cdn.Errorf(cdn.Invalid, "", "no HTTPDNS key is left: everybody could ask")
+	}
+	s.keys.Store(&keys)
+	return nil
+}
+
+func checkKeys(keys map[string][]byte) error {
+	for id, key := range keys {
+		if id == "" || len(key) < minKey {
+			return cdn.Errorf(cdn.Invalid, "", "the HTTPDNS key %q has no ID or fewer than %d octets", id, minKey)
+		}
+	}
+	return nil
+}
+
 // Serve answers a request for [Path]. peer is who asks: the other end of the connection, or the client whom a trusted proxy names.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, peer netip.Addr) {
-	now := s.cfg.Now()
-	peer = peer.Unmap().WithZone("")
-	v := s.cfg.View()
+	x := request{Server: s, w: w, r: r, peer: peer.Unmap().WithZone(""), now: s.cfg.Now()}
+	if s.cfg.Log.Sampled() {
+		x.entry = &querylog.Entry{At: x.now, Front: querylog.HTTPDNS, Peer: x.peer}
+	}
+	x.serve()
+}
+
+// request is one that is being answered.
+type request struct {
+	*Server
+
+	w     http.ResponseWriter
+	r     *http.Request
+	peer  netip.Addr
+	now   time.Time
+	entry *querylog.Entry // nil if it is not to be logged
+}
+
+func (x *request) serve() {
+	v, keys := x.cfg.View(), *x.keys.Load()
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		s.refuse(w, r, http.StatusMethodNotAllowed, "method "+strconv.Quote(clip(r.Method))+" is not served: want GET")
+	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead:
+		x.w.Header().Set("Allow", "GET, HEAD")
+		x.refuse(http.StatusMethodNotAllowed, "method "+strconv.Quote(clip(x.r.Method))+" is not served: want GET")
 		return
 	case v == nil:
-		s.refuse(w, r, http.StatusServiceUnavailable, "this scheduler has no configuration yet")
+		x.refuse(http.StatusServiceUnavailable, "this scheduler has no configuration yet")
 		return
 	}
-	all, err := split(r.URL.RawQuery)
+	all, err := split(x.r.URL.RawQuery)
 	if err != nil {
-		s.refuse(w, r, http.StatusBadRequest, err.Error())
+		x.refuse(http.StatusBadRequest, err.Error())
 		return
 	}
-	if why := verify(s.cfg.Keys, all, now); why != "" {
-		s.refuse(w, r, http.StatusForbidden, why)
+	x.noteQuestion(all)
+	if why := verify(keys, all, x.now); why != "" {
+		x.refuse(http.StatusForbidden, why)
 		return
 	}
-	if len(s.cfg.Keys) == 0 && s.limiter.Admit(peer, now.UnixNano()) != rrl.Answer {
-		w.Header().Set("Retry-After", "1")
-		s.refuse(w, r, http.StatusTooManyRequests, "too many questions from "+peer.String()+": at most "+strconv.Itoa(perSecond)+" a second without a key")
+	if len(keys) > 0 {
+		x.noteKey(all)
+	} else if x.limiter.Admit(x.peer, x.now.UnixNano()) != rrl.Answer {
+		x.w.Header().Set("Retry-After", "1")
+		x.refuse(http.StatusTooManyRequests, "too many questions from "+x.peer.String()+": at most "+strconv.Itoa(perSecond)+" a second without a key")
 		return
 	}
-	q, err := ask(all, peer)
+	q, err := ask(all, x.peer)
 	if err != nil {
-		s.refuse(w, r, http.StatusBadRequest, err.Error())
+		x.refuse(http.StatusBadRequest, err.Error())
 		return
 	}
-	a := s.answer(v, &q, now)
-	s.write(w, r, a.status(), a, a.cacheControl())
+	a := x.answer(v, &q)
+	x.write(a.status(), a, a.cacheControl())
 }
 
 // status is that of the first host if none has an answer.
@@ -137,24 +183,23 @@ type problem struct {
 	Status int    `json:"status"`
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
-	s.write(w, r, status, problem{text, status}, noStore)
-}
+func (x *request) refuse(status int, text string) { x.write(status, problem{text, status}, noStore) }
 
-func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, v any, cacheControl string) {
-	s.answers.WithLabelValues(strconv.Itoa(status)).Inc()
+func (x *request) write(status int, v any, cacheControl string) {
+	x.answers.WithLabelValues(strconv.Itoa(status)).Inc()
 	body, err := json.Marshal(v)
 	if err != nil { // of these types it cannot be
 		status, body = http.StatusInternalServerError, []byte(`{"error":"encoding the answer","status":500}`)
 	}
 	body = append(body, '\n')
-	h := w.Header()
+	x.log(status, len(body))
+	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", cacheControl)
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		w.Write(body) //nolint:errcheck // the client has gone
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead {
+		x.w.Write(body) //nolint:errcheck // the client has gone
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/internal/web/tlscert"
+	"nearcast/scheduler/querylog"
 	"nearcast/scheduler/redirect"
 	"nearcast/scheduler/respond"
 	"nearcast/scheduler/view"
@@ -45,6 +46,8 @@ type Config struct {
 	Proxies func(v *view.View) []netip.Prefix
 	// Limits bound what clients can hold.
 	Limits Limits
+	// QueryLog gets some of the requests of visitors; nil gets none. Questions of DNS are not among them: who answers those logs them.
+	QueryLog *querylog.Log
 	// Log gets the server's own errors. Required.
 	Log *slog.Logger
 	// Registry gets the server's metrics. Required.

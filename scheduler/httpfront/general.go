@@ -88,10 +88,12 @@ func (s *Server) serveVisitor(w http.ResponseWriter, r *http.Request, v *view.Vi
 	}
 	if o.Relay != nil {
 		s.metrics.redirects.count(0)
+		s.note(ask, &o, nil)
 		s.cfg.Relay(w, r, ask.Client, &o)
 		return
 	}
 	answer := replyTo(&o)
+	s.note(ask, &o, &answer)
 	s.metrics.redirects.count(answer.status)
 	answer.write(w)
 }

@@ -131,15 +131,19 @@ func (s visitors) Sent(_ *lane.Peer, _ *lane.Request, a *lane.Answer, _ lane.End
 
 // visit is for a visitor's request.
 func (s visitors) visit(c *visitor, v *view.View, r *lane.Request, secure bool) (answer reply, relayed bool) {
-	if c.wrong != nil {
-		return problemReply(&problem{http.StatusBadRequest, c.wrong.Error()}), false
-	}
 	c.request = redirect.Request{
 		Method: r.Method, Host: string(c.domain), Target: r.Target, Client: s.laneClient(v, c.addr, r), Secure: secure, Origin: laneValue(r, originField), Now: r.At,
 	}
 	defer func() { c.request = redirect.Request{} }() // its strings lie in the loop's memory
-	o := s.cfg.Redirect(v, &c.request)
-	return replyTo(&o), o.Relay != nil
+	o := redirect.Outcome{Status: http.StatusBadRequest}
+	if c.wrong != nil {
+		o.Problem = c.wrong.Error()
+	} else if o = s.cfg.Redirect(v, &c.request); o.Relay != nil {
+		return reply{}, true // noted when it is
+	}
+	answer = replyTo(&o)
+	s.note(&c.request, &o, &answer)
+	return answer, false
 }
 
 // replyTo is the reply that an outcome asks for.

@@ -1,15 +1,16 @@
-// Package querylog writes one in so many of the DNS queries that schedulers answer into a file, a JSON object on each line: to see what is asked
-// for, from where, and what was said. It is not for counting; metrics are complete. Nor is it for requests of HTTP that are no DNS.
+// Package querylog writes one in so many of the questions that schedulers answer, on whichever front, into a file, a JSON object on each line: to see what
+// is asked for, from where, and what was said. The file is bounded: when it is full it is kept as FILE.1, and begun anew.
+//
+// It is not for counting; metrics are complete. What is secret, or nobody's business, is not for it either: signatures, and the query of a visitor's URL.
 package querylog
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
-	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,18 +22,45 @@ import (
 // Entry is one question and what was said.
 type Entry struct {
 	At     time.Time   `json:"at"`
-	Front  string      `json:"front"`            // udp, tcp, tls or https: respond.Transport
+	Front  string      `json:"front"`            // udp, tcp, tls or https: respond.Transport; HTTPDNS or Redirect
 	Peer   netip.Addr  `json:"peer"`             // who asked
+	Key    string      `json:"key,omitempty"`    // the ID of the key that the question was signed with
 	Client string      `json:"client,omitempty"` // the network that was asked for, if somebody said one
-	Name   string      `json:"name"`
-	Type   string      `json:"type,omitempty"`
-	Code   string      `json:"code"` // the response code, as NOERROR
+	Name   string      `json:"name"`             // of DNS with a dot at its end, of HTTP the host
+	More   int         `json:"more,omitempty"`   // names that were asked for at once, beside the first, which all else is of
+	Type   string      `json:"type,omitempty"`   // what of it; of a redirect the method
+	Path   string      `json:"path,omitempty"`   // of a redirect, without the query
+	Code   string      `json:"code"`             // the response code, as NOERROR; of HTTP the status, or Relayed
 	POP    cdn.POPName `json:"pop,omitempty"`
 	Reason string      `json:"reason,omitempty"`
 	Scope  int         `json:"scope,omitempty"`
 	Octets int         `json:"octets,omitempty"` // of the answer
 	Micros int64       `json:"micros"`           // that it took
 }
+
+// What entries have that are not of DNS.
+const (
+	// HTTPDNS and Redirect are fronts.
+	HTTPDNS  = "httpdns"
+	Redirect = "redirect"
+	// Relayed is the code of a request for which a node was asked, and which has the status that the node says.
+	Relayed = "relayed"
+)
+
+// Clip keeps what somebody wrote from filling the log: it returns a copy of some hundred octets at most.
+func Clip(s string) string {
+	const most = 256
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return strings.Clone(s)
+}
+
+// lookInterval is how often it is seen to whether the file is still there.
+const lookInterval = time.Second
+
+// minSize is how small a file may be bounded to, in octets: some lines.
+const minSize = 4096
 
 // queue is how many entries may wait for the file.
 const queue = 4096
@@ -43,6 +71,8 @@ type Config struct {
 	Path string
 	// Every is how many questions there are for one that is logged; 1 logs all.
 	Every int
+	// Size is how long the file may become, in octets, before it is renamed to FILE.1, in place of the one before; zero is no bound. At least 4096.
+	Size cdn.Size
 	// Log gets failures of the file. Required.
 	Log *slog.Logger
 	// Registry gets the log's metrics. Required.
@@ -52,7 +82,7 @@ type Config struct {
 // Log is the file. A nil one logs nothing. It is safe for concurrent use.
 type Log struct {
 	cfg     Config
-	file    io.WriteCloser
+	file    file // Run is the only one who touches it
 	seen    atomic.Uint64
 	entries chan Entry
 	lines   prometheus.Counter
@@ -64,12 +94,11 @@ func Open(cfg Config) (*Log, error) {
 	if cfg.Every < 1 {
 		return nil, cdn.Errorf(cdn.Invalid, "", "the query log is of one in %d questions; want one in 1 or more", cfg.Every)
 	}
-	file, err := os.OpenFile(cfg.Path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640) //nolint:gosec // the operator says which
-	if err != nil {
-		return nil, fmt.Errorf("query log: %w", err)
+	if cfg.Size != 0 && cfg.Size < minSize {
+		return nil, cdn.Errorf(cdn.Invalid, "", "the query log may have %d octets; want %d or more, or 0 for no bound", cfg.Size, minSize)
 	}
 	l := &Log{
-		cfg: cfg, file: file, entries: make(chan Entry, queue),
+		cfg: cfg, file: file{path: cfg.Path, limit: int64(cfg.Size)}, entries: make(chan Entry, queue),
 		lines: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "nearcast_scheduler_query_log_lines_total",
 			Help: "Questions written to the query log.",
@@ -78,6 +107,9 @@ func Open(cfg Config) (*Log, error) {
 			Name: "nearcast_scheduler_query_log_dropped_total",
 			Help: "Questions that were to be logged and were not, because the file was too slow or failed.",
 		}),
+	}
+	if err := l.file.begin(); err != nil {
+		return nil, fmt.Errorf("query log: %w", err)
 	}
 	cfg.Registry.MustRegister(l.lines, l.dropped)
 	return l, nil
@@ -97,12 +129,17 @@ func (l *Log) Add(e Entry) {
 
 // Run writes until ctx ends, and then what waits.
 func (l *Log) Run(ctx context.Context) error {
-	defer l.file.Close() //nolint:errcheck // every line was written or has failed
+	defer l.file.close()
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
 	failed := false
 	for {
 		select {
 		case e := <-l.entries:
 			failed = l.write(&e, failed)
+			continue
+		case <-tick.C:
+			l.file.look()
 			continue
 		case <-ctx.Done():
 		}
@@ -121,7 +158,7 @@ func (l *Log) Run(ctx context.Context) error {
 func (l *Log) write(e *Entry, failed bool) bool {
 	line, err := json.Marshal(e)
 	if err == nil {
-		_, err = l.file.Write(append(line, '\n'))
+		err = l.file.append(append(line, '\n'))
 	}
 	if err != nil {
 		l.dropped.Inc()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"nearcast/cdn"
 	"nearcast/scheduler/querylog"
 )
 
@@ -34,9 +36,14 @@ type rig struct {
 
 func open(t *testing.T, path string, every int) *rig {
 	t.Helper()
+	return openSized(t, path, every, 0)
+}
+
+func openSized(t *testing.T, path string, every int, size cdn.Size) *rig {
+	t.Helper()
 	r := &rig{path: path, reg: prometheus.NewRegistry()}
 	var err error
-	r.Log, err = querylog.Open(querylog.Config{Path: path, Every: every, Log: slog.New(slog.NewTextHandler(&r.said, nil)), Registry: r.reg})
+	r.Log, err = querylog.Open(querylog.Config{Path: path, Every: every, Size: size, Log: slog.New(slog.NewTextHandler(&r.said, nil)), Registry: r.reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +53,25 @@ func open(t *testing.T, path string, every int) *rig {
 // end lets the log write what waits, and close.
 func (r *rig) end(t *testing.T) {
 	t.Helper()
+	ended := make(chan struct{})
+	close(ended)
+	r.until(t, ended)
+}
+
+// until lets the log write until it is stopped.
+func (r *rig) until(t *testing.T, stop <-chan struct{}) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
+	defer cancel()
+	var stopped sync.WaitGroup
+	stopped.Go(func() {
+		<-stop
+		cancel()
+	})
 	if err := r.Run(ctx); err != nil {
 		t.Error(err)
 	}
+	stopped.Wait()
 }
 
 func (r *rig) count(t *testing.T, name string) float64 {
@@ -193,12 +214,15 @@ func TestMistakes(t *testing.T) {
 	for _, test := range []struct {
 		path  string
 		every int
+		size  cdn.Size
 		want  string
 	}{
-		{filepath.Join(t.TempDir(), "queries"), 0, "one in 1 or more"},
-		{filepath.Join(t.TempDir(), "missing", "queries"), 1, "missing"},
+		{filepath.Join(t.TempDir(), "queries"), 0, 0, "one in 1 or more"},
+		{filepath.Join(t.TempDir(), "queries"), 1, 4095, "may have 4095 octets; want 4096 or more, or 0 for no bound"},
+		{filepath.Join(t.TempDir(), "queries"), 1, -1, "may have -1 octets"},
+		{filepath.Join(t.TempDir(), "missing", "queries"), 1, 0, "missing"},
 	} {
-		_, err := querylog.Open(querylog.Config{Path: test.path, Every: test.every, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+		_, err := querylog.Open(querylog.Config{Path: test.path, Every: test.every, Size: test.size, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v, want %q", err, test.want)
 		}

@@ -56,8 +56,9 @@ type Outcome struct {
 	Relay *Relay
 	// Problem is why the request cannot be served; empty if it can.
 	Problem string
-	// POP is where the visitor is sent, or the request relayed; empty with a Problem.
-	POP cdn.POPName
+	// POP is where the visitor is sent, or the request relayed, and Reason why, as [decide.Decision] has it; empty with a Problem.
+	POP    cdn.POPName
+	Reason string
 }
 
 // Relay is how a request is relayed.
@@ -93,7 +94,7 @@ func Decide(v *view.View, key []byte, r *Request) Outcome {
 	if len(d.Nodes) == 0 {
 		return problem(http.StatusServiceUnavailable, unserved(d.Reason))
 	}
-	o := Outcome{Status: statusOf(r.Method), MaxAge: int(decide.TTL(&v.TTLs, d.Outlook)), POP: d.POP}
+	o := Outcome{Status: statusOf(r.Method), MaxAge: int(decide.TTL(&v.TTLs, d.Outlook)), POP: d.POP, Reason: d.Reason}
 	at := placeOf(v, &found, d.Nodes[0], r.Secure)
 	rule := found.Redirection
 	if rule == nil {

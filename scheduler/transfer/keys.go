@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"os"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -44,19 +43,6 @@ func ParseKeys(text string) (Keys, error) {
 			return nil, fmt.Errorf("line %d: there is a key %s already", n, name)
 		}
 		keys[name] = key
-	}
-	return keys, nil
-}
-
-// ReadKeys is [ParseKeys] for a file, which errors name.
-func ReadKeys(path string) (Keys, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading TSIG keys: %w", err)
-	}
-	keys, err := ParseKeys(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return keys, nil
 }

@@ -1,8 +1,6 @@
 package transfer_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,22 +25,6 @@ func TestParseKeys(t *testing.T) {
 	k := keys(t)
 	if len(k) != 3 || k["other.test"].Algorithm != "hmac-sha512" || string(k["other.test"].Secret) != "fedcba9876543210fedcba9876543210" {
 		t.Errorf("got %v", k)
-	}
-}
-
-func TestReadKeys(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "tsig")
-	if _, err := transfer.ReadKeys(path); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("a file that is missing: %v", err)
-	}
-	for text, problem := range map[string]string{keysText: "", "x": path + ": line 1: "} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := transfer.ReadKeys(path)
-		if problem == "" && err != nil || problem != "" && (err == nil || !strings.Contains(err.Error(), problem)) {
-			t.Errorf("%q: %v, want %q", text, err, problem)
-		}
 	}
 }
 

@@ -116,8 +116,9 @@ func (s *Server) notify(ctx context.Context, t target, z *Zone, patience time.Du
 	defer cancel()
 	m := new(dns.Msg)
 	m.SetNotify(dnswire.FormatName(z.Name))
+	known := *s.keys.Load()
 	if t.key != "" {
-		key, ok := s.cfg.Keys[t.key]
+		key, ok := known[t.key]
 		if !ok {
 			return nil, fmt.Errorf("there is no key %s", t.key)
 		}
@@ -129,7 +130,7 @@ func (s *Server) notify(ctx context.Context, t target, z *Zone, patience time.Du
 	}
 	defer conn.Close()                                          //nolint:errcheck // nothing is written any more
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // which the client does not look at
-	client := &dns.Client{Net: "udp", TsigProvider: s.cfg.Keys, Timeout: patience}
+	client := &dns.Client{Net: "udp", TsigProvider: known, Timeout: patience}
 	answer, _, err := client.ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: conn})
 	switch {
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,7 @@ import (
 
 // Config is what a server needs.
 type Config struct {
-	// Keys are the TSIG keys that secondaries may name.
+	// Keys are the TSIG keys that secondaries may name, until [Server.SetKeys] has others.
 	Keys Keys
 	// Transfers is how many are under way at once; who comes then is told to come again (SERVFAIL). Zero means 8.
 	Transfers int
@@ -35,6 +36,7 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	metrics *metrics
+	keys    atomic.Pointer[Keys]
 	slots   chan struct{} // one for each transfer under way
 	dialled chan struct{} // one for each secondary that is being told
 	wake    chan struct{} // there is something for Run
@@ -82,11 +84,17 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{
+	s := &Server{
 		cfg: cfg, metrics: newMetrics(cfg.Registry),
 		slots: make(chan struct{}, cfg.Transfers), dialled: make(chan struct{}, 32), wake: make(chan struct{}, 1),
 	}
+	s.SetKeys(cfg.Keys)
+	return s
 }
+
+// SetKeys makes keys those that secondaries may name from now on. What is under way ends with those that it began with. They must not be
+// changed afterwards.
+func (s *Server) SetKeys(keys Keys) { s.keys.Store(&keys) }
 
 // Publish makes a source the one that is transferred. The first one is at once; of later ones [Server.Run] first finds out what has changed, which takes some seconds for a million
 // names, and until then the one before is transferred. Of several that come meanwhile the last counts.

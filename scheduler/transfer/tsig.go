@@ -82,10 +82,11 @@ func (s *Server) open(query []byte) (*request, error) {
 		return r, nil
 	}
 	var err error
-	if r.seal, err = s.seal(t); err != nil {
+	known := *s.keys.Load() // once: what signs the answer is what the signature was checked with
+	if r.seal, err = known.seal(t); err != nil {
 		return nil, err
 	}
-	if r.failed, err = s.check(query, t, r.now); err != nil {
+	if r.failed, err = known.check(query, t, r.now); err != nil {
 		return nil, err
 	}
 	if r.failed == 0 {
@@ -95,9 +96,9 @@ func (s *Server) open(query []byte) (*request, error) {
 }
 
 // seal returns what signs the answers to a request with this signature.
-func (s *Server) seal(t *dns.TSIG) (*seal, error) {
+func (k Keys) seal(t *dns.TSIG) (*seal, error) {
 	var err error
-	out := &seal{key: s.cfg.Keys[nameOf(t)], signed: t.TimeSigned, fudge: t.Fudge, id: t.OrigId}
+	out := &seal{key: k[nameOf(t)], signed: t.TimeSigned, fudge: t.Fudge, id: t.OrigId}
 	if out.name, err = wireName(t.Hdr.Name); err != nil {
 		return nil, err
 	}
@@ -120,8 +121,8 @@ func wireName(name string) ([]byte, error) {
 }
 
 // check checks a signature, and returns the TSIG error.
-func (s *Server) check(query []byte, t *dns.TSIG, now time.Time) (uint16, error) {
-	err := dns.TsigVerifyWithProvider(bytes.Clone(query), s.cfg.Keys, "", false)
+func (k Keys) check(query []byte, t *dns.TSIG, now time.Time) (uint16, error) {
+	err := dns.TsigVerifyWithProvider(bytes.Clone(query), k, "", false)
 	switch {
 	case err == nil, errors.Is(err, dns.ErrTime): // it has another clock
 		if d := now.Unix() - int64(t.TimeSigned); max(d, -d) > int64(t.Fudge) { //nolint:gosec // 48 bits
