@@ -14,7 +14,7 @@ import (
 
 // TestScripts runs the scripts of testdata/script with the real program against
 // one lab. In a script, $NEARCAST_DIR is the lab and $ORIGIN its web origin's URL,
-// and $NAME is what a site of it is called in its zone.
+// and $NAME is what a site of it is called in its zone. $FREE_API, $FREE_FEED and $FREE_ADMIN are addresses where nothing listens.
 func TestScripts(t *testing.T) {
 	lab := labtest.Start(t)
 	testscript.Run(t, testscript.Params{
@@ -34,6 +34,9 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 				env.Setenv(name, port)
+			}
+			for _, name := range []string{"FREE_API", "FREE_FEED", "FREE_ADMIN"} {
+				env.Setenv(name, freeAddr(t))
 			}
 			env.Setenv("CA_FILE", lab.Secure.CAFile)
 			env.Setenv("DOH", lab.Secure.DoH)
