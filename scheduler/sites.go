@@ -52,11 +52,16 @@ func (k *keeper) fill(sites []cdn.Site, before *keeper, from, to int) {
 				continue
 			}
 		}
-		if old := &before.sites[next]; slices.Equal(old.Domains, s.Domains) {
+		if old := &before.sites[next]; same(old.Domains, s.Domains) {
 			k.sites[i].Name, k.sites[i].Domains = old.Name, old.Domains
 		}
 		next++
 	}
+}
+
+// same reports whether two lists are equal, at a glance if they are in the same memory.
+func same(a, b []cdn.Domain) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // index tells where a site is.

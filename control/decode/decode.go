@@ -109,6 +109,7 @@ func (d *Decoder) readSites(data []byte) (next Decoder, size int) {
 	if at < len(data) && data[at] == ']' {
 		return next, at + 1
 	}
+	next.sites, next.marks = make([]cdn.Site, 0, len(d.sites)+1), make([]mark, 0, len(d.sites)+1)
 	for {
 		n := d.readSite(&next, data[at:], &known)
 		if n < 0 {
