@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -36,7 +37,11 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, port)
 			}
 			for _, name := range []string{"FREE_API", "FREE_FEED", "FREE_ADMIN"} {
-				env.Setenv(name, freeAddr(t))
+				addr, err := quietAddr(t.Context())
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, addr)
 			}
 			env.Setenv("CA_FILE", lab.Secure.CAFile)
 			env.Setenv("DOH", lab.Secure.DoH)
@@ -47,4 +52,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// quietAddr is an address where nothing listens, nor will until somebody asks for it: no connection of others comes from it by chance.
+func quietAddr(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.9.9:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
