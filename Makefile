@@ -117,7 +117,7 @@ test-failover: $(BIN)/versitygw ## kill 50 nodes and 50 POPs of a fleet of real 
 
 .PHONY: test-million
 test-million: ## compile 10,000 sites with a million names, and hold time and memory to their limits
-	$(GO) test -count=1 -v -run 'TestLarge|TestMillion' ./scheduler ./scheduler/zone -sites 10000
+	$(GO) test -count=1 -v -run 'TestLarge|TestMillion' ./scheduler ./scheduler/zone ./cmd/nearcast -sites 10000
 
 # What is asked, sent and measured, and what must hold: go doc ./loadtest/fronts
 FRONTS_FLAGS ?=

@@ -16,8 +16,6 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/control/api"
-	"nearcast/control/compile"
-	"nearcast/control/drain"
 	"nearcast/control/feed"
 	"nearcast/control/schedulers"
 	"nearcast/control/store"
@@ -39,7 +37,8 @@ type Config struct {
 	// NodeSecret is the password of the nodes. Required.
 	NodeSecret string
 	// Fleet, if it differs from that of the newest version, is put into force at
-	// start as a new version. Nil keeps the newest version's.
+	// start as a new version. Nil keeps the newest version's, and so does one that leaves too little of it or does not fit the
+	// sites: that is an error in the log, the metrics and the status, and too little can be accepted by the API.
 	Fleet *cdn.Fleet
 	// Health returns the route-quality system's view of the nodes. Nil, or a nil
 	// table, means that nothing is known.
@@ -83,7 +82,8 @@ type Server struct {
 	listener net.Listener
 	current  atomic.Pointer[cdn.Snapshot] // the newest version known here; nil if none
 	running  atomic.Bool
-	wake     chan struct{} // has an element when there is another version for the keeper of keys
+	refused  atomic.Pointer[refusal] // the fleet file, if it is not in force; nil if it is, or there is none
+	wake     chan struct{}           // has an element when there is another version for the keeper of keys
 }
 
 // New opens the logs, puts cfg.Fleet into force and listens on both addresses.
@@ -131,7 +131,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 	s.api = &http.Server{
 		Handler: api.New(api.Config{
 			Token: cfg.APIToken, Store: s.store, Feed: s.feed, Health: cfg.Health, Schedulers: s.asked, Version: cfg.Version,
-			Now: cfg.Now, Changed: s.changed, ZoneSecrets: cfg.ZoneSecrets, Log: cfg.Log, Registry: cfg.Registry,
+			Now: cfg.Now, Fleet: fleetFile{s}, Changed: s.changed, ZoneSecrets: cfg.ZoneSecrets, Log: cfg.Log, Registry: cfg.Registry,
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -141,58 +141,6 @@ func (s *Server) open(ctx context.Context) (err error) {
 	}
 	s.registerMetrics()
 	return nil
-}
-
-// putFleet appends cfg.Fleet as a new version if it is not in force already.
-func (s *Server) putFleet(ctx context.Context) error {
-	old, err := s.store.Latest(ctx)
-	if cdn.KindOf(err) == cdn.NotFound {
-		old, err = &cdn.Snapshot{}, nil
-	}
-	if err != nil {
-		return err
-	}
-	if old.Generation > 0 {
-		s.setCurrent(old)
-	}
-	if s.cfg.Fleet == nil {
-		return nil
-	}
-	next := &cdn.Snapshot{At: s.cfg.Now().UTC(), By: "the fleet file at start", Fleet: *s.cfg.Fleet, Sites: old.Sites, ZoneKeys: old.ZoneKeys}
-	next.Drains = s.keepDrains(ctx, old.Drains)
-	if old.Generation > 0 && next.Digest() == old.Digest() {
-		return nil
-	}
-	if len(next.ZoneKeys) > 0 && !next.Fleet.DNS.Signed {
-		s.cfg.Log.WarnContext(ctx, "the fleet file has zones no longer signed: the parents must have no DS of them any more, or nobody who validates finds them")
-	}
-	if err := compile.Snapshot(next.Fleet, next.Sites); err != nil {
-		return fmt.Errorf("the fleet does not fit the sites: %w", err)
-	}
-	if len(next.Fleet.Nodes) == 0 {
-		return cdn.Errorf(cdn.Invalid, "", "the fleet has no node")
-	}
-	gen, err := s.store.Append(ctx, old.Generation, next)
-	if err != nil {
-		return fmt.Errorf("putting the fleet into force: %w", err)
-	}
-	next.Generation = gen
-	s.setCurrent(next)
-	s.cfg.Log.InfoContext(ctx, "audit", "what", "fleet", "by", next.By, "generation", gen,
-		"nodes_before", len(old.Fleet.Nodes), "nodes", len(next.Fleet.Nodes))
-	return nil
-}
-
-// keepDrains returns the drains of what cfg.Fleet still has.
-func (s *Server) keepDrains(ctx context.Context, drains []cdn.Drain) []cdn.Drain {
-	kept, gone := drain.Keep(s.cfg.Fleet, drains)
-	for _, d := range gone {
-		s.cfg.Log.WarnContext(ctx, "a drain ends: the fleet file has no such thing that visitors are sent to", "drain", d.Name(), "since", d.Since, "by", d.By)
-	}
-	if len(kept) > 0 && drain.Working(s.cfg.Fleet, kept, nil) == 0 {
-		s.cfg.Log.ErrorContext(ctx, "every edge POP of the fleet file is drained; undo a drain")
-	}
-	return kept
 }
 
 // setCurrent keeps the newest version, whatever the order of callers.
@@ -219,6 +167,14 @@ func (s *Server) registerMetrics() {
 		}, func() float64 {
 			if snap := s.current.Load(); snap != nil {
 				return float64(snap.Generation)
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "nearcast_control_fleet_refused", Help: "1 if the fleet file is not in force that the control plane was started with.",
+		}, func() float64 {
+			if s.refused.Load() != nil {
+				return 1
 			}
 			return 0
 		}),

@@ -307,3 +307,45 @@ func edgeReport(nodes []wire.Node, err error) *wire.Report {
 	}
 	return nodes[0].Report(cdn.RoleEdge)
 }
+
+// A node has what does not change in the same memory, version after version, a refused one and a restart between.
+func TestUnchangedSitesAreShared(t *testing.T) {
+	p := startPlane(t, t.TempDir())
+	p.apply(t, siteText("a")+"---\n"+siteText("b")) // 2
+	dir := t.TempDir()
+	f := startFollower(t, p.NATSURL(), "ams-1", dir)
+	at := func(g cdn.Generation) *cdn.Snapshot {
+		eventually(t, "the version is in force", func() bool { return f.Generation() == g })
+		return f.Snapshot()
+	}
+	first := at(2)
+	p.apply(t, siteText("c")) // 3
+	second := at(3)
+	f.setRefuse(errors.New("no"))
+	p.apply(t, siteText("d")) // 4
+	eventually(t, "it is refused", func() bool {
+		nodes, err := p.api.Nodes(t.Context())
+		return err == nil && slices.ContainsFunc(nodes, func(n wire.Node) bool {
+			r := n.Report(cdn.RoleEdge)
+			return r != nil && r.Rejected == 4
+		})
+	})
+	f.setRefuse(nil)
+	p.apply(t, siteText("e")) // 5
+	third := at(5)
+	for _, later := range []*cdn.Snapshot{second, third} {
+		for _, name := range []cdn.SiteName{"a", "b"} {
+			if &first.Site(name).Domains[0] != &later.Site(name).Domains[0] {
+				t.Errorf("generation %d has site %s in other memory", later.Generation, name)
+			}
+		}
+	}
+	f.stop()
+	f = newFollower(t, p.NATSURL(), "ams-1", dir)
+	restarted := f.Snapshot()
+	f.stop = run(t, "again", f.Run)
+	p.apply(t, siteText("g")) // 6
+	if later := at(6); &restarted.Site("a").Domains[0] != &later.Site("a").Domains[0] || len(later.Sites) != 6 {
+		t.Errorf("after a restart nothing is shared, or sites are missing: %d", len(later.Sites))
+	}
+}

@@ -1,8 +1,8 @@
 package scheduler
 
 import (
-	"hash/maphash"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -11,19 +11,17 @@ import (
 
 // keeper has what schedulers need of the sites of a configuration.
 type keeper struct {
-	seed  maphash.Seed
 	sites []cdn.Site
-	sums  []uint64 // of the domains of each
 }
 
-func newKeeper() *keeper { return &keeper{seed: maphash.MakeSeed()} }
+func newKeeper() *keeper { return &keeper{} }
 
 // keep returns a configuration with what schedulers need of it: of sites their names, domains and redirection; and the keeper of that. Lists of domains
 // that are equal to those of the site that k has are the same in memory, so that a million names that were decoded again are not there twice, and are
-// seen at a glance to be the same. Sums are compared, not the names: that those of two lists are equal will not happen, and nobody can bring it about.
+// seen at a glance to be the same.
 func (k *keeper) keep(snapshot *cdn.Snapshot) (*cdn.Snapshot, *keeper) {
 	n := len(snapshot.Sites)
-	next := &keeper{seed: k.seed, sites: make([]cdn.Site, n), sums: make([]uint64, n)}
+	next := &keeper{sites: make([]cdn.Site, n)}
 	var group errgroup.Group
 	parts := runtime.GOMAXPROCS(0)
 	for part := range parts {
@@ -51,18 +49,19 @@ func (k *keeper) fill(sites []cdn.Site, before *keeper, from, to int) {
 				index = before.index()
 			}
 			if next, known = index[s.Name]; !known {
-				k.sums[i] = sum(k.seed, s.Domains)
 				continue
 			}
 		}
-		old := &before.sites[next]
-		if len(old.Domains) == len(s.Domains) && len(s.Domains) > 0 && &old.Domains[0] == &s.Domains[0] {
-			k.sums[i] = before.sums[next]
-		} else if k.sums[i] = sum(k.seed, s.Domains); k.sums[i] == before.sums[next] && len(old.Domains) == len(s.Domains) {
+		if old := &before.sites[next]; same(old.Domains, s.Domains) {
 			k.sites[i].Name, k.sites[i].Domains = old.Name, old.Domains
 		}
 		next++
 	}
+}
+
+// same reports whether two lists are equal, at a glance if they are in the same memory.
+func same(a, b []cdn.Domain) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // index tells where a site is.
@@ -72,15 +71,4 @@ func (k *keeper) index() map[cdn.SiteName]int {
 		index[k.sites[i].Name] = i
 	}
 	return index
-}
-
-// sum is of all domains, in their order.
-func sum(seed maphash.Seed, domains []cdn.Domain) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for _, d := range domains {
-		_, _ = h.WriteString(string(d)) // never fails
-		_ = h.WriteByte(0)              // never fails
-	}
-	return h.Sum64()
 }

@@ -35,7 +35,7 @@ func newControl() *cobra.Command {
 	flags.StringVar(&f.feed, "feed", "", "`ADDR` of the feed that nodes follow, host:port")
 	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` with the bearer token of the API")
 	flags.StringVar(&f.secretFile, "secret-file", "", "`FILE` with the fleet's secret")
-	flags.StringVar(&f.fleet, "fleet", "", "`FILE` with the fleet; a changed one becomes a new version at start")
+	flags.StringVar(&f.fleet, "fleet", "", "`FILE` with the fleet; a changed one becomes a new version at start, unless it leaves little of what there was: see nearcast fleet accept")
 	flags.StringVar(&f.routequality, "routequality", "", "`URL` of the route-quality service, for the health that nodes and status show")
 	flags.StringSliceVar(&f.schedulers, "scheduler", nil, "`URL` of a scheduler's own API, for the map and for why visitors are sent where they are; may be given several times, or several with commas")
 	f.registerAdmin(cmd)

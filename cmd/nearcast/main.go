@@ -97,7 +97,7 @@ Try it: nearcast up`,
 		}
 	}
 	add("lab", newUp())
-	add("operate", newApply(), newDiff(), newGet(), newDelete(), newDomain(), newPurge(), newNodes(), newStatus(), newExplain(), newMap(), newRoutes(), newDrain(), newDNSSEC(), newCache(), newGeo())
+	add("operate", newApply(), newDiff(), newGet(), newDelete(), newDomain(), newPurge(), newNodes(), newStatus(), newExplain(), newMap(), newRoutes(), newDrain(), newFleet(), newDNSSEC(), newCache(), newGeo())
 	add("role", newEdge(), newScheduler(), newRouteQuality(), newControl(), newWebOrigin())
 	root.AddCommand(newVersion())
 	return root

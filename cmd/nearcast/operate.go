@@ -107,6 +107,9 @@ func newStatus() *cobra.Command {
 					{"purges", fmt.Sprint(s.PurgeHead)},
 					{"version", s.Version},
 				}
+				if s.FleetRefused != "" {
+					rows = append(rows, []string{"fleet file", "refused: " + s.FleetRefused})
+				}
 				if len(s.Drains) > 0 {
 					rows = append(rows, []string{"draining", strings.Join(s.Drains, ", ")})
 				}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -16,7 +17,7 @@ import (
 
 // TestScripts runs the scripts of testdata/script with the real program against
 // one lab. In a script, $NEARCAST_DIR is the lab and $ORIGIN its web origin's URL,
-// and $NAME is what a site of it is called in its zone. $RESOLVER_PORT is a resolver's, see [resolve]; it asks on $PARENT_PORT and $ALONE_PORT, which like
+// and $NAME is what a site of it is called in its zone. $FREE_API, $FREE_FEED and $FREE_ADMIN are addresses where nothing listens. $RESOLVER_PORT is a resolver's, see [resolve]; it asks on $PARENT_PORT and $ALONE_PORT, which like
 // $COPY_PORT are a script's to listen on.
 func TestScripts(t *testing.T) {
 	lab := labtest.Start(t)
@@ -40,6 +41,13 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 				env.Setenv(name, port)
+			}
+			for _, name := range []string{"FREE_API", "FREE_FEED", "FREE_ADMIN"} {
+				addr, err := quietAddr(t.Context())
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, addr)
 			}
 			env.Setenv("CA_FILE", lab.Secure.CAFile)
 			env.Setenv("DOH", lab.Secure.DoH)
@@ -77,4 +85,13 @@ func resolve(t *testing.T, addr, ours, parent string) (stop func()) {
 		conn.Close()
 		<-done
 	}
+}
+
+// quietAddr is an address where nothing listens, nor will until somebody asks for it: no connection of others comes from it by chance.
+func quietAddr(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.9.9:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }

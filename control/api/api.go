@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/cdn"
+	"nearcast/control/compile"
 	"nearcast/control/feed"
 	"nearcast/control/store"
 	"nearcast/control/wire"
@@ -43,12 +44,22 @@ type Config struct {
 	Version string
 	// Now is the clock. Required.
 	Now func() time.Time
+	// Fleet is the fleet file. Required.
+	Fleet FleetFile
 	// Changed is called with a version that was appended. Nil if nobody cares.
 	Changed func(*cdn.Snapshot)
 	// Log gets the audit trail. Required.
 	Log *slog.Logger
 	// Registry gets the metrics. Required.
 	Registry prometheus.Registerer
+}
+
+// FleetFile is the fleet that the control plane was started with.
+type FleetFile interface {
+	// Refused says why it is not in force; empty if nothing was refused.
+	Refused() string
+	// Accept puts it into force although it leaves little of what there was, and returns the version; by is who says so.
+	Accept(ctx context.Context, by string) (cdn.Generation, error)
 }
 
 type server struct {
@@ -79,6 +90,7 @@ func New(cfg Config) http.Handler {
 	handle(s, mux, "DELETE /v1/sites/{name}", http.StatusOK, s.deleteSite)
 	handle(s, mux, "GET /v1/versions", http.StatusOK, s.versions)
 	handle(s, mux, "POST /v1/rollback", http.StatusOK, s.rollback)
+	handle(s, mux, "POST /v1/fleet/accept", http.StatusOK, s.acceptFleet)
 	handle(s, mux, "GET /v1/drains", http.StatusOK, s.drains)
 	handle(s, mux, "POST /v1/drains", http.StatusOK, s.startDrain)
 	handle(s, mux, "DELETE /v1/drains/{kind}/{name}", http.StatusOK, s.endDrain)
@@ -141,10 +153,21 @@ func (s *server) current(ctx context.Context) (*cdn.Snapshot, error) {
 	return snap, err
 }
 
+// shrunk asks for an explicit yes to a change that leaves too little.
+func shrunk(old, next *cdn.Snapshot, force bool) error {
+	if force {
+		return nil
+	}
+	if err := compile.Shrunk(old, next); err != nil {
+		return cdn.Errorf(cdn.Invalid, "", `%w; if that is meant, say so with --force ("force": true in a request)`, err)
+	}
+	return nil
+}
+
 // change appends what edit makes of the newest version, and again from the start
 // when somebody else was faster. If edit returns nil, nothing is appended and the
-// newest version is the result.
-func (s *server) change(r *http.Request, edit func(*cdn.Snapshot) (*cdn.Snapshot, error)) (gen cdn.Generation, err error) {
+// newest version is the result. What leaves too little needs force.
+func (s *server) change(r *http.Request, force bool, edit func(*cdn.Snapshot) (*cdn.Snapshot, error)) (gen cdn.Generation, err error) {
 	for range casAttempts {
 		old, err := s.current(r.Context())
 		if err != nil {
@@ -155,6 +178,9 @@ func (s *server) change(r *http.Request, edit func(*cdn.Snapshot) (*cdn.Snapshot
 		}
 		next, err := edit(old)
 		if err != nil || next == nil {
+			return old.Generation, err
+		}
+		if err := shrunk(old, next, force); err != nil {
 			return old.Generation, err
 		}
 		next.At, next.By = s.Now().UTC(), actor(r)

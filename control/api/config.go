@@ -18,16 +18,20 @@ func (s *server) apply(r *http.Request) (result wire.ApplyResult, err error) {
 	if err := httpjson.Read(r, &req); err != nil {
 		return result, err
 	}
-	result.Generation, err = s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
+	result.Generation, err = s.change(r, req.Force, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
 		p, err := makePlan(old, req.Files)
 		if err != nil {
 			return nil, err
 		}
 		result.Changes = p.changes
-		if req.DryRun || !p.changed() {
+		next := &cdn.Snapshot{Fleet: old.Fleet, Sites: p.sites, Drains: old.Drains, ZoneKeys: old.ZoneKeys}
+		if req.DryRun {
+			return nil, shrunk(old, next, req.Force)
+		}
+		if !p.changed() {
 			return nil, nil
 		}
-		return &cdn.Snapshot{Fleet: old.Fleet, Sites: p.sites, Drains: old.Drains, ZoneKeys: old.ZoneKeys}, checkShrink("sites", len(old.Sites), len(p.sites), req.Force)
+		return next, nil
 	})
 	return result, err
 }
@@ -118,14 +122,14 @@ func (s *server) deleteSite(r *http.Request) (result wire.ApplyResult, err error
 	if err != nil {
 		return result, err
 	}
-	result.Generation, err = s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
+	result.Generation, err = s.change(r, force, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
 		site, err := named(old, r)
 		if err != nil {
 			return nil, err
 		}
 		result.Changes = []wire.Change{{Site: site.Name, Action: wire.Deleted}}
 		rest := slices.DeleteFunc(slices.Clone(old.Sites), func(s cdn.Site) bool { return s.Name == site.Name })
-		return &cdn.Snapshot{Fleet: old.Fleet, Sites: rest, Drains: old.Drains, ZoneKeys: old.ZoneKeys}, checkShrink("sites", len(old.Sites), len(rest), force)
+		return &cdn.Snapshot{Fleet: old.Fleet, Sites: rest, Drains: old.Drains, ZoneKeys: old.ZoneKeys}, nil
 	})
 	return result, err
 }
@@ -167,20 +171,17 @@ func (s *server) rollback(r *http.Request) (result wire.ApplyResult, err error) 
 	if err != nil {
 		return result, err
 	}
-	result.Generation, err = s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
+	result.Generation, err = s.change(r, req.Force, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
 		result.Changes = compareSites(old, then)
 		next := &cdn.Snapshot{Fleet: then.Fleet, Sites: then.Sites, ZoneKeys: old.ZoneKeys}
 		next.Drains, _ = drain.Keep(&next.Fleet, old.Drains)
 		if old.Digest() == next.Digest() {
 			return nil, nil
 		}
-		if err := checkShrink("sites", len(old.Sites), len(then.Sites), req.Force); err != nil {
-			return nil, err
-		}
 		if len(next.Drains) > 0 && !req.Force && drain.Working(&next.Fleet, next.Drains, nil) == 0 {
 			return nil, cdn.Errorf(cdn.Conflict, "", "every edge POP of version %d is drained; undo a drain first, or say that it is meant with force", req.Generation)
 		}
-		return next, checkShrink("nodes", len(old.Fleet.Nodes), len(then.Fleet.Nodes), req.Force)
+		return next, nil
 	})
 	return result, err
 }

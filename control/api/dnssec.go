@@ -72,7 +72,7 @@ func (s *server) checkSchedulers(snap *cdn.Snapshot) error {
 func (s *server) changeKeys(r *http.Request, edit func(*cdn.Snapshot, time.Time) ([]cdn.ZoneKey, error)) (wire.DNSSEC, error) {
 	var next *cdn.Snapshot
 	now := s.Now()
-	_, err := s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
+	_, err := s.change(r, false, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
 		keys, err := edit(old, now)
 		if err != nil {
 			return nil, err

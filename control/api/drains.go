@@ -66,7 +66,7 @@ func (s *server) endDrain(r *http.Request) (wire.DrainResult, error) {
 // changeDrains makes a version with other drains, if they are others.
 func (s *server) changeDrains(r *http.Request, edit func(*cdn.Snapshot) ([]cdn.Drain, error)) (result wire.DrainResult, err error) {
 	before := 0
-	result.Generation, err = s.change(r, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
+	result.Generation, err = s.change(r, false, func(old *cdn.Snapshot) (*cdn.Snapshot, error) {
 		drains, err := edit(old)
 		if err != nil {
 			return nil, err

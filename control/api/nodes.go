@@ -63,7 +63,7 @@ func (s *server) status(r *http.Request) (wire.Status, error) {
 	st := wire.Status{
 		Generation: snap.Generation, At: snap.At, By: snap.By, Version: s.Version,
 		Zone: snap.Fleet.Zone, Sites: len(snap.Sites), PurgeHead: cdn.Revision(head.Purges.Last),
-		Drains: names(snap.Drains),
+		Drains: names(snap.Drains), FleetRefused: s.Fleet.Refused(),
 	}
 	if snap.Generation > 0 {
 		st.Digest = snap.Digest()

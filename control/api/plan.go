@@ -161,13 +161,3 @@ func sameJSON(a, b any) bool {
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
-
-// checkShrink asks for an explicit yes to a change that leaves nothing, or takes
-// more than half of at least two away (design rule 3).
-func checkShrink(what string, before, after int, force bool) error {
-	lost := before - after
-	if force || lost <= 0 || after > 0 && (lost < 2 || 2*lost <= before) {
-		return nil
-	}
-	return cdn.Errorf(cdn.Invalid, "", "this leaves %d of %d %s; if that is meant, say so with force", after, before, what)
-}

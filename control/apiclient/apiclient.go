@@ -65,7 +65,7 @@ func (c *Client) Site(ctx context.Context, name cdn.SiteName) (cdn.Site, error) 
 	return ask[cdn.Site](ctx, c, http.MethodGet, "/v1/sites/"+url.PathEscape(string(name)), nil)
 }
 
-// DeleteSite removes a site. The last one needs force.
+// DeleteSite removes a site. The last one needs force, and so does one that has most of what there is.
 func (c *Client) DeleteSite(ctx context.Context, name cdn.SiteName, force bool) (wire.ApplyResult, error) {
 	return ask[wire.ApplyResult](ctx, c, http.MethodDelete, "/v1/sites/"+url.PathEscape(string(name))+"?force="+strconv.FormatBool(force), nil)
 }
@@ -78,6 +78,11 @@ func (c *Client) Versions(ctx context.Context) ([]wire.Version, error) {
 // Rollback puts an old version's content into force under a new number.
 func (c *Client) Rollback(ctx context.Context, req wire.RollbackRequest) (wire.ApplyResult, error) {
 	return ask[wire.ApplyResult](ctx, c, http.MethodPost, "/v1/rollback", req)
+}
+
+// AcceptFleet puts the fleet file into force that the control plane refused at its start. It is an error of kind NotFound if it refused none.
+func (c *Client) AcceptFleet(ctx context.Context) (wire.ApplyResult, error) {
+	return ask[wire.ApplyResult](ctx, c, http.MethodPost, "/v1/fleet/accept", nil)
 }
 
 // Drains returns what is being drained, by name.

@@ -10,12 +10,13 @@ import (
 
 // What leaves nothing, or less than half, is not taken from a file that has changed.
 func TestShrunk(t *testing.T) {
-	of := func(sites, domains, steered, zones, records, nodes int) *cdn.Snapshot {
+	of := func(sites, domains, steered, zones, records, nodes int, pops ...int) *cdn.Snapshot {
 		s := &cdn.Snapshot{Sites: make([]cdn.Site, sites)}
 		if sites > 0 {
 			s.Sites[0].Domains = make([]cdn.Domain, domains)
 		}
 		s.Fleet.DNS.Steered, s.Fleet.Zones, s.Fleet.Nodes = make([]cdn.Domain, steered), make([]cdn.Zone, zones), make([]cdn.Node, nodes)
+		s.Fleet.POPs = make([]cdn.POP, append(pops, 2)[0])
 		if zones > 0 {
 			s.Fleet.Zones[0].Records = make([]cdn.Record, records)
 		}
@@ -38,6 +39,9 @@ func TestShrunk(t *testing.T) {
 		{of(4, 8, 10, 2, 2, 3), "2 of 6 records"},
 		{of(4, 8, 10, 2, 6, 1), "1 of 3 nodes"},
 		{of(4, 8, 10, 2, 6, 0), "0 of 3 nodes"},
+		{of(4, 8, 10, 2, 6, 3, 0), "0 of 2 POPs"},
+		{of(4, 8, 10, 2, 6, 3, 1), ""},
+		{of(1, 1, 10, 0, 0, 1), "this leaves 1 of 4 sites, 1 of 8 domains of sites, 0 of 2 zones, 0 of 6 records, 1 of 3 nodes"},
 	} {
 		err := compile.Shrunk(before, test.after)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {

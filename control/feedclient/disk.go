@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"nearcast/cdn"
+	"nearcast/control/decode"
 	"nearcast/control/protocol"
 	"nearcast/internal/atomicfile"
 )
@@ -49,7 +50,7 @@ func (d disk) writeSnapshot(logID string, data []byte) error {
 }
 
 // readSnapshot reads and verifies one of the two snapshots.
-func (d disk) readSnapshot(name string) (logID string, snap *cdn.Snapshot, err error) {
+func (d disk) readSnapshot(name string, decoder *decode.Decoder) (logID string, snap *cdn.Snapshot, err error) {
 	content, err := os.ReadFile(filepath.Join(d.dir, name))
 	if err != nil {
 		return "", nil, err
@@ -62,11 +63,8 @@ func (d disk) readSnapshot(name string) (logID string, snap *cdn.Snapshot, err e
 	if head.Sum != protocol.Sum(append([]byte(head.LogID), data...)) {
 		return "", nil, cdn.Errorf(cdn.Invalid, "", "the file is damaged: its checksum does not match")
 	}
-	snap = new(cdn.Snapshot)
-	if err := json.Unmarshal(data, snap); err != nil {
-		return "", nil, fmt.Errorf("decoding the configuration: %w", err)
-	}
-	return head.LogID, snap, nil
+	snap, err = decoder.Snapshot(data)
+	return head.LogID, snap, err
 }
 
 // cursor is a place in a purge log. The zero cursor is in no log.

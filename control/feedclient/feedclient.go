@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/cdn"
+	"nearcast/control/decode"
 )
 
 const (
@@ -92,6 +93,7 @@ type Client struct {
 	cfg     Config
 	disk    disk
 	metrics *metrics
+	decoder decode.Decoder          // of New, and then of the one session that there is
 	running atomic.Pointer[running] // what is in force; nil if nothing ever was
 	cursor  atomic.Pointer[cursor]  // purges up to here are applied; nil if no log was ever seen
 	refused atomic.Pointer[refusal] // the version refused last; nil if none
@@ -134,7 +136,7 @@ func New(cfg Config) (*Client, error) {
 // loadLastKnownGood tries the newest configuration on disk, then the one before.
 func (c *Client) loadLastKnownGood() {
 	for _, name := range []string{fileCurrent, filePrevious} {
-		logID, snap, err := c.disk.readSnapshot(name)
+		logID, snap, err := c.disk.readSnapshot(name, &c.decoder)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -2,7 +2,6 @@ package feedclient
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -50,17 +49,17 @@ func (s *session) syncSnapshot(ctx context.Context) error {
 		return err
 	}
 	e := entries[0]
-	var snap cdn.Snapshot
+	var snap *cdn.Snapshot
 	if e.sum != protocol.Sum(e.data) {
 		err = errors.New("its checksum does not match")
 	} else {
-		err = json.Unmarshal(e.data, &snap)
+		snap, err = s.c.decoder.Snapshot(e.data)
 	}
 	if err != nil {
 		return fmt.Errorf("version %d cannot be used: %w", e.seq, err)
 	}
 	snap.Generation = cdn.Generation(e.seq)
-	s.c.apply(h.Snapshots.ID, &snap, e.data)
+	s.c.apply(h.Snapshots.ID, snap, e.data)
 	return nil
 }
 

@@ -22,7 +22,7 @@ type ApplyRequest struct {
 	Files []File `json:"files"`
 	// DryRun checks and compares, and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
-	// Force is the explicit yes to a change that takes most of the sites away.
+	// Force is the explicit yes to a change that leaves nothing, or less than half, of what there is: sites, domains and the like.
 	Force bool `json:"force,omitempty"`
 }
 
@@ -43,7 +43,7 @@ type Change struct {
 	Action Action       `json:"action"`
 }
 
-// ApplyResult is the answer to an apply, a deletion and a rollback.
+// ApplyResult is the answer to an apply, a deletion, a rollback, and the acceptance of a fleet file.
 type ApplyResult struct {
 	// Generation is the version in force afterwards; the old one if nothing changed.
 	Generation cdn.Generation `json:"generation"`
@@ -165,6 +165,8 @@ type Status struct {
 	PurgeHead  cdn.Revision   `json:"purge_head"`
 	// Drains are what is being drained, such as "pop fra".
 	Drains []string `json:"drains,omitempty"`
+	// FleetRefused says why the fleet file is not in force that the control plane was started with; empty if nothing was refused.
+	FleetRefused string `json:"fleet_refused,omitempty"`
 }
 
 // NodeCount counts the cache nodes of the fleet.

@@ -63,6 +63,7 @@ var purePackages = map[string]bool{
 	"routequality/paths":    true,
 	"routequality/table":    true,
 	"control/compile":       true,
+	"control/decode":        true,
 	"control/drain":         true,
 	"control/zonekey":       true,
 }
