@@ -16,6 +16,7 @@ import (
 	"nearcast/control/compile"
 	"nearcast/control/feedclient"
 	"nearcast/control/wire"
+	"nearcast/internal/freeport"
 )
 
 func files(contents ...string) (out []wire.File) {
@@ -464,7 +465,7 @@ func TestFleetless(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	c := apiclient.New("http://"+freeAddress(t), token)
+	c := apiclient.New("http://"+freeport.Addr(t), token)
 	defer c.Close()
 	if _, err := c.Status(t.Context()); cdn.KindOf(err) != cdn.Unavailable {
 		t.Errorf("got %v, want unavailable", err)

@@ -3,7 +3,6 @@ package control_test
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"nearcast/control"
 	"nearcast/control/feedclient"
 	"nearcast/control/wire"
+	"nearcast/internal/freeport"
 )
 
 func TestStart(t *testing.T) {
@@ -78,7 +78,7 @@ func TestRefused(t *testing.T) {
 // Control comes back on the same address with everything that it had
 // acknowledged; a node follows on, and needs nobody in between.
 func TestRestart(t *testing.T) {
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), freeport.Addr(t)
 	fixed := func(cfg *control.Config) { cfg.NATSAddr = address }
 	p := startPlane(t, dir, fixed)
 	f := startFollower(t, p.NATSURL(), "ams-1", t.TempDir())
@@ -287,17 +287,6 @@ func TestExplain(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("explanation differs (-want +got):\n%s", diff)
 	}
-}
-
-// freeAddress returns an address that was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // edgeReport is the first node's report as a cache, or nil.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -19,6 +18,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
+	"nearcast/internal/freeport"
 	"nearcast/internal/testcert"
 	"nearcast/internal/web/tlscert"
 )
@@ -121,7 +121,7 @@ func newRig(t testing.TB, handler http.HandlerFunc, routes ...cdn.Route) *rig {
 		}
 	}
 	r.fleet = cdn.Fleet{
-		Zone: "cdn.test", HTTPPort: freePort(t),
+		Zone: "cdn.test", HTTPPort: uint16(freeport.Port(t)),
 		POPs: []cdn.POP{
 			{Name: "fra", Region: "europe", Tier: cdn.TierEdge},
 			{Name: "ams", Region: "europe", Tier: cdn.TierRegional},
@@ -130,16 +130,6 @@ func newRig(t testing.TB, handler http.HandlerFunc, routes ...cdn.Route) *rig {
 	}
 	r.sites = []cdn.Site{{Name: "shop", Domains: []cdn.Domain{domain}, Origin: cdn.Origin{URLs: []string{r.origin.URL}}, Routes: routes}}
 	return r
-}
-
-func freePort(t testing.TB) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.9.1.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String()).Port()
 }
 
 // addr returns the public address of a node of the fleet.

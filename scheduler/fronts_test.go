@@ -2,7 +2,6 @@ package scheduler_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nearcast/cdn"
+	"nearcast/internal/freeport"
 	"nearcast/internal/testcert"
 	"nearcast/internal/web/tlscert"
 	"nearcast/scheduler"
@@ -268,7 +268,7 @@ func TestSameCopies(t *testing.T) {
 // A part that cannot begin leaves nothing open: the ports can be had at once.
 func TestNothingLeftOpen(t *testing.T) {
 	s := start(t, everything(t))
-	addr := freePort(t)
+	addr := freeport.Addr(t)
 	cfg := everything(t)
 	cfg.DNSAddr, cfg.HTTPDNSKeys = addr, map[string][]byte{"app": []byte("short")}
 	if _, err := scheduler.New(cfg); err == nil {
@@ -285,20 +285,4 @@ func TestNothingLeftOpen(t *testing.T) {
 	if got := last.DNSAddr().String(); got != addr {
 		t.Errorf("listens on %s, want %s", got, addr)
 	}
-}
-
-// freePort is an address that a scheduler had, and has no more.
-func freePort(t *testing.T) string {
-	t.Helper()
-	cfg := config(slog.New(slog.DiscardHandler))
-	s, err := scheduler.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := s.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return s.DNSAddr().String()
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nearcast/cdn"
+	"nearcast/internal/freeport"
 )
 
 // operated is a fleet whose zone is in an operator's, with all that names can be, and a secondary of each.
@@ -66,12 +66,7 @@ func TestLikeKnot(t *testing.T) {
 			t.Skip("no knotd: install it with apt-get install knot")
 		}
 	}
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	knot := socket.LocalAddr().String()
-	socket.Close()
+	knot := freeport.Addr(t)
 	s := start(t, config(slog.New(slog.DiscardHandler)))
 	snap := operated(netip.MustParseAddrPort("127.0.0.1:0"))
 	for i := range snap.Fleet.Zones { // it may ask; it comes by itself

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nearcast/internal/freeport"
 	"nearcast/loadtest/labtest"
 )
 
@@ -51,7 +52,7 @@ func startShop(t *testing.T, dir string) *shop {
 	t.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(shopOrigin))
 	t.Cleanup(origin.Close)
-	s := &shop{dir: dir, addr: freeAddr(t), admin: freeAddr(t), origin: origin.URL}
+	s := &shop{dir: dir, addr: freeport.Addr(t), admin: freeport.Addr(t), origin: origin.URL}
 	s.start(t)
 	t.Cleanup(func() {
 		s.process.Process.Signal(os.Interrupt)

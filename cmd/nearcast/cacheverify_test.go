@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"nearcast/internal/freeport"
 	"nearcast/loadtest/labtest"
 )
 
@@ -125,7 +126,7 @@ func TestCacheOfDeadNode(t *testing.T) {
 		t.Errorf("after a restart: %v\n%s", err, out)
 	}
 
-	other := exec.CommandContext(t.Context(), labtest.Program(t), "edge", "--listen", freeAddr(t), "--origin", s.origin, "--dir", s.dir)
+	other := exec.CommandContext(t.Context(), labtest.Program(t), "edge", "--listen", freeport.Addr(t), "--origin", s.origin, "--dir", s.dir)
 	said, err := other.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

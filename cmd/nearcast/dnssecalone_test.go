@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"nearcast/control/wire"
+	"nearcast/internal/freeport"
 	"nearcast/loadtest/labtest"
 )
 
@@ -27,7 +28,7 @@ func TestDNSSECAloneExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e := &example{dir: dir, dns: freeAddr(t), ports: strings.NewReplacer()}
+	e := &example{dir: dir, dns: freeport.Addr(t), ports: strings.NewReplacer()}
 	e.start(t, "nearcast scheduler --listen "+e.dns+" --fleet fleet.yaml --dir "+keys+" --secret-file "+secret)
 	environment := append(os.Environ(), "NEARCAST_RESOLVER="+above.addr, "PATH="+filepath.Dir(labtest.Program(t))+":"+os.Getenv("PATH"))
 	run := func(command string) []byte {

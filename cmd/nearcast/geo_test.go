@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"nearcast/internal/freeport"
 	"nearcast/loadtest/labtest"
 )
 
@@ -77,7 +78,7 @@ geo: [%s]
 // startScheduler runs a scheduler from files until the test ends, and returns where it answers DNS and its admin address.
 func startScheduler(t *testing.T, dir string) (addr, admin string) {
 	t.Helper()
-	addr, admin = freeAddr(t), freeAddr(t)
+	addr, admin = freeport.Addr(t), freeport.Addr(t)
 	for name, text := range map[string]string{
 		"fleet.yaml": fmt.Sprintf(geoFleet, filepath.Join(dir, "geo.mmdb")),
 		"site.yaml":  "site: shop\ndomains: [www.shop.example]\norigin: {urls: [\"http://127.0.0.1:9\"]}\n",

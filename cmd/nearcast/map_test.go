@@ -21,6 +21,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/deploy"
+	"nearcast/internal/freeport"
 	"nearcast/internal/httpjson"
 	"nearcast/loadtest/labtest"
 )
@@ -136,7 +137,7 @@ func newTable(t *testing.T) string {
 // startControl runs the control plane as a process of its own, and returns what makes a command of an operator.
 func startControl(t *testing.T, args ...string) func(args ...string) *exec.Cmd {
 	t.Helper()
-	dir, api, admin := t.TempDir(), freeAddr(t), freeAddr(t)
+	dir, api, admin := t.TempDir(), freeport.Addr(t), freeport.Addr(t)
 	file := func(name, content string) string {
 		name = filepath.Join(dir, name)
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
@@ -146,7 +147,7 @@ func startControl(t *testing.T, args ...string) func(args ...string) *exec.Cmd {
 	}
 	token := file("token", "the token of the operators")
 	cmd := exec.CommandContext(t.Context(), labtest.Program(t), append([]string{
-		"control", "--dir", filepath.Join(dir, "state"), "--listen", api, "--feed", freeAddr(t), "--admin", admin, "--log-level", "warn",
+		"control", "--dir", filepath.Join(dir, "state"), "--listen", api, "--feed", freeport.Addr(t), "--admin", admin, "--log-level", "warn",
 		"--token-file", token, "--secret-file", file("secret", fleetSecret), "--fleet", file("fleet.yaml", string(deploy.LabFleet)),
 	}, args...)...)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"nearcast/internal/freeport"
 	"nearcast/loadtest/labtest"
 )
 
@@ -32,10 +32,10 @@ func TestScripts(t *testing.T) {
 			env.Setenv("API", lab.API.URL)
 			env.Setenv("TOKEN_FILE", lab.API.TokenFile)
 			env.Setenv("EDGE", lab.EdgeNodes()[0].HTTP)
-			resolver, alone, parent := freeAddr(t), freeAddr(t), freeAddr(t)
+			resolver, alone, parent := freeport.Addr(t), freeport.Addr(t), freeport.Addr(t)
 			env.Defer(resolve(t, resolver, alone, parent))
 			env.Setenv("NEARCAST_RESOLVER", resolver)
-			for name, addr := range map[string]string{"RESOLVER_PORT": resolver, "ALONE_PORT": alone, "PARENT_PORT": parent, "COPY_PORT": freeAddr(t), "DNS_PORT": lab.DNS, "TLS_PORT": lab.Secure.DoT, "HTTP_PORT": lab.Nodes[0].HTTP} {
+			for name, addr := range map[string]string{"RESOLVER_PORT": resolver, "ALONE_PORT": alone, "PARENT_PORT": parent, "COPY_PORT": freeport.Addr(t), "DNS_PORT": lab.DNS, "TLS_PORT": lab.Secure.DoT, "HTTP_PORT": lab.Nodes[0].HTTP} {
 				_, port, err := net.SplitHostPort(addr)
 				if err != nil {
 					return err
@@ -43,11 +43,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, port)
 			}
 			for _, name := range []string{"FREE_API", "FREE_FEED", "FREE_ADMIN"} {
-				addr, err := quietAddr(t.Context())
-				if err != nil {
-					return err
-				}
-				env.Setenv(name, addr)
+				env.Setenv(name, freeport.Addr(t))
 			}
 			env.Setenv("CA_FILE", lab.Secure.CAFile)
 			env.Setenv("DOH", lab.Secure.DoH)
@@ -85,13 +81,4 @@ func resolve(t *testing.T, addr, ours, parent string) (stop func()) {
 		conn.Close()
 		<-done
 	}
-}
-
-// quietAddr is an address where nothing listens, nor will until somebody asks for it: no connection of others comes from it by chance.
-func quietAddr(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.9.9:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

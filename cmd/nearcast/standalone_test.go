@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,19 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"nearcast/internal/freeport"
 	"nearcast/loadtest/labtest"
 )
-
-// freeAddr returns a loopback address that nobody listens on just now.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 func TestStandaloneEdge(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +25,7 @@ func TestStandaloneEdge(t *testing.T) {
 		fmt.Fprint(w, "from ", r.Host)
 	}))
 	defer origin.Close()
-	dir, addr, admin := t.TempDir(), freeAddr(t), freeAddr(t)
+	dir, addr, admin := t.TempDir(), freeport.Addr(t), freeport.Addr(t)
 	cmd := exec.CommandContext(t.Context(), labtest.Program(t), "edge",
 		"--listen", addr, "--origin", origin.URL, "--ram", "64MiB", "--dir", dir, "--admin", admin)
 	cmd.Stderr = os.Stderr

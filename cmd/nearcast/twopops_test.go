@@ -21,6 +21,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"nearcast/internal/freeport"
 	"nearcast/internal/testcert"
 	"nearcast/loadtest/labtest"
 )
@@ -61,7 +62,7 @@ func headLines(t *testing.T) (commands, says []string) {
 // startExample starts it, with some text of the file replaced by another.
 func startExample(t *testing.T, oldnew ...string) *example {
 	t.Helper()
-	e := &example{dir: t.TempDir(), dns: freeAddr(t), tls: freeAddr(t), http: freeAddr(t)}
+	e := &example{dir: t.TempDir(), dns: freeport.Addr(t), tls: freeport.Addr(t), http: freeport.Addr(t)}
 	e.ports = strings.NewReplacer(
 		"127.0.0.1:5353", e.dns, "127.0.0.1:8853", e.tls, "127.0.0.1:8054", e.http,
 		"-p 5353", "-p "+portOf(t, e.dns), "-p 8853", "-p "+portOf(t, e.tls))

@@ -1,7 +1,6 @@
 package conformance_test
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -9,18 +8,14 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/edge"
+	"nearcast/internal/freeport"
 )
 
 // chain starts an edge node and a regional one behind it, for one site that adds no rules;
 // visitors ask the edge node.
 func (e *env) chain() {
 	e.t.Helper()
-	l, err := net.Listen("tcp", "127.9.1.1:0")
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	port := netip.MustParseAddrPort(l.Addr().String()).Port()
-	l.Close()
+	port := uint16(freeport.Port(e.t))
 	node := func(name, pop, addr string) cdn.Node {
 		return cdn.Node{Name: cdn.NodeName(name), POP: cdn.POPName(pop), Roles: []cdn.Role{cdn.RoleEdge}, Addresses: []netip.Addr{netip.MustParseAddr(addr)}}
 	}

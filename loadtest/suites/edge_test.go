@@ -2,8 +2,6 @@ package suites_test
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"nearcast/internal/freeport"
 	"nearcast/loadtest/labtest"
 	"nearcast/loadtest/rig"
 )
@@ -26,8 +25,8 @@ type edge struct {
 // startEdge runs the program until the test ends.
 func startEdge(t *testing.T) edge {
 	t.Helper()
-	e := edge{addr: fmt.Sprint("127.0.0.1:", freePort(t)), tls: fmt.Sprint("127.0.0.1:", freePort(t)), originPort: freePort(t)}
-	admin, dir := fmt.Sprint("127.0.0.1:", freePort(t)), t.TempDir()
+	e := edge{addr: fmt.Sprint("127.0.0.1:", freeport.Port(t)), tls: fmt.Sprint("127.0.0.1:", freeport.Port(t)), originPort: freeport.Port(t)}
+	admin, dir := fmt.Sprint("127.0.0.1:", freeport.Port(t)), t.TempDir()
 	e.accessLog = filepath.Join(dir, "access.ndjson")
 	cert, err := rig.NewCertificate(dir)
 	if err != nil {
@@ -62,19 +61,4 @@ func startEdge(t *testing.T) edge {
 		return resp.StatusCode == http.StatusOK
 	})
 	return e
-}
-
-// freePort returns a port below the range that the system gives to clients, so that none
-// of them is on it when its owner comes.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 10000 + rand.IntN(22000)
-		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port in 100 attempts")
-	return 0
 }

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"nearcast/cdn"
+	"nearcast/internal/freeport"
 	"nearcast/routequality/probe"
 )
 
@@ -397,11 +398,6 @@ func TestSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	results := make(chan probe.Result, 100)
 	p := probe.New(probe.Config{OnResult: func(r probe.Result) {
 		select {
@@ -414,7 +410,7 @@ func TestSockets(t *testing.T) {
 	}
 	p.Set([]probe.Target{ // before it runs
 		{Name: "open", Addrs: at(l), Every: 20 * time.Millisecond, Timeout: time.Second},
-		{Name: "closed", Addrs: at(closed), Every: 20 * time.Millisecond, Timeout: time.Second},
+		{Name: "closed", Addrs: []netip.AddrPort{netip.MustParseAddrPort(freeport.Addr(t))}, Every: 20 * time.Millisecond, Timeout: time.Second},
 		{Name: "named", Host: net.JoinHostPort("127.0.0.1", fmt.Sprint(l.Addr().(*net.TCPAddr).Port)), Every: 20 * time.Millisecond, Timeout: time.Second},
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"nearcast/cdn"
+	"nearcast/internal/freeport"
 	"nearcast/scheduler/transfer"
 )
 
@@ -45,25 +46,6 @@ func documented(t testing.TB, first string) string {
 		t.Fatalf("docs/OPERATIONS.md has no block that begins with %q", first)
 	}
 	return block
-}
-
-// freePort returns a port of 127.0.0.1 that is free for UDP and TCP, or was just now.
-func freePort(t testing.TB) string {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
-			u.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free for UDP and TCP")
-	return ""
 }
 
 // knot runs a knotd that is a secondary of the front.
@@ -122,7 +104,7 @@ func answerOf(t testing.TB, at, name string, kind uint16, want string) {
 // A real secondary, configured as docs/OPERATIONS.md says, gets the zone with a key, is told of changes, fetches the differences, and then answers as the zone does.
 func TestKnot(t *testing.T) {
 	program(t, "knotd", "knot")
-	at, registry := freePort(t), prometheus.NewRegistry()
+	at, registry := freeport.Addr(t), prometheus.NewRegistry()
 	known, err := transfer.ParseKeys(documented(t, "# /etc/nearcast/tsig.keys"))
 	if err != nil {
 		t.Fatal(err)
