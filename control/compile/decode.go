@@ -144,8 +144,11 @@ func (c cursor) want(k kind, what string) bool {
 		return true
 	}
 	hint := ""
-	if k == kindSequence && c.n.kind == kindScalar {
+	switch {
+	case k == kindSequence && c.n.kind == kindScalar:
 		hint = "write [" + clip(c.n.text) + "]"
+	case k == kindScalar && c.n.kind == kindMapping:
+		hint = "if it is a text with a colon, such as a URL with a port between braces, put it into quotes"
 	}
 	c.mistake(hint, "%s must be %s, not %s", what, k, c.n.kind)
 	return false
