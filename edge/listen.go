@@ -71,7 +71,8 @@ func (s *Server) openFront() error {
 		Limits:  front.Limits{Connections: lim.Connections, PerClient: lim.ConnectionsPerClient},
 		Watch:   s.watch,
 		Log:     s.log,
-		Refused: func(_ net.Addr, reason string) { s.metrics.connectionsRefused.WithLabelValues(reason).Inc() },
+		Refused: func(limit string) { s.metrics.connectionsRefused.WithLabelValues(limit).Inc() },
+		Lost:    func(reason string) { s.metrics.connectionsLost.WithLabelValues(reason).Inc() },
 	}
 	if s.cfg.TLSAddr == "" {
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"nearcast/edge/shed"
 	"nearcast/edge/store/purge"
+	"nearcast/internal/seat"
 	"nearcast/internal/web/tlscert"
 )
 
@@ -32,6 +33,7 @@ type metrics struct {
 	generation         prometheus.Gauge
 	abused             *prometheus.CounterVec
 	connectionsRefused *prometheus.CounterVec
+	connectionsLost    *prometheus.CounterVec
 	fillsRefused       *prometheus.CounterVec
 	hits               [6]prometheus.Counter // of requests, for hits, by class of status
 	shed               map[shed.Step]prometheus.Counter
@@ -54,6 +56,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 		coded:              counter("variants_coded_total", "Contents that a content coding was applied to."),
 		abused:             counterVec("connections_abused_total", "Connections of HTTP/2 ended because they cost too much, by budget.", "budget"),
 		connectionsRefused: counterVec("connections_refused_total", "Connections closed at once because there were too many, by limit.", "limit"),
+		connectionsLost:    counterVec("connections_lost_total", "Connections closed to make room for others, by reason.", "reason"),
 		fillsRefused:       counterVec("fills_refused_total", "Fetches not started because there were too many, by limit.", "limit"),
 		bombs:              counter("decoding_refused_total", "Bodies that would have decoded to far more octets than they have."),
 		probed:             counter("probes_answered_total", "Probes of those who watch the node's POP."),
@@ -66,6 +69,9 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10), // 0.5 ms to 131 s
 		}),
 	}
+	for _, reason := range seat.Reasons() {
+		m.connectionsLost.WithLabelValues(reason) // shown before the first
+	}
 	for class := range m.hits {
 		m.hits[class] = m.requests.WithLabelValues(wordHit, statusClass(class*100))
 	}
@@ -76,7 +82,7 @@ func newMetrics(registry *prometheus.Registry, s *Server) *metrics {
 	}
 	if registry != nil {
 		registry.MustRegister(m.requests, m.rejected, shedding, m.duration, m.upstream, m.upstreamErrors, m.bypassed, m.refused, m.probed, m.panics, m.resumed, m.broken, m.uncommitted, m.coded, m.bombs,
-			m.abused, m.connectionsRefused, m.fillsRefused, m.generation, s.records.dropped, newStoreCollector(s))
+			m.abused, m.connectionsRefused, m.connectionsLost, m.fillsRefused, m.generation, s.records.dropped, newStoreCollector(s))
 		registry.MustRegister(gauges(s)...)
 		registry.MustRegister(purgeGauges(s)...)
 		registry.MustRegister(newShadowMetrics(s))

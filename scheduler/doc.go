@@ -10,7 +10,7 @@
 //
 // How a question comes in (fronts.go plugs these together):
 //
-//   - dnsfront: sockets of DNS, UDP, TCP and streams of DNS over TLS; it bounds what a peer can hold, by connlimit.
+//   - dnsfront: sockets of DNS, UDP, TCP and streams of DNS over TLS; it bounds what a peer can hold; seat says whose connection makes room.
 //   - httpfront: everything over HTTP, and the ports of TLS.
 //
 // What is answered:

@@ -4,7 +4,7 @@
 // A client is an IPv4 address or an IPv6 /64. The /48 around that, which one customer may be given, is bounded as well; and so is a group, whatever that is: what clients of
 // one group do is not to be to the detriment of all others.
 //
-// It is not for how often somebody asks.
+// It is not for how often somebody asks, nor for connections, which can be taken back: those are seat's.
 package fairshare
 
 import (

@@ -1,6 +1,7 @@
 package dnsfront
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nearcast/internal/lograte"
+	"nearcast/internal/netfirst"
+	"nearcast/internal/seat"
 	"nearcast/internal/udpbatch"
-	"nearcast/scheduler/connlimit"
 	"nearcast/scheduler/respond"
 )
 
@@ -39,6 +41,8 @@ type Config struct {
 	NewResponder func() Responder
 	// Transfer answers zone transfers over streams. Nil has the responder answer them, as it does over UDP.
 	Transfer Transfer
+	// Connections is how many connections over TCP there may be. Default 4096. When all are there the one that matters least is closed for a newcomer, see package seat.
+	Connections int
 	// Log gets failures of the sockets. Required.
 	Log *slog.Logger
 	// Registry gets the server's metrics. Required.
@@ -51,6 +55,8 @@ type Server struct {
 	cfg      Config
 	udp      *udpbatch.Server
 	tcp      net.Listener
+	room     *seat.Room       // of connections over TCP
+	peers    netfirst.Yielder // who are connected
 	metrics  *metrics
 	desks    sync.Pool // of *desk
 	transfer Transfer
@@ -66,13 +72,16 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("DNS server: %w", err)
 	}
 	m := newMetrics(cfg.Registry, udp)
+	room := seat.New(seat.Limits{
+		Total: cmp.Or(cfg.Connections, maxConns), PerClient: maxConnsPerSource, Stuck: writeTimeout, Lost: m.lost, Refused: m.refused, Log: cfg.Log,
+	}, time.Now())
+	m.showConnections(cfg.Registry, room)
 	s := &Server{
-		log: cfg.Log,
-		cfg: cfg,
-		udp: udp,
-		tcp: connlimit.Listen(tcp, connlimit.Limits{
-			Total: maxConns, PerSource: maxConnsPerSource, Open: m.connections, Refused: m.connectionsRefused,
-		}),
+		log:      cfg.Log,
+		cfg:      cfg,
+		udp:      udp,
+		tcp:      tcp,
+		room:     room,
 		metrics:  m,
 		transfer: cfg.Transfer,
 	}

@@ -38,6 +38,9 @@ func newResponder() dnsfront.Responder {
 				r.Answer = append(r.Answer, &dns.TXT{Hdr: hdr, Txt: []string{strings.Repeat("x", 240)}})
 			}
 		}
+		if hdr.Name == "idle." {
+			r.Answer = []dns.RR{&dns.TXT{Hdr: hdr, Txt: []string{from.Idle.String()}}}
+		}
 		packet, err := r.Pack()
 		if err != nil {
 			return nil
@@ -330,6 +333,39 @@ nearcast_scheduler_dns_connections_refused_total 1
 		t.Error(err)
 	}
 	f.end()
+}
+
+// While few places are left those that have one are told to be quick, and are waited for for as long as they are told.
+func TestIdleIsTold(t *testing.T) {
+	s, err := dnsfront.New(dnsfront.Config{
+		Addr: "127.0.0.1:0", NewResponder: newResponder, Connections: 16, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	for open := 1; open <= 16; open++ {
+		c := dial(t, s.Addr().String())
+		if err := c.WriteMsg(query("idle.", dns.TypeTXT)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.ReadMsg()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := dnsfront.IdleTimeout
+		if open == 16 {
+			want = dnsfront.ShortTimeout
+		} else if open > 12 {
+			want = 4 * time.Second
+		}
+		if got := r.Answer[0].(*dns.TXT).Txt[0]; got != want.String() {
+			t.Errorf("%d of 16: %s, want %s", open, got, want)
+		}
+	}
 }
 
 // A port that is taken shows at once, for either protocol.

@@ -3,12 +3,13 @@ package dnsfront
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/internal/seat"
 	"nearcast/internal/udpbatch"
 )
 
 type metrics struct {
-	connections        prometheus.Gauge
 	connectionsRefused prometheus.Counter
+	connectionsLost    *prometheus.CounterVec // by reason
 	unwritten          prometheus.Counter
 	panics             prometheus.Counter
 	tooMuch            prometheus.Counter
@@ -26,14 +27,14 @@ func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts(opts), func() float64 { return float64(get(udp.Stats())) })
 	}
 	m := &metrics{
-		connections: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "nearcast_scheduler_dns_connections",
-			Help: "Open DNS connections over TCP.",
-		}),
 		connectionsRefused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "nearcast_scheduler_dns_connections_refused_total",
 			Help: "DNS connections over TCP closed at once because there were too many.",
 		}),
+		connectionsLost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nearcast_scheduler_dns_connections_lost_total",
+			Help: "DNS connections over TCP closed to make room for others, by reason.",
+		}, []string{"reason"}),
 		unwritten: prometheus.NewCounter(prometheus.CounterOpts(dropped("write"))),
 		tooMuch:   prometheus.NewCounter(prometheus.CounterOpts(dropped("memory"))),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
@@ -41,7 +42,10 @@ func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
 			Help: "Panics while answering DNS; each is a defect.",
 		}),
 	}
-	r.MustRegister(m.connections, m.connectionsRefused, m.unwritten, m.panics, m.tooMuch,
+	for _, reason := range seat.Reasons() {
+		m.connectionsLost.WithLabelValues(reason) // shown before the first
+	}
+	r.MustRegister(m.connectionsRefused, m.connectionsLost, m.unwritten, m.panics, m.tooMuch,
 		count(dropped("unsent"), func(s udpbatch.Stats) uint64 { return s.Unsent }),
 		count(dropped("overflow"), func(s udpbatch.Stats) uint64 { return s.Overflowed }),
 		count(dropped("too_long"), func(s udpbatch.Stats) uint64 { return s.TooLong }),
@@ -56,3 +60,15 @@ func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
 	)
 	return m
 }
+
+// showConnections has the connections of a room be seen.
+func (m *metrics) showConnections(r *prometheus.Registry, room *seat.Room) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "nearcast_scheduler_dns_connections",
+		Help: "Open DNS connections over TCP.",
+	}, func() float64 { return float64(room.Open()) }))
+}
+
+func (m *metrics) lost(reason string) { m.connectionsLost.WithLabelValues(reason).Inc() }
+
+func (m *metrics) refused(string) { m.connectionsRefused.Inc() }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nearcast/internal/seat"
 	"nearcast/scheduler/dnswire"
 	"nearcast/scheduler/respond"
 )
@@ -33,6 +34,7 @@ type stream struct {
 	server *Server
 	conn   net.Conn
 	from   respond.Peer
+	seat   *seat.Seat // nil if nobody bounds how many there are
 
 	in     []byte // what was read and is no whole query yet
 	longer int    // octets by which its memory is more than readRoom
@@ -52,12 +54,12 @@ type desk struct {
 }
 
 // ServeStream answers the queries of a connection that was accepted elsewhere, in their order but for zone transfers, until its peer is done or idle for
-// 10 s, or 2 s while there are many, or ctx ends. It closes the connection.
+// 10 s, or less while there are many, or ctx ends. It closes the connection. If ctx has a [seat.Seat] that is told what goes on.
 func (s *Server) ServeStream(ctx context.Context, conn net.Conn, transport respond.Transport) {
 	s.streams.Add(1)
 	defer s.streams.Add(-1)
 	ctx, cancel := context.WithCancel(ctx)
-	st := &stream{server: s, conn: conn, from: respond.Peer{Addr: peerAddr(conn), Transport: transport}}
+	st := &stream{server: s, conn: conn, from: respond.Peer{Addr: peerAddr(conn), Transport: transport}, seat: seat.Of(ctx)}
 	stop := context.AfterFunc(ctx, func() {
 		conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // fails only if closed, which is as good
 	})
@@ -72,12 +74,13 @@ func (s *Server) ServeStream(ctx context.Context, conn net.Conn, transport respo
 	st.transfers.Wait()
 }
 
-// patience is for how long a connection may wait for a query.
-func (s *Server) patience() time.Duration {
-	if s.streams.Load() > manyStreams {
-		return shortTimeout
+// patience is for how long the connection may wait for a query (RFC 7766 section 6.2.3).
+func (st *stream) patience() time.Duration {
+	patience := st.seat.Patience(idleTimeout)
+	if st.server.streams.Load() > manyStreams {
+		patience = min(patience, shortTimeout)
 	}
-	return idleTimeout
+	return patience
 }
 
 func peerAddr(conn net.Conn) netip.Addr {
@@ -89,7 +92,7 @@ func peerAddr(conn net.Conn) netip.Addr {
 func (st *stream) serve(ctx context.Context) bool {
 	st.in = make([]byte, 0, readRoom)
 	for {
-		if err := st.conn.SetReadDeadline(time.Now().Add(st.server.patience())); err != nil || ctx.Err() != nil {
+		if err := st.conn.SetReadDeadline(time.Now().Add(st.patience())); err != nil || ctx.Err() != nil {
 			return false // looked at after the deadline is set: the end may have come before
 		}
 		for !st.whole() {
@@ -154,6 +157,9 @@ func (st *stream) answerAll(ctx context.Context) bool {
 	d := st.server.desks.Get().(*desk) //nolint:errcheck,forcetypeassert // there is nothing else in it
 	defer st.server.desks.Put(d)
 	d.out = d.out[:0]
+	st.seat.Begin(time.Now())
+	defer func() { st.seat.End(time.Now()) }()
+	st.from.Idle = st.patience()
 	rest, ok := st.in, true
 	for ok && len(rest) >= lengthLen {
 		end := lengthLen + int(binary.BigEndian.Uint16(rest))
@@ -210,8 +216,9 @@ func (st *stream) startTransfer(ctx context.Context, query []byte) bool {
 		return false
 	}
 	st.underWay.Add(1)
+	st.seat.Begin(time.Now())
 	st.transfers.Go(func() {
-		defer func() { st.underWay.Add(-1); <-st.slots }()
+		defer func() { st.seat.End(time.Now()); st.underWay.Add(-1); <-st.slots }()
 		defer func() {
 			if v := recover(); v != nil { // half a transfer is none, and nothing can follow it
 				st.server.panicked(v)
@@ -248,6 +255,8 @@ func (st *stream) write(messages []byte) bool {
 	if err != nil {
 		st.server.metrics.unwritten.Inc()
 		st.conn.Close() //nolint:errcheck // it has failed already
+		return false
 	}
-	return err == nil
+	st.seat.Move(time.Now())
+	return true
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"nearcast/internal/clientip"
+	"nearcast/internal/seat"
 	"nearcast/scheduler/respond"
 )
 
@@ -14,17 +16,21 @@ import (
 const (
 	maxConns          = 4096 // of 10 KiB each
 	maxConnsPerSource = 64
+	acceptsPerTurn    = 8 // before those have their turn that are there already, or are to go
 )
 
 // accept serves connections until the listener is closed, and returns when the last one is done.
 func (s *Server) accept(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for {
+	for n := 1; ; n++ {
 		conn, err := s.tcp.Accept()
 		switch {
 		case err == nil:
-			wg.Go(func() { s.ServeStream(ctx, conn, respond.TCP) })
+			s.admit(ctx, conn, &wg)
+			if n%acceptsPerTurn == 0 {
+				s.peers.Yield()
+			}
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -32,6 +38,19 @@ func (s *Server) accept(ctx context.Context) {
 			pause(ctx)
 		}
 	}
+}
+
+// admit serves a connection if there is a seat for it, and closes it if there is none.
+func (s *Server) admit(ctx context.Context, conn net.Conn, serving *sync.WaitGroup) {
+	place := s.room.Enter(clientip.Of(conn.RemoteAddr()), conn, time.Now())
+	if place == nil {
+		conn.Close() //nolint:errcheck // nothing was said on it
+		return
+	}
+	serving.Go(func() {
+		defer place.Leave()
+		s.ServeStream(seat.With(ctx, place), conn, respond.TCP)
+	})
 }
 
 // pause keeps a socket that fails from filling the log and the processor.

@@ -56,10 +56,10 @@ type Config struct {
 
 // Limits bound what clients can hold, and for how long. A field that is zero means its default.
 type Limits struct {
-	// Connections is how many connections there may be. Default 20,000. More are closed at once.
+	// Connections is how many connections there may be. Default 20,000. When all are there the one that matters least is closed for a newcomer, see package seat.
 	Connections int
-	// PerClient is how many of them an IPv4 address or an IPv6 /64 may have. Default 2,000: large networks share an address. Once half of all are there it is a
-	// sixteenth of what is left.
+	// PerClient is how many of them an IPv4 address or an IPv6 /64 may have. Default 2,000: large networks share an address. More are closed
+	// at once.
 	PerClient int
 	// HeaderBytes is the largest head of a request in octets. Default 32 KiB: a target of 16 KiB, the most there may be, and fields.
 	HeaderBytes int

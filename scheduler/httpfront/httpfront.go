@@ -20,6 +20,9 @@ import (
 // protocolDoT is the name of DNS over TLS in ALPN.
 const protocolDoT = "dot"
 
+// stuck is for how long nothing of an answer moves until it counts for nothing where all connections are taken. Answers are short.
+const stuck = 2 * time.Second
+
 // Server redirects visitors and answers DNS over HTTPS.
 type Server struct {
 	cfg          Config
@@ -117,9 +120,10 @@ func (s *Server) makeFront() {
 				HeaderBytes: lim.HeaderBytes, HeaderTime: lim.HeaderTime, IdleTime: lim.IdleTime, Stall: lim.Stall, Drain: lim.Drain,
 			},
 		},
-		Limits:  front.Limits{Connections: lim.Connections, PerClient: min(lim.PerClient, lim.Connections), Fair: true},
+		Limits:  front.Limits{Connections: lim.Connections, PerClient: min(lim.PerClient, lim.Connections), Stuck: stuck},
 		Log:     s.log,
-		Refused: func(_ net.Addr, reason string) { s.metrics.refused.WithLabelValues(reason).Inc() },
+		Refused: func(limit string) { s.metrics.refused.WithLabelValues(limit).Inc() },
+		Lost:    func(reason string) { s.metrics.lost.WithLabelValues(reason).Inc() },
 	}
 }
 

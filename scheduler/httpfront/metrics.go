@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/internal/seat"
 	"nearcast/internal/web/front"
 	"nearcast/internal/web/tlscert"
 )
@@ -14,7 +15,7 @@ import (
 type metrics struct {
 	redirects, queries byStatus
 	rejected, abused   *prometheus.CounterVec
-	refused            *prometheus.CounterVec
+	refused, lost      *prometheus.CounterVec
 	panics             prometheus.Counter
 }
 
@@ -61,16 +62,20 @@ func newMetrics(registry *prometheus.Registry, f *front.Server, certificates *tl
 		rejected:  vec("nearcast_scheduler_http_rejected_total", "Requests refused because they are not valid HTTP, by reason.", "reason"),
 		abused:    vec("nearcast_scheduler_http_connections_abused_total", "Connections of HTTP/2 ended because they cost too much, by budget.", "budget"),
 		refused:   vec("nearcast_scheduler_http_connections_refused_total", "HTTP connections closed at once because there were too many, by limit.", "limit"),
+		lost:      vec("nearcast_scheduler_http_connections_lost_total", "HTTP connections closed to make room for others, by reason.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "nearcast_scheduler_http_panics_total", Help: "Panics while answering HTTP; each is a defect.",
 		}),
 	}
-	registry.MustRegister(m.redirects.vec, m.queries.vec, m.rejected, m.abused, m.refused, m.panics,
+	registry.MustRegister(m.redirects.vec, m.queries.vec, m.rejected, m.abused, m.refused, m.lost, m.panics,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "nearcast_scheduler_http_connections", Help: "Open connections of the HTTP front.",
 		}, func() float64 { return float64(f.Connections()) }))
 	if certificates != nil {
 		registry.MustRegister(ofTLS(f, certificates)...)
+	}
+	for _, reason := range seat.Reasons() {
+		m.lost.WithLabelValues(reason) // shown before the first
 	}
 	m.redirects.prepare()
 	m.queries.prepare()

@@ -3,6 +3,7 @@ package respond_test
 import (
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -156,6 +157,18 @@ func TestOptions(t *testing.T) {
 		if got != test.want || !opt.Do() || opt.UDPSize() != 1232 {
 			t.Errorf("%s: %q in %v, want %q", test.name, got, opt, test.want)
 		}
+	}
+	hurry := query("www.shop.example.cdn.test.", dns.TypeA)
+	hurry.SetEdns0(4096, false)
+	hurry.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_TCP_KEEPALIVE{Code: dns.EDNS0TCPKEEPALIVE}}
+	packet, err := hurry.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := new(dns.Msg)
+	from := respond.Peer{Addr: netip.MustParseAddr("127.0.0.1"), Transport: respond.TCP, Idle: 2 * time.Second}
+	if err := told.Unpack(f.Respond(nil, packet, from, &f.scratch)); err != nil || told.IsEdns0().Option[0].String() != "use tcp keep-alive, timeout 2000ms" {
+		t.Errorf("on a connection that is kept for 2 s: %v (%v)", told.IsEdns0(), err)
 	}
 	for _, transport := range []respond.Transport{respond.TLS, respond.HTTPS} {
 		if _, n := ask(transport, &dns.EDNS0_PADDING{Padding: make([]byte, 20)}); n != 468 {

@@ -1,6 +1,9 @@
 package respond
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Transport is how a query came.
 type Transport uint8
@@ -34,4 +37,6 @@ type Peer struct {
 	Addr netip.Addr
 	// Transport is how it came.
 	Transport Transport
+	// Idle is for how long the connection is kept after the answer if nothing else is asked over it, which a client that wants to know is told. Zero means 10 s.
+	Idle time.Duration
 }

@@ -1,6 +1,9 @@
 package respond
 
 import (
+	"cmp"
+	"time"
+
 	"nearcast/scheduler/dnswire"
 	"nearcast/scheduler/rr"
 	"nearcast/scheduler/zone"
@@ -221,7 +224,7 @@ func (x *exchange) ending() dnswire.Ending {
 		o.NSID = string(x.responder.cfg.Node)
 	}
 	if q.Keepalive && (x.from.Transport == TCP || x.from.Transport == TLS) {
-		o.Keepalive = keepalive
+		o.Keepalive = keepaliveOf(x.from.Idle)
 	}
 	if q.Padding && (x.from.Transport == TLS || x.from.Transport == HTTPS) {
 		o.PadTo = paddingBlock
@@ -231,6 +234,11 @@ func (x *exchange) ending() dnswire.Ending {
 }
 
 const (
-	keepalive    = 100 // of a connection over which nothing comes, in units of 100 ms (RFC 7828)
-	paddingBlock = 468 // octets, RFC 8467 section 4.1
+	usualIdle    = 10 * time.Second // of a connection over which nothing comes
+	paddingBlock = 468              // octets, RFC 8467 section 4.1
 )
+
+// keepaliveOf is a time in units of 100 ms (RFC 7828 section 3.1).
+func keepaliveOf(idle time.Duration) int {
+	return int(cmp.Or(idle, usualIdle) / (100 * time.Millisecond))
+}

@@ -11,9 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"nearcast/internal/lograte"
 	"nearcast/internal/netfirst"
 	"nearcast/internal/rawtcp"
+	"nearcast/internal/seat"
 	"nearcast/internal/web/http1"
 	"nearcast/internal/web/http2"
 	"nearcast/internal/web/lane"
@@ -41,12 +41,13 @@ type Server struct {
 	Other *Protocol
 	// Log gets what an operator should know. Nil discards it.
 	Log *slog.Logger
-	// Refused is called for each connection that was closed at once, with a short stable word for the limit. It must not
-	// block. Nil is allowed.
-	Refused func(remote net.Addr, reason string)
+	// Refused is called for each connection that was closed at once, with a short stable word for the limit; and Lost for each that was closed to make room
+	// for another, with one of [seat.Reasons]. They must not block. Nil is allowed.
+	Refused func(limit string)
+	Lost    func(reason string)
 
-	census   census
-	refusals lograte.Limiter
+	once     sync.Once        // for the following
+	room     *seat.Room       // see seats
 	visitors netfirst.Yielder // who are connected
 }
 
@@ -64,13 +65,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, secure bool) error {
 	})
 	var conns sync.WaitGroup
 	err := s.accept(running, l, func(nc net.Conn) {
-		client, ok := s.admit(nc)
-		if !ok {
+		nc = rawtcp.Wrap(nc)
+		place := s.admit(nc)
+		if place == nil {
 			return
 		}
 		conns.Go(func() {
-			defer s.census.leave(client)
-			s.serve(running, nc, secure)
+			defer place.Leave()
+			s.serve(seat.With(running, place), nc, secure)
 		})
 	})
 	stop()
@@ -84,7 +86,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, secure bool) error {
 
 // serve serves one connection.
 func (s *Server) serve(ctx context.Context, nc net.Conn, secure bool) {
-	nc = rawtcp.Wrap(nc)
 	ctx = s.watch(ctx, nc)
 	if !secure {
 		s.HTTP1.ServeConn(ctx, nc, nil)

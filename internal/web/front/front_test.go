@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"nearcast/internal/seat"
 	"nearcast/internal/web/front"
 	"nearcast/internal/web/http1"
 	"nearcast/internal/web/http2"
@@ -115,7 +117,7 @@ func TestLimits(t *testing.T) {
 	} {
 		s, _ := newServer(t)
 		var refused atomic.Value
-		s.Limits, s.Refused = row.limits, func(_ net.Addr, reason string) { refused.Store(reason) }
+		s.Limits, s.Refused = row.limits, func(limit string) { refused.Store(limit) }
 		addr := start(t, s, false)
 		var conns []net.Conn
 		for range row.fit {
@@ -209,4 +211,47 @@ func TestAcceptGoesOnAfterFailuresThatPass(t *testing.T) {
 			t.Errorf("got %d octets (%v), want the end of the connection", n, err)
 		}
 	}
+}
+
+// TestNewcomers: when all places are taken by some who say nothing, those who ask get in, over each protocol, and who has asked stays.
+func TestNewcomers(t *testing.T) {
+	s, roots := newServer(t)
+	var lost sync.Map
+	s.Limits, s.Lost = front.Limits{Connections: 40}, func(reason string) { lost.Store(reason, true) }
+	plain, secure := start(t, s, false), start(t, s, true)
+	good := dialFrom(t, plain, "127.3.0.1")
+	ask(t, good, "HTTP/1.1 200 OK")
+	for i := range 39 {
+		dialFrom(t, []string{plain, secure}[i%2], fmt.Sprintf("127.2.0.%d", 1+i%10))
+	}
+	for s.Connections() < 40 {
+		runtime.Gosched()
+	}
+	for i := range 10 {
+		ask(t, dialFrom(t, plain, fmt.Sprintf("127.3.%d.1", 1+i)), "HTTP/1.1 200 OK")
+		for _, protocol := range front.Protocols() {
+			nc := tls.Client(dialFrom(t, secure, fmt.Sprintf("127.4.%d.1", i)), &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{protocol}})
+			if protocol == "http/1.1" {
+				ask(t, nc, "HTTP/1.1 200 OK")
+			} else if n, err := nc.Read(make([]byte, 1)); n == 0 { // our settings
+				t.Errorf("over TLS: %v", err)
+			}
+		}
+		ask(t, good, "HTTP/1.1 200 OK")
+	}
+	if _, silent := lost.Load(seat.Silent); !silent || s.Connections() != 40 {
+		t.Errorf("%d connections; nobody has lost one for saying nothing: %v", s.Connections(), !silent)
+	}
+}
+
+func dialFrom(t *testing.T, addr, from string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(time.Minute))
+	return c
 }

@@ -15,6 +15,7 @@ import (
 
 	"nearcast/internal/clientip"
 	"nearcast/internal/pace"
+	"nearcast/internal/seat"
 	"nearcast/internal/web/lane"
 	"nearcast/internal/web/wire"
 )
@@ -29,7 +30,8 @@ type conn struct {
 	nc      net.Conn
 	remote  string
 	peer    lane.Peer
-	host    string // the last one that the lane was asked for
+	seat    *seat.Seat // nil if nobody bounds how many there are
+	host    string     // the last one that the lane was asked for
 	tls     *tls.ConnectionState
 	ctx     context.Context // ends when the connection is cut
 	cancel  context.CancelFunc
@@ -88,6 +90,7 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 	}
 	c.slack = slackOf(&c.lim)
 	c.peer = lane.Peer{Client: clientip.Text(c.remote), TLS: state, Watched: lane.Watched(ctx)}
+	c.seat = seat.Of(ctx)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.in.src, c.out.c = c, c
 	c.out.parts, _ = nc.(partsWriter)
@@ -125,6 +128,7 @@ func (c *conn) serveOne() (again bool) {
 		c.refuse(why)
 		return false
 	}
+	c.seat.Begin(c.clock)
 	h := &c.scratch.head
 	if answered, again := c.answerHit(h, c.in.unread()[:h.next]); answered {
 		return again && c.goOn()

@@ -88,6 +88,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, fmt.Errorf("http1: sending the head: %w", c.out.err)
 	}
 	w.hijacked = true
+	c.seat.Hold()
 	c.stopHandling()
 	if err := c.nc.SetDeadline(time.Time{}); err != nil {
 		return nil, nil, fmt.Errorf("http1: taking the deadlines off: %w", err)

@@ -22,7 +22,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	begun := time.Now()
 	n, err := c.nc.Read(p)
-	c.pace.Add(n, time.Since(begun))
+	now := time.Now()
+	c.pace.Add(n, now.Sub(begun))
+	if n > 0 {
+		c.seat.Move(now)
+	}
 	return n, err //nolint:wrapcheck // as above
 }
 
@@ -48,12 +52,13 @@ func (c *conn) armRead() (ofBody bool, err error) {
 func (c *conn) armWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.writeBy.IsZero() {
-		return nil
-	}
 	now := c.clock
 	if now.IsZero() {
 		now = time.Now()
+	}
+	c.seat.Move(now) // what was sent before has gone
+	if !c.writeBy.IsZero() {
+		return nil
 	}
 	by := now.Add(c.lim.Stall)
 	if near(c.armedWrite, by, c.slack) {
@@ -109,6 +114,11 @@ func (c *conn) rest() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.busy = false
+	now := c.clock
+	if now.IsZero() {
+		now = time.Now()
+	}
+	c.seat.End(now)
 	if !c.writeBy.IsZero() {
 		c.writeBy, c.armedWrite = time.Time{}, time.Time{}
 	}

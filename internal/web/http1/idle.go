@@ -44,14 +44,15 @@ func (c *conn) awaitOctet() bool {
 		begun = time.Now()
 	}
 	c.clock = time.Time{}
-	warm := min(warmTime, c.lim.IdleTime)
+	patience := c.seat.Patience(c.lim.IdleTime)
+	warm := min(warmTime, patience)
 	c.setReadBy(begun.Add(warm))
 	err := c.in.more(c.lim.HeaderBytes)
-	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || warm == c.lim.IdleTime {
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || warm == patience {
 		return err == nil
 	}
 	c.give()
-	c.setReadBy(begun.Add(c.lim.IdleTime))
+	c.setReadBy(begun.Add(patience))
 	if !c.waitReadable() {
 		return false
 	}

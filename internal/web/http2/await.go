@@ -65,7 +65,7 @@ func (c *conn) lookEvery() time.Duration { return min(c.lim.Stall/4, c.lim.Heade
 func (c *conn) look(now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	idleBy := c.idleSince.Add(c.lim.IdleTime)
+	idleBy := c.idleSince.Add(c.seat.Patience(c.lim.IdleTime))
 	switch {
 	case c.dead:
 		return errClosed

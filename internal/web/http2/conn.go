@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"nearcast/internal/clientip"
+	"nearcast/internal/seat"
 	"nearcast/internal/web/lane"
 	"nearcast/internal/web/wire"
 )
@@ -30,6 +31,7 @@ type conn struct {
 	waiter wire.Waiter // the connection below TLS, if it can wait without reading; else nil
 	remote string
 	tls    *tls.ConnectionState
+	seat   *seat.Seat      // nil if nobody bounds how many there are
 	ctx    context.Context // ends when the connection does
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // handlers, and whoever writes for others
@@ -116,6 +118,7 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn, state *tls.Connection
 		initialWindow: defaultWindow, window: defaultWindow, recv: defaultWindow,
 	}
 	c.peer = lane.Peer{Client: clientip.Text(c.remote), TLS: state, Watched: lane.Watched(ctx)}
+	c.seat = seat.Of(ctx)
 	c.quiet.L = &c.mu
 	below := wire.Below(nc)
 	c.corker, _ = below.(wire.Corker)

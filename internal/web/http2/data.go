@@ -90,6 +90,9 @@ func (c *conn) addData(st *stream, p []byte, size int64, ended bool) error {
 		return &streamError{st.id, h2.ErrCodeFlowControl, "window-exceeded"}
 	}
 	b.recv -= size
+	if n > 0 {
+		c.seat.Move(c.readAt)
+	}
 	if b.expected >= 0 {
 		b.expected -= n
 		if b.expected < 0 || ended && b.expected > 0 {

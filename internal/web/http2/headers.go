@@ -114,6 +114,8 @@ func (c *conn) endHead() error {
 		return c.endTrailers()
 	}
 	c.lastID, c.idleSince = h.id, c.readAt
+	c.seat.Begin(c.readAt)
+	c.seat.End(c.readAt)
 	final, full := c.final, c.full()
 	if final {
 		c.forget(h.id) // it is beyond the last one that GOAWAY named (RFC 9113 section 6.8)

@@ -203,6 +203,7 @@ func (c *conn) write(p []byte) error {
 // for each batch, so that it may be a little early.
 func (c *conn) armWrite() {
 	now := time.Now()
+	c.seat.Move(now) // what was sent before has gone
 	if c.ending || now.Sub(c.writeArmed) < c.lim.Stall/8 {
 		return
 	}

@@ -178,7 +178,9 @@ func (c *conn) full() bool {
 
 // take takes a slot.
 func (c *conn) take() {
-	c.slots++
+	if c.slots++; c.slots == 1 {
+		c.seat.Begin(c.readAt)
+	}
 	c.srv.underWay.Add(1)
 }
 
@@ -191,6 +193,7 @@ func (c *conn) release() {
 		return
 	}
 	c.idleSince = time.Now()
+	c.seat.End(c.idleSince)
 	if c.draining {
 		c.wakeReader()
 	}

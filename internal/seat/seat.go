@@ -1,0 +1,109 @@
+package seat
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Seat is a connection's. Its methods may be called by many at once, and do nothing for nil, which is no seat.
+type Seat struct {
+	leaf   node // guarded by the room's mu; its rank is what was known of the following
+	room   *Room
+	conn   io.Closer
+	client netip.Addr
+	kind   kind  // guarded by the room's mu
+	state  state // likewise
+
+	asked  atomic.Bool  // a whole question, once
+	parked atomic.Bool  // filed among those that are being answered: the end is to be told
+	under  atomic.Int32 // questions that are being answered
+	moved  atomic.Int64 // when a question came, or something of an answer went, last: since the room was opened
+}
+
+// state is what has become of a seat.
+type state int
+
+const (
+	taken  state = iota
+	lost         // to another; its connection is being closed
+	vacant       // nobody's
+)
+
+// Begin says that a whole question has come, and is being answered. End has to follow, unless Leave does.
+func (s *Seat) Begin(now time.Time) {
+	if s == nil {
+		return
+	}
+	s.moved.Store(s.room.clock(now))
+	s.under.Add(1)
+	if !s.asked.Load() && s.asked.CompareAndSwap(false, true) {
+		s.room.refile(s)
+	}
+}
+
+// Move says that something of an answer, or of a question's content, has gone its way.
+func (s *Seat) Move(now time.Time) {
+	if s != nil {
+		s.moved.Store(s.room.clock(now))
+	}
+}
+
+// Hold says that the connection is used for something else from now on, of which the room does not know whether it moves. It is kept.
+func (s *Seat) Hold() {
+	if s != nil {
+		s.under.Add(1)
+		s.moved.Store(never)
+	}
+}
+
+// never is a time that does not come.
+const never = 1 << 62
+
+// End says that a question has been answered.
+func (s *Seat) End(now time.Time) {
+	if s == nil {
+		return
+	}
+	s.moved.Store(s.room.clock(now))
+	if s.under.Add(-1) == 0 && s.parked.CompareAndSwap(true, false) {
+		s.room.refile(s)
+	}
+}
+
+// Patience is how long a connection may be idle that is allowed so long while there is room: less than half of that when few seats are left, a fifth when hardly any are.
+func (s *Seat) Patience(normal time.Duration) time.Duration {
+	if s == nil {
+		return normal
+	}
+	total, open := s.room.limits.Total, int(s.room.open.Load())
+	switch left := total - open; {
+	case left < total/16:
+		return normal / 5
+	case left < total/4:
+		return normal * 2 / 5
+	}
+	return normal
+}
+
+// Leave gives the seat up. It must be called once the connection is over, be it that another has got the seat. To call it again does nothing.
+func (s *Seat) Leave() {
+	if s != nil {
+		s.room.leave(s)
+	}
+}
+
+type contextKey struct{}
+
+// With returns a context for a connection that has a seat.
+func With(ctx context.Context, s *Seat) context.Context {
+	return context.WithValue(ctx, contextKey{}, s)
+}
+
+// Of returns the seat of a context of [With], or one made from it; nil if there is none.
+func Of(ctx context.Context) *Seat {
+	s, _ := ctx.Value(contextKey{}).(*Seat)
+	return s
+}
