@@ -9,6 +9,8 @@
 // Mutants and floods come while honest clients ask over every front whenever a question is due, whether or not the last one was slow, and know the
 // answers: none may be lost or wrong. Clients other than 127.0.0.1, which the limit of rates lets be, ask below that limit.
 //
+// A crowd wants all connections of DNS over TCP; those who have one keep it, and those who come get one. It takes 4,500 file descriptors of this program.
+//
 // Rates are of a scheduler with one core, and of load with another: what counts is the processor time of the scheduler, from /proc, for each answer, since
 // load over HTTP costs more than what it loads. Latency counts from when a query was due.
 //

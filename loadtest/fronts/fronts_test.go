@@ -38,11 +38,11 @@ func TestScenarios(t *testing.T) {
 }
 
 // shortTime is how many seconds a scenario takes that has a choice.
-var shortTime = map[string]string{"rate": "0.3", "latency": "0.5", "mutants": "2", "random": "2", "spoofed": "2", "pairs": "1", "amplification": "1", "elsewhere": "1", "forged": "1"}
+var shortTime = map[string]string{"rate": "0.3", "latency": "0.5", "mutants": "2", "random": "2", "spoofed": "2", "crowd": "4", "pairs": "1", "amplification": "1", "elsewhere": "1", "forged": "1"}
 
 // floodOf is how many queries a second a flood has: of what is to be limited more than the limit.
 var floodOf = map[string]string{
-	"rate": "1", "latency": "1", "mutants": "1", "random": "2000", "spoofed": "10000", "pairs": "1", "amplification": "1", "elsewhere": "1", "forged": "1",
+	"rate": "1", "latency": "1", "mutants": "1", "random": "2000", "spoofed": "10000", "crowd": "1", "pairs": "1", "amplification": "1", "elsewhere": "1", "forged": "1",
 }
 
 // The world is a fleet, is the same for the same seed, and has pairs in and out of its networks.

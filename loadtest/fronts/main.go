@@ -59,6 +59,7 @@ var scenarios = []scenario{
 	{"random", "a flood of names that nobody has costs no memory, and honest clients nothing", randomNames},
 	{"spoofed", "a network in whose name many ask is not drowned, and its neighbours are answered", spoofed},
 	{"amplification", "no answer over UDP is much longer than its query", amplified},
+	{"crowd", "who wants all connections of DNS over TCP keeps nobody out, and drives nobody away", crowded},
 	{"elsewhere", "the redirecting front sends nobody to what is not configured", elsewhere},
 	{"forged", "HTTPDNS refuses signatures that are wrong, late or missing", forged},
 	{"rate", "what an answer costs on each front", rates},
