@@ -33,3 +33,9 @@ func NewChunkedReader(src io.Reader, limits Limits, trailer http.Header) io.Read
 	limits = limits.withDefaults()
 	return &chunked{in: &input{src: src}, lim: &limits, trailer: trailer}
 }
+
+// Draining reports whether the connection of a response has heard that the server is to stop.
+func Draining(w http.ResponseWriter) bool {
+	r, ok := w.(*response)
+	return ok && r.c.draining.Load()
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -111,6 +112,9 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	addr, stop := startStoppable(t, &http1.Server{Handler: byPath{"/c": func(w http.ResponseWriter, r *http.Request) {
 		close(handling)
 		<-goOn
+		for !http1.Draining(w) { // each connection hears of the end by itself
+			runtime.Gosched()
+		}
 		if r.Context().Err() != nil {
 			t.Error("the context has ended")
 		}
@@ -128,8 +132,12 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	}()
 	idle.wantEnd()
 	fresh.wantEnd()
-	if _, err := net.Dial("tcp", addr); err == nil {
-		t.Error("the listener is open")
+	closed := time.Now().Add(patience) // it is at about the same time
+	for nc, err := net.Dial("tcp", addr); err == nil; nc, err = net.Dial("tcp", addr) {
+		nc.Close()
+		if time.Now().After(closed) {
+			t.Fatal("the listener is open")
+		}
 	}
 	close(goOn)
 	if a := busy.want(200, "done"); !a.Close {
