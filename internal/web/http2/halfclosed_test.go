@@ -84,6 +84,27 @@ func TestAnsweredStreamsCount(t *testing.T) {
 	})
 }
 
+// Who gives up content of a request that has been answered has not made us work in vain: Go's client does so with each upload that is redirected.
+func TestAnsweredStreamsGivenUp(t *testing.T) {
+	for _, code := range []h2.ErrCode{h2.ErrCodeNo, h2.ErrCodeCancel} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &http2.Server{Handler: byPath{}}
+			c := greet(t, s)
+			for n := range 300 {
+				id := c.request(false, ":method: POST")
+				if a := c.answerTo(id); a.reset || len(a.heads) != 1 {
+					t.Fatalf("request %d: got %+v", n, a)
+				}
+				c.WriteRSTStream(id, code)
+			}
+			c.wantNothing()
+			if n := s.UnderWay(); n != 0 {
+				t.Errorf("%d requests are under way, want none", n)
+			}
+		})
+	}
+}
+
 // trailers sends a second header block of a stream.
 func (c *client) trailers(id uint32, ended bool, lines ...string) {
 	c.WriteHeaders(h2.HeadersFrameParam{StreamID: id, BlockFragment: c.raw(lines...), EndHeaders: true, EndStream: ended})

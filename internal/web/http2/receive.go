@@ -44,19 +44,22 @@ func (c *conn) receive(f frame) error {
 	return nil // RFC 9113 section 5.5
 }
 
-// receiveReset ends a stream that the client does not want any more (RFC 9113 section 6.4).
+// receiveReset ends a stream that the client does not want any more (RFC 9113 section 6.4). Where it has the whole answer it only gives up the rest of its own
+// content, which nobody reads: nothing was in vain, and honest clients do so each time (Go's does).
 func (c *conn) receiveReset(f frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	st := c.streams[f.id]
 	switch {
 	case len(f.payload) != 4:
 		return wrongSize("rst-stream")
 	case c.isIdle(f.id):
 		return violation("rst-stream-idle")
+	case st != nil && st.local != nil:
 	case !c.budgets.resets.fail(c.readAt):
 		return abuse("resets")
 	}
-	if st := c.streams[f.id]; st != nil {
+	if st != nil {
 		c.closeStream(st, errReset)
 	}
 	return nil
