@@ -38,8 +38,25 @@ func (f *file) begin() error {
 		return errors.Join(err, next.Close())
 	}
 	f.close()
-	f.open, f.info, f.size, f.torn = next, info, info.Size(), false
+	f.open, f.info, f.size, f.torn = next, info, info.Size(), torn(f.path, info)
 	return nil
+}
+
+// torn reports whether a file ends within a line, as one does that was written to when a disk was full, or the machine went down. Who may not read it knows nothing.
+func torn(path string, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	last := []byte{'\n'}
+	if _, err := f.ReadAt(last, info.Size()-1); err != nil {
+		return false
+	}
+	return last[0] != '\n'
 }
 
 func (f *file) close() {

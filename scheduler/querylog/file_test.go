@@ -175,6 +175,22 @@ func TestSizeAtTheStart(t *testing.T) {
 	}
 }
 
+// A file that ends within a line, because the disk was full or the machine went down, does not take the next line with it.
+func TestTornAtTheStart(t *testing.T) {
+	for text, want := range map[string]string{"": "", "whole\n": "whole\n", "whole\n{\"at\":\"20": "whole\n{\"at\":\"20\n"} {
+		path := filepath.Join(t.TempDir(), "queries")
+		do(t, os.WriteFile(path, []byte(text), 0o600))
+		r := open(t, path, 1)
+		r.Add(line(7))
+		r.end(t)
+		now, err := os.ReadFile(path)
+		rest, ok := strings.CutPrefix(string(now), want+"{")
+		if err != nil || !ok || strings.Count(rest, "\n") != 1 {
+			t.Errorf("behind %q: %q, %v", text, now, err)
+		}
+	}
+}
+
 // What others do to the file is noticed within a second: who moves it away gets what was written until then, and what comes then is in a new one.
 func TestMovedAway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queries")
