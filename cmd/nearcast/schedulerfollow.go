@@ -96,7 +96,5 @@ func (w *follower) takeKeys(ctx context.Context) {
 		states[i] = k.ID + " " + string(k.State)
 	}
 	w.log.InfoContext(ctx, "keys of zones have changed, and are in force", "keys", states)
-	for _, jump := range held.Jumps {
-		w.log.WarnContext(ctx, "keys of zones have changed as no roll-over does", "what", jump)
-	}
+	w.own.warnOf(ctx, held)
 }

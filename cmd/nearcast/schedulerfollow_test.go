@@ -137,3 +137,35 @@ func TestFollowKeys(t *testing.T) {
 		}
 	}
 }
+
+// A folder whose keys were put back, or are somebody else's, since the scheduler ended is told of at its start: it has told which keys were in force.
+func TestKeysOfAnotherAtStart(t *testing.T) {
+	p := newAlonePlayer(t)
+	path := filepath.Join(p.dir, keydir.File)
+	begin := func() string {
+		p.log.Reset()
+		r := &role{log: slog.New(slog.NewTextHandler(&p.log, nil))}
+		var flags schedulerFlags
+		flags.dir = p.dir
+		if _, _, err := r.ownKeys(&flags).begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return p.log.String()
+	}
+	if text := begin(); text != "" {
+		t.Errorf("with the same keys the log says %s", text)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other := t.TempDir()
+	if _, err := keydir.New(other, fleetZoneSecrets("")).Begin(t.Context(), p.now); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(other, keydir.File), path); err != nil {
+		t.Fatal(err)
+	}
+	if text := begin(); strings.Count(text, "as no roll-over does") != 2 {
+		t.Errorf("with the keys of another the log says %s", text)
+	}
+}

@@ -69,7 +69,15 @@ func (o *ownKeys) begin(ctx context.Context) ([]cdn.ZoneKey, [][]byte, error) {
 		return nil, nil, err
 	}
 	o.tellOf(ctx, held, err)
+	o.warnOf(ctx, held)
 	return held.Keys, held.Secrets, nil
+}
+
+// warnOf logs what is wrong with keys that come into force after those before.
+func (o *ownKeys) warnOf(ctx context.Context, held *keydir.Held) {
+	for _, jump := range held.Jumps {
+		o.log.WarnContext(ctx, "keys of zones have changed as no roll-over does", "what", jump)
+	}
 }
 
 // took notes that the file is about to be read.
