@@ -100,6 +100,7 @@ func (f *files) read() (*cdn.Snapshot, error) {
 	if f.fleet.DNS.Signed && f.keys == nil {
 		keys, secrets, err := f.makeKeys()
 		if err != nil {
+			delete(f.taken, f.fleetFile) // that may pass, though the file stays as it is
 			return nil, err
 		}
 		f.keys = keys

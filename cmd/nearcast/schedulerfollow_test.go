@@ -169,3 +169,26 @@ func TestKeysOfAnotherAtStart(t *testing.T) {
 		t.Errorf("with the keys of another the log says %s", text)
 	}
 }
+
+// Zones that are to be signed, and for which no key can be made just now, are signed as soon as one can.
+func TestKeysMadeLater(t *testing.T) {
+	p := newAlonePlayer(t)
+	p.files.keys = nil
+	p.before.ZoneKeys = nil
+	makeKeys, tries := p.files.makeKeys, 0
+	p.files.makeKeys = func() ([]cdn.ZoneKey, [][]byte, error) {
+		if tries++; tries < 3 {
+			return nil, nil, errors.New("another process changes the keys")
+		}
+		return makeKeys()
+	}
+	write(t, filepath.Join(p.dir, "fleet.yaml"), oneFleet+"dns: {signed: true} \n")
+	p.looks()
+	p.looks()
+	if p.newest() != "active a" {
+		t.Errorf("after %d tries: %s", tries, p.newest())
+	}
+	if text := p.log.String(); strings.Count(text, "ERROR") != 1 {
+		t.Errorf("want one error: %s", text)
+	}
+}
