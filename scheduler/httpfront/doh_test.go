@@ -293,3 +293,19 @@ func TestTooLargeIsHeardOut(t *testing.T) {
 		resp.Body.Close()
 	}
 }
+
+// Who asks first whether to send it is told at once, and not to send it.
+func TestTooLargeIsNotAskedFor(t *testing.T) {
+	plain, _, _ := doh(t)
+	c, err := net.Dial("tcp", plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	fmt.Fprintf(c, "POST /dns-query HTTP/1.1\r\nHost: dns.example\r\nContent-Type: application/dns-message\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n")
+	status, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil || !strings.HasPrefix(status, "HTTP/1.1 413 ") {
+		t.Errorf("got %q, %v, want 413", status, err)
+	}
+}

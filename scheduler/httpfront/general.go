@@ -131,6 +131,9 @@ func (s *Server) readQuery(j *job, r *http.Request) *problem {
 		return wrongMedia
 	}
 	if r.ContentLength > maxQuery {
+		if len(r.Header["Expect"]) > 0 { // it asks whether to send it
+			return tooLarge
+		}
 		return refuseLarge(r)
 	}
 	body := io.LimitReader(r.Body, maxQuery+1)
