@@ -71,7 +71,7 @@ func BenchmarkAsk(b *testing.B) {
 	s := New(Limits{Total: 1, PerClient: 1}, now).Enter(address(1), &line{}, now)
 	for b.Loop() {
 		s.Begin(now)
-		s.Move(now)
+		s.Move(now, 1)
 		s.End(now)
 	}
 }

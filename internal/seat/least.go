@@ -89,8 +89,9 @@ func (r *Room) leastIdle(now int64) (best candidate, ok bool) {
 	return best, ok
 }
 
-// leastMoving is the candidate of those that are being answered: one of whose answer nothing has moved for long.
-func (r *Room) leastMoving(now int64) (candidate, bool) {
+// leastMoving is the candidate of those that are being answered: one of whose answer nothing, or little, has moved for long. Of those that are looked at because what was
+// known of them is old, it may be the best only.
+func (r *Room) leastMoving(now int64) (best candidate, ok bool) {
 	for range looks {
 		leaf := r.all.first(answered)
 		if leaf == nil {
@@ -101,13 +102,15 @@ func (r *Room) leastMoving(now int64) (candidate, bool) {
 			r.file(s, asking)
 			continue
 		}
-		if leaf.rank[answered] > known {
-			continue
+		idle, stuck := now-leaf.rank[answered], s.stuck()
+		if c := (candidate{s, Stuck, idle - stuck + s.burden()}); idle >= stuck && (!ok || c.weight > best.weight) {
+			best, ok = c, true
 		}
-		stuck := s.stuck()
-		return candidate{s, Stuck, now - known - stuck + s.burden()}, now-known >= stuck
+		if leaf.rank[answered] <= known {
+			break
+		}
 	}
-	return candidate{}, false
+	return best, ok
 }
 
 // park files a seat among those that are being answered, until it is not. It reports false for one that is not any more.

@@ -234,7 +234,7 @@ func TestWhoGoes(t *testing.T) {
 			for range 600 {
 				h.pass(time.Second / 10)
 				for _, s := range stay {
-					s.Move(h.now)
+					s.Move(h.now, Worth)
 				}
 			}
 			return nil, stay
@@ -256,7 +256,7 @@ func TestWhoGoes(t *testing.T) {
 			h.pass(time.Second)
 			for i, s := range all {
 				if i != 9 {
-					s.Move(h.now)
+					s.Move(h.now, Worth)
 				}
 			}
 			return all[9:10], slices.Concat(all[:9], all[10:])
@@ -448,7 +448,7 @@ func TestTogether(t *testing.T) {
 					continue
 				}
 				s.Begin(time.Now())
-				s.Move(time.Now())
+				s.Move(time.Now(), Worth)
 				s.End(time.Now())
 				if kept = append(kept, s); len(kept) > 20 {
 					kept[0].Leave()

@@ -21,6 +21,7 @@ type Seat struct {
 	parked atomic.Bool  // filed among those that are being answered: the end is to be told
 	under  atomic.Int32 // questions that are being answered
 	moved  atomic.Int64 // when a question came, or something of an answer went, last: since the room was opened
+	gone   atomic.Int64 // octets since then
 }
 
 // state is what has become of a seat.
@@ -37,19 +38,38 @@ func (s *Seat) Begin(now time.Time) {
 	if s == nil {
 		return
 	}
-	s.moved.Store(s.room.clock(now))
+	s.touch(s.under.Load() == 0, now)
 	s.under.Add(1)
 	if !s.asked.Load() && s.asked.CompareAndSwap(false, true) {
 		s.room.refile(s)
 	}
 }
 
-// Move says that something of an answer, or of a question's content, has gone its way.
-func (s *Seat) Move(now time.Time) {
-	if s != nil {
-		s.moved.Store(s.room.clock(now))
+// touch says that something has happened. If it is little it counts as if it was a while ago: who has few seats is not stuck by that, and who has many is.
+func (s *Seat) touch(all bool, now time.Time) {
+	at := s.room.clock(now)
+	if all {
+		s.gone.Store(0)
+		s.moved.Store(at)
+		return
+	}
+	at -= int64(s.room.limits.Stuck) / little
+	for before := s.moved.Load(); before < at && !s.moved.CompareAndSwap(before, at); before = s.moved.Load() {
 	}
 }
+
+// Move says that so many octets of an answer, or of a question's content, have gone their way.
+func (s *Seat) Move(now time.Time, octets int64) {
+	if s != nil && octets > 0 {
+		s.touch(s.gone.Add(octets) >= Worth, now)
+	}
+}
+
+// Worth is how many octets have to go their way for an answer to count as one that moves; fewer are collected.
+const Worth = 16 << 10
+
+// little is which part of Stuck nothing has moved for whom little moves.
+const little = 5
 
 // Hold says that the connection is used for something else from now on, of which the room does not know whether it moves. It is kept.
 func (s *Seat) Hold() {
@@ -67,7 +87,7 @@ func (s *Seat) End(now time.Time) {
 	if s == nil {
 		return
 	}
-	s.moved.Store(s.room.clock(now))
+	s.touch(s.under.Load() == 1, now)
 	if s.under.Add(-1) == 0 && s.parked.CompareAndSwap(true, false) {
 		s.room.refile(s)
 	}

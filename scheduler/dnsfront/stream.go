@@ -257,6 +257,6 @@ func (st *stream) write(messages []byte) bool {
 		st.conn.Close() //nolint:errcheck // it has failed already
 		return false
 	}
-	st.seat.Move(time.Now())
+	st.seat.Move(time.Now(), int64(len(messages)))
 	return true
 }

@@ -172,11 +172,13 @@ func (c *crowded) ask(nc net.Conn) error {
 func besiegers(c *crowded) map[string]func(ctx context.Context, nc net.Conn) {
 	listen := func(nc net.Conn) { io.Copy(io.Discard, nc) }
 	half, long := []byte{0}, []byte("GET / HTTP/1.1\r\nHost: www.shop.example\r\n\r\n")
+	slow, octet := []byte("POST /dns-query HTTP/1.1\r\nHost: x.example\r\nContent-Type: application/dns-message\r\nContent-Length: 60000\r\n\r\n"), []byte{0}
 	if c.http {
 		half = long[:len(long)-4]
 	} else {
 		q, _ := new(dns.Msg).SetQuestion("long.", dns.TypeTXT).Pack()
 		long = append([]byte{0, byte(len(q))}, q...)
+		slow = []byte{0xff, 0xff}
 	}
 	return map[string]func(ctx context.Context, nc net.Conn){
 		"say nothing": func(_ context.Context, nc net.Conn) { listen(nc) },
@@ -186,6 +188,16 @@ func besiegers(c *crowded) map[string]func(ctx context.Context, nc net.Conn) {
 		},
 		"ask now and then": func(ctx context.Context, nc net.Conn) {
 			for c.ask(nc) == nil && passes(ctx, 700*time.Millisecond) {
+			}
+		},
+		"send slowly": func(ctx context.Context, nc net.Conn) {
+			if _, err := nc.Write(slow); err != nil {
+				return
+			}
+			for passes(ctx, 100*time.Millisecond) {
+				if _, err := nc.Write(octet); err != nil {
+					return
+				}
 			}
 		},
 		"never read": func(ctx context.Context, nc net.Conn) {
@@ -290,8 +302,8 @@ func TestCrowd(t *testing.T) {
 				}
 				others.Go(func() { c.besiege(ctx, front.each, front.pause, besiegers(c)[name]) })
 				until(t, "all places are taken", func() bool { return c.sum(t, "") >= float64(c.places) })
-				if name == "never read" {
-					passes(ctx, 4*time.Second) // that they take nothing shows when they have not for a while
+				if name == "never read" || name == "send slowly" {
+					passes(ctx, 4*time.Second) // that they take or send next to nothing shows when they have not for a while
 				}
 				c.welcome(t, 100)
 				for i := range answered {

@@ -25,7 +25,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	now := time.Now()
 	c.pace.Add(n, now.Sub(begun))
 	if n > 0 {
-		c.seat.Move(now)
+		c.seat.Move(now, int64(n))
 	}
 	return n, err //nolint:wrapcheck // as above
 }
@@ -56,7 +56,8 @@ func (c *conn) armWrite() error {
 	if now.IsZero() {
 		now = time.Now()
 	}
-	c.seat.Move(now) // what was sent before has gone
+	c.seat.Move(now, c.out.went+1) // what was sent before has gone, and that there is more is something
+	c.out.went = 0
 	if !c.writeBy.IsZero() {
 		return nil
 	}

@@ -22,6 +22,7 @@ type output struct {
 	buf     []byte
 	err     error
 	written int64       // octets, by writeOne
+	went    int64       // octets, since the seat was told
 	vec     [][]byte    // memory for all
 	all     net.Buffers // what is being sent; WriteTo eats it
 	parts   partsWriter // the connection, if it is one
@@ -82,6 +83,7 @@ func (o *output) send() (n int64) {
 		o.all = o.vec
 		n, o.err = o.all.WriteTo(o.c.nc)
 	}
+	o.went += n
 	if o.err != nil {
 		o.c.lost(nil)
 	}
@@ -166,6 +168,7 @@ func (o *output) file(from lane.File, offset, length int64) (n int64, err error)
 		waiting := int64(len(o.buf))
 		sent, err := o.files.SendFile(o.buf, from, offset, min(length, maxFile))
 		o.sent()
+		o.went += sent
 		sent = max(0, sent-waiting)
 		n, offset, length = n+sent, offset+sent, length-sent
 		o.c.clock = time.Time{} // it may have taken long

@@ -72,6 +72,7 @@ type conn struct {
 	reported   []*stream // memory for it
 	writing    bool      // somebody writes
 	written    int64     // octets; whoever writes has it
+	goes, went int64     // octets of content in out, and in what was sent before
 	quiet      sync.Cond // broadcast when nobody does any more
 	readArmed  time.Time // read deadline
 	writeArmed time.Time // when the write deadline was set

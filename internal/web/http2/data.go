@@ -91,7 +91,7 @@ func (c *conn) addData(st *stream, p []byte, size int64, ended bool) error {
 	}
 	b.recv -= size
 	if n > 0 {
-		c.seat.Move(c.readAt)
+		c.seat.Move(c.readAt, n)
 	}
 	if b.expected >= 0 {
 		b.expected -= n

@@ -146,6 +146,7 @@ func (c *conn) appendAnswerContent(id uint32, a *lane.Answer) {
 		q.add(p)
 	}
 	c.window -= q.left
+	c.goes += q.left
 	c.budgets.updates.grant(float64(q.left) / octetsPerUpdate)
 	for q.left > 0 {
 		n := min(q.left, maxPayload)

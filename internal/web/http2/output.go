@@ -148,6 +148,7 @@ func (c *conn) appendData(st *stream) {
 	out.b = st.content.take(out.b, int(n))
 	st.window -= n
 	c.window -= n
+	c.goes += n
 	st.moved = time.Now()
 	c.budgets.updates.grant(float64(n) / octetsPerUpdate)
 	switch {
@@ -203,7 +204,8 @@ func (c *conn) write(p []byte) error {
 // for each batch, so that it may be a little early.
 func (c *conn) armWrite() {
 	now := time.Now()
-	c.seat.Move(now) // what was sent before has gone
+	c.seat.Move(now, c.went+min(1, c.goes)) // what was sent before has gone, and if there is more that is something
+	c.went, c.goes = c.goes, 0
 	if c.ending || now.Sub(c.writeArmed) < c.lim.Stall/8 {
 		return
 	}
