@@ -244,6 +244,22 @@ func TestNewcomers(t *testing.T) {
 	}
 }
 
+// TestAnsweredMakeRoom: who has the answer, and goes on to hold the connection as if to send the rest, keeps nobody out.
+func TestAnsweredMakeRoom(t *testing.T) {
+	s, _ := newServer(t)
+	s.HTTP1.Limits.Linger = time.Minute
+	s.Limits = front.Limits{Connections: 40}
+	addr := start(t, s, false)
+	for i := range 40 {
+		c := dialFrom(t, addr, fmt.Sprintf("127.2.0.%d", 1+i%10))
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\nx")
+		if answer, err := io.ReadAll(c); !strings.HasPrefix(string(answer), "HTTP/1.1 200 OK") {
+			t.Fatalf("connection %d: %q, %v", i, answer, err)
+		}
+	}
+	ask(t, dialFrom(t, addr, "127.3.0.1"), "HTTP/1.1 200 OK")
+}
+
 func dialFrom(t *testing.T, addr, from string) net.Conn {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}

@@ -87,8 +87,9 @@ const (
 )
 
 // outlast is linger for whom a handler has answered: many clients read no answer before they have sent all of their content, and give up when that
-// fails (Python's do).
+// fails (Python's do). The request has been answered as far as the connection's seat goes.
 func (c *conn) outlast() {
+	c.seat.End(time.Now())
 	if !c.endOurs() {
 		return
 	}
@@ -100,6 +101,7 @@ func (c *conn) outlast() {
 		}
 		left -= n
 		now := time.Now()
+		c.seat.Move(now, int64(n))
 		if !now.Before(end) || c.nc.SetReadDeadline(now.Add(min(c.lim.Linger, end.Sub(now)))) != nil {
 			return
 		}
