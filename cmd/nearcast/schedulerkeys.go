@@ -80,6 +80,7 @@ func (k *keysFile) look(ctx context.Context, r *role, use func(keySet) error) {
 	switch {
 	case err == nil:
 		k.told = ""
+		k.taken[k.name].warnIfOpen(ctx, r.log, k.name)
 		r.log.InfoContext(ctx, "the keys in force are those that are in the file now", "kind", k.kind, "file", k.name, "keys", keys.size)
 	case err.Error() != k.told:
 		k.told = err.Error()
@@ -115,6 +116,7 @@ func (r *role) readKeys(f *schedulerFlags, cfg *scheduler.Config) error {
 		if err != nil {
 			return err
 		}
+		k.taken[k.name].warnIfOpen(context.Background(), r.log, k.name)
 		keys.begin(cfg)
 		m.note(k.kind, keys.size, nil)
 		r.keyFiles = append(r.keyFiles, k)

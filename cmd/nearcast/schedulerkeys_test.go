@@ -99,6 +99,37 @@ func (r *keysRig) value(t *testing.T, metric, kind string) float64 {
 	return 0
 }
 
+// A file of keys that every user of the machine can read is used, and that is said whenever it is read.
+func TestOpenKeyFiles(t *testing.T) {
+	rig := newKeysRig(t)
+	const warning = "every user of this machine can read the keys"
+	write(t, rig.flags.httpdnsKeys, keyA)
+	write(t, rig.flags.tsigKeys, tsig)
+	if err := os.Chmod(rig.flags.httpdnsKeys, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(rig.flags.tsigKeys, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := rig.readKeys(&rig.flags, new(scheduler.Config)); err != nil {
+		t.Fatal(err)
+	}
+	if said := rig.said(); strings.Count(said, warning) != 1 || !strings.Contains(said, rig.flags.httpdnsKeys) {
+		t.Errorf("at the start: %q", said)
+	}
+	k := rig.keyFiles[1]
+	write(t, k.name, tsig+"# another line\n")
+	if err := os.Chmod(k.name, 0o646); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		k.look(t.Context(), &rig.role, rig.use)
+	}
+	if said := rig.said(); strings.Count(said, warning) != 1 || !strings.Contains(said, k.name) {
+		t.Errorf("when it has changed: %q", said)
+	}
+}
+
 // What a file of keys becomes, whose keys are in force two looks later, what is said, and what the metrics show. A file that is of no use changes nothing.
 func TestFollowKeyFiles(t *testing.T) {
 	rig := newKeysRig(t)

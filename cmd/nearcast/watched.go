@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 )
 
@@ -24,6 +26,13 @@ func (s stamp) is(t stamp) bool {
 		return s.info == nil && t.info == nil
 	}
 	return s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size() && os.SameFile(s.info, t.info)
+}
+
+// warnIfOpen says that everybody may read what should be secret.
+func (s stamp) warnIfOpen(ctx context.Context, log *slog.Logger, name string) {
+	if s.info != nil && s.info.Mode().Perm()&0o007 != 0 {
+		log.WarnContext(ctx, "every user of this machine can read the keys, or write them: chmod o= the file", "file", name)
+	}
 }
 
 // watched are files that are read again when they have changed.

@@ -70,6 +70,7 @@ func (o *ownKeys) begin(ctx context.Context) ([]cdn.ZoneKey, [][]byte, error) {
 	}
 	o.tellOf(ctx, held, err)
 	o.warnOf(ctx, held)
+	stampOf(o.folder.Path()).warnIfOpen(ctx, o.log, o.folder.Path())
 	return held.Keys, held.Secrets, nil
 }
 
