@@ -2,6 +2,7 @@ package front_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -21,6 +22,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	h2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"nearcast/internal/seat"
 	"nearcast/internal/web/front"
@@ -258,6 +261,51 @@ func TestAnsweredMakeRoom(t *testing.T) {
 		}
 	}
 	ask(t, dialFrom(t, addr, "127.3.0.1"), "HTTP/1.1 200 OK")
+}
+
+// TestPingsAreNoMovement: who takes nothing of an answer over HTTP/2, and has PINGs answered meanwhile, gives way as one who is silent.
+func TestPingsAreNoMovement(t *testing.T) {
+	s, roots := newServer(t)
+	s.Limits = front.Limits{Connections: 2, Stuck: time.Second}
+	addr := start(t, s, true)
+	connect := func(from, protocol string) net.Conn {
+		return tls.Client(dialFrom(t, addr, from), &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{protocol}})
+	}
+	var attackers []*h2.Framer
+	for i := range 2 {
+		c := connect(fmt.Sprintf("127.2.0.%d", 1+i), "h2")
+		io.WriteString(c, h2.ClientPreface)
+		f := h2.NewFramer(c, c)
+		f.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 0})
+		var block bytes.Buffer
+		e := hpack.NewEncoder(&block)
+		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "x"}, {":path", "/"}} {
+			e.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+		}
+		f.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+		attackers = append(attackers, f)
+	}
+	answered := false
+	for range 50 {
+		for _, f := range attackers {
+			f.WritePing(false, [8]byte{})
+			for acked := false; !acked; { // until one has lost its place
+				frame, err := f.ReadFrame()
+				ping, ok := frame.(*h2.PingFrame)
+				acked = err != nil || ok && ping.IsAck()
+			}
+		}
+		c := connect("127.3.0.1", "http/1.1")
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if n, _ := c.Read(make([]byte, 1)); n == 1 {
+			answered = true
+			break
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	if !answered {
+		t.Error("a newcomer is refused for as long as they have PINGs answered")
+	}
 }
 
 func dialFrom(t *testing.T, addr, from string) net.Conn {
