@@ -190,7 +190,7 @@ func exchange(ctx context.Context, name, server string, tries int) (m *dns.Msg, 
 		return nil, cdn.Errorf(cdn.Unavailable, "", "no answer from %s: %w", server, err)
 	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
 		return nil, cdn.Errorf(cdn.Unavailable, "", "%s answers %s", server, dns.RcodeToString[m.Rcode])
-	case len(m.Question) != 1 || m.Question[0].Qtype != dns.TypeDS || !strings.EqualFold(m.Question[0].Name, name):
+	case !m.Response || len(m.Question) != 1 || m.Question[0].Qtype != dns.TypeDS || !strings.EqualFold(m.Question[0].Name, name):
 		return nil, cdn.Errorf(cdn.Unavailable, "", "%s answers another question", server)
 	}
 	return m, nil

@@ -69,6 +69,8 @@ func answer(t *testing.T, rcode int, records string, flags ...string) dns.Handle
 				m.Answer, m.Truncated = nil, true
 			case f == "other":
 				m.Question[0].Name = "other.example."
+			case f == "echo":
+				*m = *q
 			}
 		}
 		if err := w.WriteMsg(m); err != nil {
@@ -107,6 +109,7 @@ func TestAsk(t *testing.T) {
 		{"none", answer(t, dns.RcodeSuccess, "|"+soa), "none", 900},
 		{"no such zone", answer(t, dns.RcodeNameError, "|"+soa), "none", 900},
 		{"none, of the server itself", answer(t, dns.RcodeSuccess, "", "aa"), "none", 0},
+		{"an echo", answer(t, dns.RcodeSuccess, "", "echo"), "ADDR answers another question", 0},
 		{"a referral", answer(t, dns.RcodeSuccess, "|example. 900 IN NS ns.example."), "ADDR does not know, and names others to ask", 0},
 		{"SERVFAIL", answer(t, dns.RcodeServerFailure, ""), "ADDR answers SERVFAIL", 0},
 		{"REFUSED", answer(t, dns.RcodeRefused, ""), "ADDR answers REFUSED", 0},
