@@ -29,7 +29,7 @@ func TestAmplificationOfErrors(t *testing.T) {
 	f.cfg.Node = "a-node-whose-name-has-as-many-characters-as-a-name-can-have-63x"
 	f.Responder = respond.New(f.cfg)
 	f.state.Signer = signer(t)
-	var nsid, cookie, keepalive, padding, subnet = option(3), option(10, 1, 2, 3, 4, 5, 6, 7, 8), option(11), option(12), option(8, 0, 1, 0, 0)
+	nsid, cookie, keepalive, padding, subnet := option(3), option(10, 1, 2, 3, 4, 5, 6, 7, 8), option(11), option(12), option(8, 0, 1, 0, 0)
 	records := map[string][]byte{"no OPT": nil}
 	for version := range byte(2) {
 		for set := range 32 {
