@@ -16,6 +16,7 @@ import (
 const (
 	maxConns          = 4096 // of 10 KiB each
 	maxConnsPerSource = 64
+	filesPart         = 4 // of the files that the process may open, connections may be the part that is one by this
 	acceptsPerTurn    = 8 // before those have their turn that are there already, or are to go
 )
 
