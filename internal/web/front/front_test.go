@@ -49,11 +49,17 @@ func newServer(t *testing.T) (*front.Server, *x509.CertPool) {
 	defer certified.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(certified.Certificate())
-	return &front.Server{
+	s := &front.Server{
 		HTTP1: &http1.Server{Handler: h}, HTTP2: &http2.Server{Handler: h},
 		Gate: tlscert.NewGate(tlscert.GateOptions{}),
 		TLS:  &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: front.Protocols()},
-	}, roots
+	}
+	t.Cleanup(func() { // when all that start has started is over
+		if n := s.Connections(); n != 0 {
+			t.Errorf("%d connections are counted when all are over", n)
+		}
+	})
+	return s, roots
 }
 
 // start serves s until the test ends.
@@ -70,9 +76,6 @@ func start(t *testing.T, s *front.Server, secure bool) (addr string) {
 		cancel()
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
-		}
-		if n := s.Connections(); n != 0 {
-			t.Errorf("%d connections are counted when all are over", n)
 		}
 	}))
 	return l.Addr().String()
