@@ -122,14 +122,12 @@ func (f *files) zoneSecrets() [][]byte {
 	return nil
 }
 
-// age is when the youngest file was written, in Unix seconds. Serials of zones come of that: they do not begin again with the process, which secondaries would take for older, and are
-// the same wherever the files are.
+// age is when the youngest file was written, in Unix seconds. Serials of zones come of that: they do not begin again with
+// the process, which secondaries would take for older, and are the same wherever the files are.
 func (f *files) age() cdn.Generation {
 	youngest := int64(1)
 	for _, s := range f.taken {
-		if s.info != nil {
-			youngest = max(youngest, s.info.ModTime().Unix())
-		}
+		youngest = max(youngest, s.ModTime().Unix()) // long ago for one that is not there
 	}
 	return cdn.Generation(youngest) //nolint:gosec // positive
 }

@@ -5,45 +5,29 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"nearcast/internal/filestamp"
 )
-
-// stamp tells whether a file has changed. The zero value is of one that is not there.
-type stamp struct{ info os.FileInfo }
-
-// stampOf follows links, so that one that leads elsewhere is a change.
-func stampOf(name string) stamp {
-	info, err := os.Stat(name)
-	if err != nil {
-		return stamp{} // reading it says what is wrong
-	}
-	return stamp{info}
-}
-
-func (s stamp) is(t stamp) bool {
-	if s.info == nil || t.info == nil {
-		return s.info == nil && t.info == nil
-	}
-	return s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size() && os.SameFile(s.info, t.info)
-}
 
 // watched are files that are read again when they have changed.
 type watched struct {
 	names []string
-	seen  map[string]stamp // when they were looked at
-	taken map[string]stamp // of what was read
+	seen  map[string]filestamp.Stamp // when they were looked at
+	taken map[string]filestamp.Stamp // of what was read
 }
 
 func newWatched(names ...string) watched {
-	return watched{names: names, seen: make(map[string]stamp), taken: make(map[string]stamp)}
+	return watched{names: names, seen: make(map[string]filestamp.Stamp), taken: make(map[string]filestamp.Stamp)}
 }
 
-// due reports whether files are to be read: some have changed, and none since it was last called. Who writes one may be half done, and half of a file can be one that is valid.
+// due reports whether files are to be read: some have changed, and none since it was last called. Who writes one may be
+// half done, and half of a file can be one that is valid.
 func (w *watched) due() bool {
 	settled, changed := true, false
 	for _, name := range w.names {
-		now := stampOf(name)
-		settled = settled && now.is(w.seen[name])
-		changed = changed || now.info == nil || !now.is(w.taken[name])
+		now := filestamp.Of(name)
+		settled = settled && now.Same(w.seen[name])
+		changed = changed || !now.There() || !now.Same(w.taken[name])
 		w.seen[name] = now
 	}
 	return settled && changed
@@ -62,12 +46,12 @@ func (w *watched) forget(err error) {
 }
 
 // load has a file parsed that is as before says.
-func load(name string, before stamp, parse func(text []byte) error) error {
+func load(name string, before filestamp.Stamp, parse func(text []byte) error) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	if !stampOf(name).is(before) {
+	if !filestamp.Of(name).Same(before) {
 		return fmt.Errorf("%s: %w", name, errMoving)
 	}
 	return parse(text)
@@ -75,9 +59,9 @@ func load(name string, before stamp, parse func(text []byte) error) error {
 
 // take reports whether a file is to be read: it has changed since it was. One that cannot be is not tried again until it changes, but for one
 // that is not there.
-func (w *watched) take(name string) (now stamp, changed bool) {
-	now = stampOf(name)
-	if last, ok := w.taken[name]; ok && now.is(last) && now.info != nil {
+func (w *watched) take(name string) (now filestamp.Stamp, changed bool) {
+	now = filestamp.Of(name)
+	if last, ok := w.taken[name]; ok && now.Same(last) && now.There() {
 		return now, false
 	}
 	w.taken[name] = now

@@ -11,6 +11,7 @@ import (
 	"nearcast/control/keydir"
 	"nearcast/control/keyview"
 	"nearcast/control/zonekey"
+	"nearcast/internal/filestamp"
 	"nearcast/scheduler/dnssec"
 )
 
@@ -24,7 +25,7 @@ type ownKeys struct {
 	secrets func() ([][]byte, error)
 	now     func() time.Time
 
-	seen, taken stamp // of the file: when it was looked at, and read
+	seen, taken filestamp.Stamp // of the file: when it was looked at, and read
 	looked      time.Time
 	failed      string // the last error that was logged
 }
@@ -82,7 +83,7 @@ func (o *ownKeys) warnOf(ctx context.Context, held *keydir.Held) {
 
 // took notes that the file is about to be read.
 func (o *ownKeys) took() {
-	o.taken, o.looked = stampOf(o.folder.Path()), o.now()
+	o.taken, o.looked = filestamp.Of(o.folder.Path()), o.now()
 }
 
 // due reports whether keys are to be looked at: their file has changed, and is at rest, or it is some time ago.
@@ -90,10 +91,10 @@ func (o *ownKeys) due() bool {
 	if o.folder == nil {
 		return false
 	}
-	now := stampOf(o.folder.Path())
-	settled := now.is(o.seen)
+	now := filestamp.Of(o.folder.Path())
+	settled := now.Same(o.seen)
 	o.seen = now
-	return settled && (!now.is(o.taken) || o.now().Sub(o.looked) >= keysInterval)
+	return settled && (!now.Same(o.taken) || o.now().Sub(o.looked) >= keysInterval)
 }
 
 // keep returns the keys as they are to be now, and what opens them, or nil if they are to stay as they are.
