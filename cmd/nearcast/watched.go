@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"nearcast/internal/filestamp"
 )
@@ -36,7 +38,8 @@ func (w *watched) due() bool {
 // errMoving says that a file has changed while it was read.
 var errMoving = errors.New("the file has changed while it was read; it is read again when it is at rest")
 
-// forget has files read again that could not be, though they may stay as they are: what changes while it is read, and what may not be read yet.
+// forget has files read again that could not be, though they may stay as they are: what changes while it is read, and
+// what may not be read yet.
 func (w *watched) forget(err error) {
 	if errors.Is(err, errMoving) {
 		clear(w.taken)
@@ -57,8 +60,8 @@ func load(name string, before filestamp.Stamp, parse func(text []byte) error) er
 	return parse(text)
 }
 
-// take reports whether a file is to be read: it has changed since it was. One that cannot be is not tried again until it changes, but for one
-// that is not there.
+// take reports whether a file is to be read: it has changed since it was. One that cannot be is not tried again until it
+// changes, but for one that is not there.
 func (w *watched) take(name string) (now filestamp.Stamp, changed bool) {
 	now = filestamp.Of(name)
 	if last, ok := w.taken[name]; ok && now.Same(last) && now.There() {
@@ -66,4 +69,32 @@ func (w *watched) take(name string) (now filestamp.Stamp, changed bool) {
 	}
 	w.taken[name] = now
 	return now, true
+}
+
+// every calls look each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, look func()) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			look()
+		}
+	}
+}
+
+// complaint is what was wrong when it was looked last, so that it is logged once however often that is.
+type complaint struct{ text string }
+
+// news reports whether something is wrong that was not wrong the last time. What is well again may be told anew.
+func (c *complaint) news(err error) bool {
+	if err == nil {
+		c.text = ""
+		return false
+	}
+	known := c.text == err.Error()
+	c.text = err.Error()
+	return !known
 }

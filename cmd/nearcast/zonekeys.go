@@ -27,7 +27,8 @@ type ownKeys struct {
 
 	seen, taken filestamp.Stamp // of the file: when it was looked at, and read
 	looked      time.Time
-	failed      string // the last error that was logged
+	wrong       complaint // about the keys
+	untold      complaint // about telling which are in force
 }
 
 // ownKeys returns those of a scheduler that stands alone.
@@ -115,14 +116,9 @@ func (o *ownKeys) tellOf(ctx context.Context, held *keydir.Held, err error) {
 	if held != nil && len(held.Steps) > 0 && err == nil {
 		o.log.InfoContext(ctx, "keys of zones", "file", o.folder.Path(), "steps", held.Steps)
 	}
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text != o.failed && err != nil {
+	if o.wrong.news(err) {
 		o.log.ErrorContext(ctx, "keys of zones stay as they are", "error", err)
 	}
-	o.failed = text
 }
 
 // inForce tells the folder which keys sign which zones.
@@ -130,9 +126,8 @@ func (o *ownKeys) inForce(ctx context.Context, s *cdn.Snapshot) {
 	if o.folder == nil || len(s.ZoneKeys) == 0 {
 		return
 	}
-	if err := o.folder.Tell(keyview.Zones(&s.Fleet), s.ZoneKeys, zonekey.TimesOf(&s.Fleet), o.now()); err != nil && err.Error() != o.failed {
+	if err := o.folder.Tell(keyview.Zones(&s.Fleet), s.ZoneKeys, zonekey.TimesOf(&s.Fleet), o.now()); o.untold.news(err) {
 		o.log.ErrorContext(ctx, "nearcast dnssec will not know which keys are in force", "error", err)
-		o.failed = err.Error()
 	}
 }
 
