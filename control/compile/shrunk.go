@@ -7,8 +7,9 @@ import (
 	"nearcast/cdn"
 )
 
-// Shrunk is an error if a configuration leaves nothing of what the one before has, or less than half of at least two: sites, their domains, steered names, zones, records, POPs or
-// nodes (design rule 3). The error names all of them. A file may have been cut off, and who is told that a name is gone does not ask again for a while.
+// Shrunk is an error if a configuration leaves nothing of what the one before has, or less than half of at least two:
+// sites, their domains, steered names, zones, records, POPs or nodes (design rule 3). The error names all of them. A
+// file may have been cut off, and who is told that a name is gone does not ask again for a while.
 func Shrunk(before, after *cdn.Snapshot) error {
 	was, is := amounts(before), amounts(after)
 	var less []string
