@@ -73,7 +73,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	m := newMetrics(cfg.Registry, udp)
 	room := seat.New(seat.Limits{
-		Total: cmp.Or(cfg.Connections, maxConns), PerClient: maxConnsPerSource, Stuck: writeTimeout, Lost: m.lost, Refused: m.refused, Log: cfg.Log,
+		Total: cmp.Or(cfg.Connections, maxConns), PerClient: maxConnsPerClient, Stuck: writeTimeout, Lost: m.lost, Refused: m.refused, Log: cfg.Log,
 	}, time.Now())
 	m.showConnections(cfg.Registry, room)
 	s := &Server{

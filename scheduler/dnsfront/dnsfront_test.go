@@ -312,7 +312,7 @@ func TestTransferEnds(t *testing.T) {
 func TestConnections(t *testing.T) {
 	f := start(t, "127.0.0.1:0", nil)
 	var last *dns.Conn
-	for range dnsfront.MaxConnsPerSource {
+	for range dnsfront.MaxConnsPerClient {
 		last = dial(t, f.addr)
 	}
 	if err := last.WriteMsg(query("who.", dns.TypeTXT)); err != nil { // answered: all are accepted by now
@@ -325,9 +325,10 @@ func TestConnections(t *testing.T) {
 		t.Errorf("the connection too many: %v, want it closed", err)
 	}
 	want := `
-# HELP nearcast_scheduler_dns_connections_refused_total DNS connections over TCP closed at once because there were too many.
+# HELP nearcast_scheduler_dns_connections_refused_total DNS connections over TCP closed at once because there were too many, by limit.
 # TYPE nearcast_scheduler_dns_connections_refused_total counter
-nearcast_scheduler_dns_connections_refused_total 1
+nearcast_scheduler_dns_connections_refused_total{limit="client-connections"} 1
+nearcast_scheduler_dns_connections_refused_total{limit="connections"} 0
 `
 	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "nearcast_scheduler_dns_connections_refused_total"); err != nil {
 		t.Error(err)
