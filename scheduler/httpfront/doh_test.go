@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"nearcast/internal/outside"
 	"nearcast/internal/testcert"
 	"nearcast/internal/web/tlscert"
 	"nearcast/scheduler/httpfront"
@@ -281,11 +282,9 @@ func TestTooLargeIsTold(t *testing.T) {
 		resp.Body.Close()
 	}
 	t.Run("curl, HTTP/2", func(t *testing.T) {
-		if _, err := exec.LookPath("curl"); err != nil {
-			t.Skip("there is no curl")
-		}
+		curl := outside.Program(t, "curl", "curl")
 		for _, size := range []int{65_536, 200_000, 1 << 20} {
-			cmd := exec.CommandContext(t.Context(), "curl", "-sk", "--http2", "-o", os.DevNull, "-w", "%{http_version} %{http_code}",
+			cmd := exec.CommandContext(t.Context(), curl, "-sk", "--http2", "-o", os.DevNull, "-w", "%{http_version} %{http_code}",
 				"-H", "Content-Type: application/dns-message", "--data-binary", "@-", "https://"+secure+"/dns-query")
 			cmd.Stdin = bytes.NewReader(make([]byte, size))
 			if out, err := cmd.CombinedOutput(); err != nil || string(out) != "2 413" {
