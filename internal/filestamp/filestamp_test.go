@@ -30,7 +30,11 @@ func TestSame(t *testing.T) {
 		"nothing":            {func(*testing.T, string, string) error { return nil }, true},
 		"read":               {func(_ *testing.T, file, _ string) error { _, err := os.ReadFile(file); return err }, true},
 		"time":               {func(_ *testing.T, file, _ string) error { return os.Chtimes(file, written, written.Add(time.Second)) }, false},
-		"size":               {func(t *testing.T, file, _ string) error { write(t, file, "longer"); return nil }, false},
+		"size": {func(t *testing.T, file, _ string) error {
+			t.Helper()
+			write(t, file, "longer")
+			return nil
+		}, false},
 		"renamed into place": {func(_ *testing.T, file, other string) error { return os.Rename(other, file) }, false},
 		"gone":               {func(_ *testing.T, file, _ string) error { return os.Remove(file) }, false},
 		"link to another": {func(_ *testing.T, file, other string) error {
