@@ -27,9 +27,9 @@ func TestSame(t *testing.T) {
 		change func(t *testing.T, file, other string) error
 		same   bool
 	}{
-		"nothing":            {func(*testing.T, string, string) error { return nil }, true},
-		"read":               {func(_ *testing.T, file, _ string) error { _, err := os.ReadFile(file); return err }, true},
-		"time":               {func(_ *testing.T, file, _ string) error { return os.Chtimes(file, written, written.Add(time.Second)) }, false},
+		"nothing": {func(*testing.T, string, string) error { return nil }, true},
+		"read":    {func(_ *testing.T, file, _ string) error { _, err := os.ReadFile(file); return err }, true},
+		"time":    {func(_ *testing.T, file, _ string) error { return os.Chtimes(file, written, written.Add(time.Second)) }, false},
 		"size": {func(t *testing.T, file, _ string) error {
 			t.Helper()
 			write(t, file, "longer")
