@@ -50,8 +50,8 @@ check-fmt:
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (run gofmt -w):" $$unformatted; exit 1; fi
 
 # Debian's names of what the tests call: a C compiler for the race detector, dig, delv and
-# Knot DNS for a real secondary and kdig, curl for the tour of the README, wrk for the smoke test of the benchmark, strace for system
-# calls that fail, Python and Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
+# Knot DNS for a real secondary and kdig, curl and openssl for the examples of the manual, wrk for the smoke test of the benchmark, strace for
+# system calls that fail, Python and Node.js for the outside suites. Chromium is large, but no client of ours finds what a real
 # browser does, and a test that mostly skips is none. Where it cannot be had (Ubuntu has
 # a snap only) the test says so and skips.
 .PHONY: test-deps
@@ -62,6 +62,7 @@ test-deps:
 	command -v kdig >/dev/null || missing="$$missing knot-dnsutils"; \
 	PATH="$$PATH:/usr/sbin" command -v knotd >/dev/null || missing="$$missing knot"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v wrk  >/dev/null || missing="$$missing wrk"; \
 	command -v strace >/dev/null || missing="$$missing strace"; \
 	if [ -d "$$NEARCAST_SHARED/suites" ]; then \

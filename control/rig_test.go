@@ -15,6 +15,7 @@ import (
 	"nearcast/control/apiclient"
 	"nearcast/control/feedclient"
 	"nearcast/control/wire"
+	"nearcast/internal/waitfor"
 )
 
 const (
@@ -159,16 +160,7 @@ func (f *follower) setRefuse(err error) {
 // eventually polls another process-like thing until it is as it should be.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(deadline)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("still not: %s", what)
-		}
-	}
+	waitfor.That(t, deadline, what, ok)
 }
 
 func testLog(t *testing.T) *slog.Logger {

@@ -20,6 +20,7 @@ import (
 	"nearcast/edge"
 	"nearcast/internal/freeport"
 	"nearcast/internal/testcert"
+	"nearcast/internal/waitfor"
 	"nearcast/internal/web/tlscert"
 )
 
@@ -237,13 +238,7 @@ func (a answer) status() string { return strings.Join(a.Header.Values("Cache-Sta
 
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !done(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
+	waitfor.That(t, 10*time.Second, what, done)
 }
 
 // target is a path of the rig's site.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"nearcast/cdn"
+	"nearcast/internal/waitfor"
 	"nearcast/routequality"
 	"nearcast/routequality/tableclient"
 )
@@ -232,16 +233,7 @@ func TestPoll(t *testing.T) {
 
 func awaitWaiter(t *testing.T, s *routequality.Server) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(10 * time.Second)
-	for s.Waiting() == 0 {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatal("waited 10 s in vain for a poll to wait")
-		}
-	}
+	waitfor.That(t, 10*time.Second, "a poll waits", func() bool { return s.Waiting() > 0 })
 }
 
 // Polls beyond the bound are refused, not queued.

@@ -1,12 +1,10 @@
 package scheduler_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +16,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/freeport"
+	"nearcast/internal/outside"
 )
 
 // operated is a fleet whose zone is in an operator's, with all that names can be, and a secondary of each.
@@ -60,12 +59,7 @@ func operated(secondary netip.AddrPort) *cdn.Snapshot {
 // TestLikeKnot: a secondary that has copies of the zones says the same of every name as we do, whatever it is and whatever is asked: code, AA, and records. There is
 // one POP, so that nothing is tailored.
 func TestLikeKnot(t *testing.T) {
-	knotd, err := exec.LookPath("knotd")
-	if err != nil {
-		if knotd, err = exec.LookPath("/usr/sbin/knotd"); err != nil {
-			t.Skip("no knotd: install it with apt-get install knot")
-		}
-	}
+	knotd := outside.Program(t, "knotd", "knot")
 	knot := freeport.Addr(t)
 	s := start(t, config(slog.New(slog.DiscardHandler)))
 	snap := operated(netip.MustParseAddrPort("127.0.0.1:0"))
@@ -86,19 +80,7 @@ func TestLikeKnot(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "knot.conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	c := exec.CommandContext(t.Context(), knotd, "-c", filepath.Join(dir, "knot.conf"))
-	c.Stdout, c.Stderr = &log, &log
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Process.Kill()
-		c.Wait()
-		if t.Failed() {
-			t.Logf("knotd says:\n%s", log.String())
-		}
-	})
+	outside.Serve(t, knotd, "-c", filepath.Join(dir, "knot.conf"))
 	for i := range snap.Fleet.Zones {
 		await(t, knot, dns.Fqdn(string(snap.Fleet.Zones[i].Name)))
 	}

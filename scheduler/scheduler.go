@@ -88,7 +88,7 @@ type Server struct {
 // New listens, so that an address that is taken shows at once. [Server.Run] must be
 // called afterwards, to serve and to close.
 func New(cfg Config) (*Server, error) {
-	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), zoneSecrets: cfg.ZoneSecrets, kept: newKeeper()}
+	s := &Server{node: cfg.Node, log: cfg.Log.With("node", cfg.Node), mapper: steer.New(), zoneSecrets: cfg.ZoneSecrets, kept: new(keeper)}
 	s.metrics = newMetrics(cfg.Registry, s.tableAge, s.signatures)
 	if err := s.openFronts(&cfg); err != nil {
 		return nil, err

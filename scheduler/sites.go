@@ -9,12 +9,10 @@ import (
 	"nearcast/cdn"
 )
 
-// keeper has what schedulers need of the sites of a configuration.
+// keeper has what schedulers need of the sites of a configuration. The zero value has none.
 type keeper struct {
 	sites []cdn.Site
 }
-
-func newKeeper() *keeper { return &keeper{} }
 
 // keep returns a configuration with what schedulers need of it: of sites their names, domains and redirection; and the keeper of that. Lists of domains
 // that are equal to those of the site that k has are the same in memory, so that a million names that were decoded again are not there twice, and are

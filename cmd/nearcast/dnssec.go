@@ -73,6 +73,9 @@ A scheduler that stands alone has its keys in its folder: give that, --dir DIR.`
   nearcast dnssec roll --dir /var/lib/nearcast --secret-file /etc/nearcast/secret`,
 	}
 	cmd.AddCommand(newDNSSECStatus(), newDNSSECRoll(), newDNSSECConfirm())
+	for _, c := range cmd.Commands() {
+		c.Flags().Lookup("dir").Usage = "the lab in `DIR`, or the scheduler that stands alone with it (environment NEARCAST_DIR)"
+	}
 	return cmd
 }
 
@@ -174,7 +177,8 @@ type shownKeys struct {
 	Parents []parentds.Answer `json:"parents,omitempty"`
 }
 
-// printKeys prints the keys, and for people what is to be done with the DS records. The parents' answers are in the order of those; there are none if they were not asked.
+// printKeys prints the keys, and for people what is to be done with the DS records. The parents' answers are in the
+// order of those; there are none if they were not asked.
 func (f *keysFlags) printKeys(cmd *cobra.Command, s wire.DNSSEC, parents []parentds.Answer) error {
 	err := f.print(cmd.OutOrStdout(), shownKeys{s, parents}, func() [][]string {
 		rows := [][]string{{"KEY", "TAG", "STATE", "SINCE", "NEXT", "WHEN"}}

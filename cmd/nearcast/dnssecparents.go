@@ -84,9 +84,9 @@ func tags(all []parentds.DS) string {
 	return strings.Join(texts, ", ")
 }
 
-// checkParents refuses, with an error of kind Conflict, to confirm a key whose DS record a parent has not, or does not say that it has; if that is forced, it says so. The
-// request is then for that key and no other. Zones that are within others of ours have no part in it: schedulers make their DS records themselves, of the key
-// that is ready, too.
+// checkParents refuses, with an error of kind Conflict, to confirm a key whose DS record a parent has not, or does not
+// say that it has; if that is forced, it says so. The request is then for that key and no other. Zones that are within
+// others of ours have no part in it: schedulers make their DS records themselves, of the key that is ready, too.
 func (f *keysFlags) checkParents(cmd *cobra.Command, from keyKeeper, req *wire.ConfirmRequest) error {
 	status, err := from.DNSSEC(cmd.Context())
 	if err != nil {

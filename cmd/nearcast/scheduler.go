@@ -58,6 +58,7 @@ change, and takes every node for healthy.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScheduler(cmd, &f) },
 	}
 	f.register(cmd)
+	cmd.Flags().Lookup("dir").Usage = "`DIR` for its state: the last-known-good configuration; alone, the keys that sign zones"
 	f.registerFronts(cmd)
 	f.registerOthers(cmd)
 	must(cmd.MarkFlagRequired("listen"))

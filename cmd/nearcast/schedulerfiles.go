@@ -62,15 +62,35 @@ func newFiles(fleet string, sites []string, makeKeys func() ([]cdn.ZoneKey, [][]
 	}
 }
 
-// read compiles the files that have changed, those of sites at the same time, and all together. It returns nil if none has.
+// read returns what all files say, having compiled those that have changed, or nil if none has.
 func (f *files) read() (*cdn.Snapshot, error) {
+	if changed, err := f.compile(); err != nil || !changed {
+		return nil, err
+	}
+	if f.fleet.DNS.Signed && f.keys == nil {
+		keys, secrets, err := f.makeKeys()
+		if err != nil {
+			delete(f.taken, f.fleetFile) // that may pass, though the file stays as it is
+			return nil, err
+		}
+		f.keys = keys
+		f.secrets.Store(&secrets)
+	}
+	f.generation = max(f.generation+1, f.age())
+	s := &cdn.Snapshot{Generation: f.generation, Fleet: *f.fleet, ZoneKeys: f.keys}
+	for _, sites := range f.sites {
+		s.Sites = append(s.Sites, sites...)
+	}
+	return s, compile.Snapshot(s.Fleet, s.Sites)
+}
+
+// compile compiles the files that have changed, at the same time, and reports whether some have.
+func (f *files) compile() (changed bool, err error) {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	some := false
 	compiled := func(name string, parse func(text []byte) error) {
-		before, changed := f.take(name)
-		if changed {
-			some = true
+		if before, other := f.take(name); other {
+			changed = true
 			group.Go(func() error { return load(name, before, parse) })
 		}
 	}
@@ -92,26 +112,9 @@ func (f *files) read() (*cdn.Snapshot, error) {
 	}
 	if err := group.Wait(); err != nil {
 		f.forget(err)
-		return nil, err
+		return false, err
 	}
-	if !some {
-		return nil, nil
-	}
-	if f.fleet.DNS.Signed && f.keys == nil {
-		keys, secrets, err := f.makeKeys()
-		if err != nil {
-			delete(f.taken, f.fleetFile) // that may pass, though the file stays as it is
-			return nil, err
-		}
-		f.keys = keys
-		f.secrets.Store(&secrets)
-	}
-	f.generation = max(f.generation+1, f.age())
-	s := &cdn.Snapshot{Generation: f.generation, Fleet: *f.fleet, ZoneKeys: f.keys}
-	for _, sites := range f.sites {
-		s.Sites = append(s.Sites, sites...)
-	}
-	return s, compile.Snapshot(s.Fleet, s.Sites)
+	return changed, nil
 }
 
 // zoneSecrets are what opens the keys. It is safe for concurrent use.
@@ -122,14 +125,12 @@ func (f *files) zoneSecrets() [][]byte {
 	return nil
 }
 
-// age is when the youngest file was written, in Unix seconds. Serials of zones come of that: they do not begin again with the process, which secondaries would take for older, and are
-// the same wherever the files are.
+// age is when the youngest file was written, in Unix seconds. Serials of zones come of that: they do not begin again with
+// the process, which secondaries would take for older, and are the same wherever the files are.
 func (f *files) age() cdn.Generation {
 	youngest := int64(1)
 	for _, s := range f.taken {
-		if s.info != nil {
-			youngest = max(youngest, s.info.ModTime().Unix())
-		}
+		youngest = max(youngest, s.ModTime().Unix()) // long ago for one that is not there
 	}
 	return cdn.Generation(youngest) //nolint:gosec // positive
 }

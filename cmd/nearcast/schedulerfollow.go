@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"nearcast/cdn"
 	"nearcast/control/compile"
@@ -17,24 +16,16 @@ type follower struct {
 	log    *slog.Logger
 	apply  func(*cdn.Snapshot) error
 	before *cdn.Snapshot // what is answered from
-	told   string        // the last error that was logged
+	wrong  complaint     // about the files
 }
 
 // run looks at the files until ctx ends.
 func (w *follower) run(ctx context.Context) error {
-	tick := time.NewTicker(filesInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		w.look(ctx)
-	}
+	return every(ctx, filesInterval, func() { w.look(ctx) })
 }
 
-// look answers from what has changed. What is wrong with it is logged, and what was before stays: keys whatever is wrong with the files, and the other way round.
+// look answers from what has changed. What is wrong with it is logged, and what was before stays: keys whatever is wrong
+// with the files, and the other way round.
 func (w *follower) look(ctx context.Context) {
 	if w.files.due() {
 		w.takeFiles(ctx)
@@ -58,14 +49,13 @@ func (w *follower) takeFiles(ctx context.Context) {
 	if err == nil {
 		err = w.apply(next)
 	}
+	if w.wrong.news(err) {
+		w.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
+	}
 	if err != nil {
-		if w.told != err.Error() {
-			w.log.ErrorContext(ctx, "the files have changed and cannot be used; what was before stays in force", "error", err)
-		}
-		w.told = err.Error()
 		return
 	}
-	w.before, w.told = next, ""
+	w.before = next
 	w.log.InfoContext(ctx, "the files have changed, and are in force", "generation", next.Generation, "sites", len(next.Sites))
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -45,7 +44,7 @@ type keysFile struct {
 	name, kind string // kind as flag and metrics have it
 	parse      func(text string) (keySet, error)
 	metrics    *keysMetrics
-	told       string // what is wrong with the file and has been logged
+	wrong      complaint // about the file
 }
 
 // read returns the keys. None are an error: that is a file that somebody is about to write, and for HTTPDNS would open the door to everybody.
@@ -77,29 +76,19 @@ func (k *keysFile) look(ctx context.Context, r *role, use func(keySet) error) {
 		err = use(keys)
 	}
 	k.metrics.note(k.kind, keys.size, err)
+	fresh := k.wrong.news(err)
 	switch {
 	case err == nil:
-		k.told = ""
-		k.taken[k.name].warnIfOpen(ctx, r.log, k.name)
+		warnIfOpen(ctx, r.log, k.name)
 		r.log.InfoContext(ctx, "the keys in force are those that are in the file now", "kind", k.kind, "file", k.name, "keys", keys.size)
-	case err.Error() != k.told:
-		k.told = err.Error()
+	case fresh:
 		r.log.ErrorContext(ctx, "the file of keys cannot be used; the keys before it stay in force", "kind", k.kind, "file", k.name, "error", err)
 	}
 }
 
 // follow looks at the file until ctx ends.
 func (k *keysFile) follow(ctx context.Context, r *role, use func(keySet) error) error {
-	tick := time.NewTicker(filesInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			k.look(ctx, r, use)
-		}
-	}
+	return every(ctx, filesInterval, func() { k.look(ctx, r, use) })
 }
 
 // readKeys has a scheduler begin with the keys of its files.
@@ -116,7 +105,7 @@ func (r *role) readKeys(f *schedulerFlags, cfg *scheduler.Config) error {
 		if err != nil {
 			return err
 		}
-		k.taken[k.name].warnIfOpen(context.Background(), r.log, k.name)
+		warnIfOpen(context.Background(), r.log, k.name)
 		keys.begin(cfg)
 		m.note(k.kind, keys.size, nil)
 		r.keyFiles = append(r.keyFiles, k)

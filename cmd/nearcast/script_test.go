@@ -15,10 +15,10 @@ import (
 	"nearcast/loadtest/labtest"
 )
 
-// TestScripts runs the scripts of testdata/script with the real program against
-// one lab. In a script, $NEARCAST_DIR is the lab and $ORIGIN its web origin's URL,
-// and $NAME is what a site of it is called in its zone. $FREE_API, $FREE_FEED and $FREE_ADMIN are addresses where nothing listens. $RESOLVER_PORT is a resolver's, see [resolve]; it asks on $PARENT_PORT and $ALONE_PORT, which like
-// $COPY_PORT are a script's to listen on.
+// TestScripts runs the scripts of testdata/script with the real program against one lab. In a script, $NEARCAST_DIR is
+// the lab and $ORIGIN its web origin's URL, and $NAME is what a site of it is called in its zone. $FREE_API, $FREE_FEED
+// and $FREE_ADMIN are addresses where nothing listens. $RESOLVER_PORT is a resolver's, see [resolve]; it asks on
+// $PARENT_PORT and $ALONE_PORT, which like $COPY_PORT are a script's to listen on.
 func TestScripts(t *testing.T) {
 	lab := labtest.Start(t)
 	testscript.Run(t, testscript.Params{

@@ -114,30 +114,23 @@ const secretInterval = 2 * time.Second
 // once, and what was in use stays.
 func (r *role) followSecrets(path string, apply func(secrets []string) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		tick := time.NewTicker(secretInterval)
-		defer tick.Stop()
-		used, failed := r.secrets, ""
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-			}
+		used, wrong := r.secrets, complaint{}
+		return every(ctx, secretInterval, func() {
 			secrets, err := readSecrets(path)
 			if err == nil && slices.Equal(secrets, used) {
-				continue
+				return
 			}
 			if err == nil {
 				err = apply(gossipSecrets(secrets))
 			}
+			fresh := wrong.news(err)
 			switch {
 			case err == nil:
 				r.log.InfoContext(ctx, "the gossip pools use the secrets that are in the file now", "file", path, "secrets", len(secrets))
-				used, failed = secrets, ""
-			case err.Error() != failed:
+				used = secrets
+			case fresh:
 				r.log.ErrorContext(ctx, "the secret file cannot be used; the secrets before it stay in use", "file", path, "error", err)
-				failed = err.Error()
 			}
-		}
+		})
 	}
 }

@@ -78,7 +78,7 @@ func newApply() *cobra.Command {
 	f.registerChange(cmd)
 	cmd.Flags().StringArrayVarP(&f.files, "file", "f", nil, "`FILE` with sites, - for standard input; may be given several times")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "check and compare, change nothing")
-	cmd.Flags().BoolVar(&f.force, "force", false, "allow a change that leaves nothing, or less than half, of the sites or of their domains")
+	cmd.Flags().BoolVar(&f.force, "force", false, "even if that leaves nothing, or less than half, of the sites or of their domains")
 	must(cmd.MarkFlagRequired("file"))
 	return cmd
 }
@@ -242,6 +242,6 @@ func newDelete() *cobra.Command {
 		},
 	}
 	f.registerChange(cmd)
-	cmd.Flags().BoolVar(&f.force, "force", false, "allow a deletion that leaves nothing, or less than half, of the sites or of their domains")
+	cmd.Flags().BoolVar(&f.force, "force", false, "even if that leaves nothing, or less than half, of the sites or of their domains")
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"nearcast/control/keydir"
 	"nearcast/control/keyview"
 	"nearcast/control/zonekey"
+	"nearcast/internal/filestamp"
 	"nearcast/scheduler/dnssec"
 )
 
@@ -24,9 +25,10 @@ type ownKeys struct {
 	secrets func() ([][]byte, error)
 	now     func() time.Time
 
-	seen, taken stamp // of the file: when it was looked at, and read
+	seen, taken filestamp.Stamp // of the file: when it was looked at, and read
 	looked      time.Time
-	failed      string // the last error that was logged
+	wrong       complaint // about the keys
+	untold      complaint // about telling which are in force
 }
 
 // ownKeys returns those of a scheduler that stands alone.
@@ -70,7 +72,7 @@ func (o *ownKeys) begin(ctx context.Context) ([]cdn.ZoneKey, [][]byte, error) {
 	}
 	o.tellOf(ctx, held, err)
 	o.warnOf(ctx, held)
-	stampOf(o.folder.Path()).warnIfOpen(ctx, o.log, o.folder.Path())
+	warnIfOpen(ctx, o.log, o.folder.Path())
 	return held.Keys, held.Secrets, nil
 }
 
@@ -83,7 +85,7 @@ func (o *ownKeys) warnOf(ctx context.Context, held *keydir.Held) {
 
 // took notes that the file is about to be read.
 func (o *ownKeys) took() {
-	o.taken, o.looked = stampOf(o.folder.Path()), o.now()
+	o.taken, o.looked = filestamp.Of(o.folder.Path()), o.now()
 }
 
 // due reports whether keys are to be looked at: their file has changed, and is at rest, or it is some time ago.
@@ -91,10 +93,10 @@ func (o *ownKeys) due() bool {
 	if o.folder == nil {
 		return false
 	}
-	now := stampOf(o.folder.Path())
-	settled := now.is(o.seen)
+	now := filestamp.Of(o.folder.Path())
+	settled := now.Same(o.seen)
 	o.seen = now
-	return settled && (!now.is(o.taken) || o.now().Sub(o.looked) >= keysInterval)
+	return settled && (!now.Same(o.taken) || o.now().Sub(o.looked) >= keysInterval)
 }
 
 // keep returns the keys as they are to be now, and what opens them, or nil if they are to stay as they are.
@@ -115,14 +117,9 @@ func (o *ownKeys) tellOf(ctx context.Context, held *keydir.Held, err error) {
 	if held != nil && len(held.Steps) > 0 && err == nil {
 		o.log.InfoContext(ctx, "keys of zones", "file", o.folder.Path(), "steps", held.Steps)
 	}
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text != o.failed && err != nil {
+	if o.wrong.news(err) {
 		o.log.ErrorContext(ctx, "keys of zones stay as they are", "error", err)
 	}
-	o.failed = text
 }
 
 // inForce tells the folder which keys sign which zones.
@@ -130,9 +127,8 @@ func (o *ownKeys) inForce(ctx context.Context, s *cdn.Snapshot) {
 	if o.folder == nil || len(s.ZoneKeys) == 0 {
 		return
 	}
-	if err := o.folder.Tell(keyview.Zones(&s.Fleet), s.ZoneKeys, zonekey.TimesOf(&s.Fleet), o.now()); err != nil && err.Error() != o.failed {
+	if err := o.folder.Tell(keyview.Zones(&s.Fleet), s.ZoneKeys, zonekey.TimesOf(&s.Fleet), o.now()); o.untold.news(err) {
 		o.log.ErrorContext(ctx, "nearcast dnssec will not know which keys are in force", "error", err)
-		o.failed = err.Error()
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"nearcast/control/feedclient"
 	"nearcast/control/protocol"
 	"nearcast/control/store"
+	"nearcast/internal/waitfor"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -101,16 +102,7 @@ func newClient(t *testing.T, cfg feedclient.Config) *feedclient.Client {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(deadline)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("still not: %s", what)
-		}
-	}
+	waitfor.That(t, deadline, what, ok)
 }
 
 func appendPurge(t *testing.T, s *store.Store) {

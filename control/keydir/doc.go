@@ -4,8 +4,8 @@
 // step, which is the only one to make those. So a key is not ready before a scheduler has published it for long enough. dnssec.status.json is what the
 // scheduler tells of itself: which keys it has in force, and which zones it signs.
 //
-// Files are replaced whole, by one process at a time: who writes has the lock of the folder. Who reads needs none. dnssec.json can be copied into another scheduler's folder,
-// which then does the same.
+// Files are replaced whole, by one process at a time: who writes has the lock of the folder. Who reads needs none.
+// dnssec.json can be copied into another scheduler's folder, which then does the same.
 //
 // It is not for when a step may come (control/zonekey), nor for signing (scheduler/dnssec). A control plane has its keys in the configuration.
 package keydir

@@ -18,6 +18,7 @@ import (
 	"nearcast/cdn"
 	"nearcast/edge"
 	"nearcast/internal/testcert"
+	"nearcast/internal/waitfor"
 	"nearcast/internal/web/tlscert"
 )
 
@@ -284,13 +285,7 @@ func (e *env) date(d time.Duration) string {
 
 func (e *env) eventually(what string, done func() bool) {
 	e.t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !done(); <-tick.C {
-		if time.Now().After(deadline) {
-			e.t.Fatalf("not within 10 s: %s", what)
-		}
-	}
+	waitfor.That(e.t, 10*time.Second, what, done)
 }
 
 // served checks that an answer is a 200 with a body.

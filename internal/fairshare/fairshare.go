@@ -1,8 +1,8 @@
 // Package fairshare divides a number of places among clients of whom nobody knows how many there are, or how long they stay. The fewer places are left, the fewer
 // somebody may have who asks for another: a few who take all that they may, and never let go, leave some to whoever comes next.
 //
-// A client is an IPv4 address or an IPv6 /64. The /48 around that, which one customer may be given, is bounded as well; and so is a group, whatever that is: what clients of
-// one group do is not to be to the detriment of all others.
+// A client is an IPv4 address or an IPv6 /64. The /48 around that, which one customer may be given, is bounded as well;
+// and so is a group, whatever that is: what clients of one group do is not to be to the detriment of all others.
 //
 // It is not for how often somebody asks, nor for connections, which can be taken back: those are seat's.
 package fairshare

@@ -29,8 +29,8 @@ func Lines(text string) iter.Seq2[int, []string] {
 	}
 }
 
-// ParseSecrets reads lines "ID SECRET". An ID is 1 to 64 characters of ASCII and comes once; a secret is [MinSecret] octets or more, which stand for themselves. The error names the line,
-// and says nothing of secrets.
+// ParseSecrets reads lines "ID SECRET". An ID is 1 to 64 characters of ASCII and comes once; a secret is [MinSecret]
+// octets or more, which stand for themselves. The error names the line, and says nothing of secrets.
 func ParseSecrets(text string) (map[string][]byte, error) {
 	all := make(map[string][]byte)
 	for n, columns := range Lines(text) {

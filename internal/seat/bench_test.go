@@ -10,8 +10,9 @@ func address(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 }
 
-// BenchmarkEnter is a connection that gets a seat, asks once and leaves, when three quarters of the seats are taken; and BenchmarkFull one that comes when all are: by connections
-// of many networks that have asked at various times, and by some that ask all the time.
+// BenchmarkEnter is a connection that gets a seat, asks once and leaves, when three quarters of the seats are taken;
+// and BenchmarkFull one that comes when all are: by connections of many networks that have asked at various times, and
+// by some that ask all the time.
 func BenchmarkEnter(b *testing.B) {
 	for name, taken := range map[string]int{"4096": 3072, "100000": 75_000} {
 		b.Run(name, func(b *testing.B) {

@@ -35,7 +35,8 @@ type Limits struct {
 	Total int
 	// PerClient is how many of them a client may have: an IPv4 address or an IPv6 /64. Zero is none.
 	PerClient int
-	// Stuck is for how long nothing of an answer moves until it counts for nothing. For clients and networks that have many seats it is less, down to a tenth. Default 10 s.
+	// Stuck is for how long nothing of an answer moves until it counts for nothing. For clients and networks that have
+	// many seats it is less, down to a tenth. Default 10 s.
 	Stuck time.Duration
 	// Lost is called for each connection that is closed for another, with one of [Reasons]. It must not block. Nil is allowed.
 	Lost func(reason string)
@@ -88,8 +89,9 @@ func (r *Room) clock(now time.Time) int64 { return int64(now.Sub(r.began)) }
 // Open returns how many seats are taken.
 func (r *Room) Open() int { return int(r.open.Load()) }
 
-// Enter gives a connection a seat, and closes another one for it if it has to. It returns nil for a connection that gets none, which the caller has to close. conn's Close may be
-// called by any goroutine, at any time until [Seat.Leave].
+// Enter gives a connection a seat, and closes another one for it if it has to. It returns nil for a connection that
+// gets none, which the caller has to close. conn's Close may be called by any goroutine, at any time until
+// [Seat.Leave].
 func (r *Room) Enter(client netip.Addr, conn io.Closer, now time.Time) *Seat {
 	client = clientip.Share(client)
 	s, loser, reason := r.seat(client, conn, r.clock(now))

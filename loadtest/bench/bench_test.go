@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nearcast/internal/outside"
 	"nearcast/loadtest/labtest"
 )
 
@@ -276,9 +276,7 @@ func TestSmoke(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes ten seconds")
 	}
-	if _, err := exec.LookPath("wrk"); err != nil {
-		t.Skip("wrk is not installed (Debian: apt-get install wrk)")
-	}
+	outside.Program(t, "wrk", "wrk")
 	if runtime.NumCPU() < 2 {
 		t.Skip("the servers and the load need a core each")
 	}

@@ -23,8 +23,9 @@ const (
 	crowdWants     = 4500 // connections: all that DNS over TCP has, and more
 )
 
-// crowded has 200 addresses of a few networks want all connections of DNS over TCP, a third of them each without a word, with half a length, or with a question now and then,
-// while clients with a connection go on asking and newcomers ask once, over TCP and TLS.
+// crowded has 200 addresses of a few networks want all connections of DNS over TCP, a third of them each without a
+// word, with half a length, or with a question now and then, while clients with a connection go on asking and newcomers
+// ask once, over TCP and TLS.
 func crowded(ctx context.Context, o options, r *report) error {
 	s, err := open(ctx, o)
 	if err != nil {

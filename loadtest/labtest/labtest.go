@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"nearcast/deploy/local"
+	"nearcast/internal/waitfor"
 )
 
 // Lab is a running CDN.
@@ -347,16 +348,7 @@ func (l *Lab) StartAgain(t testing.TB, name string) {
 // how long that took.
 func Eventually(t testing.TB, timeout time.Duration, what string, done func() bool) time.Duration {
 	t.Helper()
-	start := time.Now()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		if time.Since(start) > timeout {
-			t.Fatalf("not within %s: %s", timeout, what)
-		}
-		<-tick.C
-	}
-	return time.Since(start)
+	return waitfor.That(t, timeout, what, done)
 }
 
 // EdgeNodes returns the edge (L1) nodes.

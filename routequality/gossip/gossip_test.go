@@ -15,6 +15,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/leaktest"
+	"nearcast/internal/waitfor"
 	"nearcast/routequality/gossip"
 )
 
@@ -314,16 +315,7 @@ func counter(t *testing.T, r *prometheus.Registry, name string) float64 {
 // await waits for what no channel tells.
 func await(t *testing.T, within time.Duration, what string, holds func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(within)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("waited %v in vain for %s", within, what)
-		}
-	}
+	waitfor.That(t, within, what, holds)
 }
 
 func TestMetrics(t *testing.T) {

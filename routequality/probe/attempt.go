@@ -124,8 +124,9 @@ func (p *Prober) connect(ctx context.Context, t *Target, addrs []netip.AddrPort,
 	}
 }
 
-// open opens a connection within the time that is left for it, asks whoever is behind it to answer if the target wants that, and closes it. Waiting for room, as long as the timeout, is not part of that time: a
-// connection that began late must not fail for it.
+// open opens a connection within the time that is left for it, asks whoever is behind it to answer if the target wants
+// that, and closes it. Waiting for room, as long as the timeout, is not part of that time: a connection that began late
+// must not fail for it.
 func (p *Prober) open(ctx context.Context, addr netip.AddrPort, t *Target, left time.Duration) attempt {
 	timeout := t.Timeout
 	room := time.NewTimer(timeout)

@@ -15,9 +15,10 @@ import (
 // seeds is how many worlds the loop is tried in: "go test -run TestLoop -v -seeds 20 ./scheduler/assign" is what is quoted.
 var seeds = flag.Uint64("seeds", 2, "worlds in which the control loop is tried")
 
-// loop is a world that a controller steers, second by second. What is known is known 3 s late and with noise, visitors follow a map as their answers expire
-// (exponentially, 20 s), capacity is 1.5 times the demand. A tenth of the demand, all around one POP, grows to 2.5 times within a minute, stays there for a quarter of an hour,
-// and amid that the POP with most load dies for ten minutes.
+// loop is a world that a controller steers, second by second. What is known is known 3 s late and with noise, visitors
+// follow a map as their answers expire (exponentially, 20 s), capacity is 1.5 times the demand. A tenth of the demand,
+// all around one POP, grows to 2.5 times within a minute, stays there for a quarter of an hour, and amid that the POP
+// with most load dies for ten minutes.
 type loop struct {
 	problem  *assign.Problem
 	rnd      *rand.Rand

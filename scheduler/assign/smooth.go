@@ -142,8 +142,9 @@ func holdCost(ch choice, was []choice, pop uint16) choice {
 	return ch
 }
 
-// learn moves the factors by which POPs take less than they say: by comparing the load that was measured with the one that there should be by the demand and by the last maps, of
-// which visitors hear only as their answers expire. A mere integrator of the load would take what is still under way for a mistake, and wind up.
+// learn moves the factors by which POPs take less than they say: by comparing the load that was measured with the one
+// that there should be by the demand and by the last maps, of which visitors hear only as their answers expire. A mere
+// integrator of the load would take what is still under way for a mistake, and wind up.
 func (c *Controller) learn(t *table, pops []popState, prev []shareRow, slots int) {
 	if prev == nil {
 		return

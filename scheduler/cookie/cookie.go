@@ -47,9 +47,10 @@ func New(secret []byte, others ...[]byte) *Jar {
 	return &Jar{secrets: append([][]byte{secret}, others...)}
 }
 
-// Check reports whether a cookie option is one that the client was sent lately, and appends to dst the cookie to send to it, of [Size] octets. The option is what a query
-// had: the client's 8 octets, and what it has of a server, if anything. An option whose length is wrong (RFC 7873 section 5.2.2: FORMERR) is not valid and gets nothing. The
-// time is in seconds since 1970.
+// Check reports whether a cookie option is one that the client was sent lately, and appends to dst the cookie to send
+// to it, of [Size] octets. The option is what a query had: the client's 8 octets, and what it has of a server, if
+// anything. An option whose length is wrong (RFC 7873 section 5.2.2: FORMERR) is not valid and gets nothing. The time
+// is in seconds since 1970.
 func (j *Jar) Check(dst []byte, client netip.Addr, option []byte, now int64) (cookie []byte, valid bool) {
 	if len(option) != ClientSize && (len(option) < 2*ClientSize || len(option) > 5*ClientSize) {
 		return dst, false

@@ -10,7 +10,8 @@ import (
 	"nearcast/scheduler/view"
 )
 
-// Whom policy sends past the nearest POPs is sent to the nearest of the others, and that costs no memory: anybody can ask for as many as they like in such a place's name.
+// Whom policy sends past the nearest POPs is sent to the nearest of the others, and that costs no memory: anybody can
+// ask for as many as they like in such a place's name.
 func TestFarther(t *testing.T) {
 	s := &cdn.Snapshot{Generation: 1, Sites: []cdn.Site{{Name: "bound", Domains: []cdn.Domain{"www.bound.example"}}}}
 	s.Fleet.Zone = "cdn.test"

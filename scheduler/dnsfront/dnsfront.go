@@ -73,7 +73,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	m := newMetrics(cfg.Registry, udp)
 	room := seat.New(seat.Limits{
-		Total: seat.Affordable(cmp.Or(cfg.Connections, maxConns), filesPart), PerClient: maxConnsPerSource, Stuck: writeTimeout, Lost: m.lost, Refused: m.refused, Log: cfg.Log,
+		Total: seat.Affordable(cmp.Or(cfg.Connections, maxConns), filesPart), PerClient: maxConnsPerClient,
+		Stuck: writeTimeout, Lost: m.lost, Refused: m.refused, Log: cfg.Log,
 	}, time.Now())
 	m.showConnections(cfg.Registry, room)
 	s := &Server{

@@ -294,6 +294,34 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
+// A transfer is told who asks as its client goes on asking; the race detector sees to it that nothing of that changes meanwhile.
+func TestTransferBesideQueries(t *testing.T) {
+	f := start(t, "127.0.0.1:0", func(_ context.Context, packet []byte, from respond.Peer, write func([]byte) error) {
+		if from.Transport != respond.TCP || !from.Addr.IsLoopback() {
+			t.Errorf("asked by %v", from)
+		}
+		packet[2] |= 0x80 // the query as its own answer
+		if err := write(packet); err != nil {
+			t.Error(err)
+		}
+	})
+	axfr, other := query("zone.", dns.TypeAXFR), query("who.", dns.TypeTXT)
+	for range 100 {
+		conn := dial(t, f.addr)
+		for range 4 {
+			if err := errors.Join(conn.WriteMsg(axfr), conn.WriteMsg(other)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 8 {
+			if r, err := conn.ReadMsg(); err != nil || r.Id != axfr.Id && r.Id != other.Id {
+				t.Fatalf("%v, %v", r, err)
+			}
+		}
+		conn.Close()
+	}
+}
+
 // The end of the server ends transfers too.
 func TestTransferEnds(t *testing.T) {
 	asked := make(chan struct{})
@@ -312,7 +340,7 @@ func TestTransferEnds(t *testing.T) {
 func TestConnections(t *testing.T) {
 	f := start(t, "127.0.0.1:0", nil)
 	var last *dns.Conn
-	for range dnsfront.MaxConnsPerSource {
+	for range dnsfront.MaxConnsPerClient {
 		last = dial(t, f.addr)
 	}
 	if err := last.WriteMsg(query("who.", dns.TypeTXT)); err != nil { // answered: all are accepted by now
@@ -325,9 +353,10 @@ func TestConnections(t *testing.T) {
 		t.Errorf("the connection too many: %v, want it closed", err)
 	}
 	want := `
-# HELP nearcast_scheduler_dns_connections_refused_total DNS connections over TCP closed at once because there were too many.
+# HELP nearcast_scheduler_dns_connections_refused_total DNS connections over TCP closed at once because there were too many, by limit.
 # TYPE nearcast_scheduler_dns_connections_refused_total counter
-nearcast_scheduler_dns_connections_refused_total 1
+nearcast_scheduler_dns_connections_refused_total{limit="client-connections"} 1
+nearcast_scheduler_dns_connections_refused_total{limit="connections"} 0
 `
 	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "nearcast_scheduler_dns_connections_refused_total"); err != nil {
 		t.Error(err)

@@ -2,7 +2,7 @@ package dnsfront
 
 // Bounds of streams.
 const (
-	MaxConnsPerSource = maxConnsPerSource
+	MaxConnsPerClient = maxConnsPerClient
 	IdleTimeout       = idleTimeout
 )
 

@@ -8,7 +8,7 @@ import (
 )
 
 type metrics struct {
-	connectionsRefused prometheus.Counter
+	connectionsRefused *prometheus.CounterVec // by limit
 	connectionsLost    *prometheus.CounterVec // by reason
 	unwritten          prometheus.Counter
 	panics             prometheus.Counter
@@ -27,10 +27,10 @@ func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts(opts), func() float64 { return float64(get(udp.Stats())) })
 	}
 	m := &metrics{
-		connectionsRefused: prometheus.NewCounter(prometheus.CounterOpts{
+		connectionsRefused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nearcast_scheduler_dns_connections_refused_total",
-			Help: "DNS connections over TCP closed at once because there were too many.",
-		}),
+			Help: "DNS connections over TCP closed at once because there were too many, by limit.",
+		}, []string{"limit"}),
 		connectionsLost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nearcast_scheduler_dns_connections_lost_total",
 			Help: "DNS connections over TCP closed to make room for others, by reason.",
@@ -44,6 +44,9 @@ func newMetrics(r *prometheus.Registry, udp *udpbatch.Server) *metrics {
 	}
 	for _, reason := range seat.Reasons() {
 		m.connectionsLost.WithLabelValues(reason) // shown before the first
+	}
+	for _, limit := range [...]string{seat.OfAll, seat.OfClient} {
+		m.connectionsRefused.WithLabelValues(limit) // likewise
 	}
 	r.MustRegister(m.connectionsRefused, m.connectionsLost, m.unwritten, m.panics, m.tooMuch,
 		count(dropped("unsent"), func(s udpbatch.Stats) uint64 { return s.Unsent }),
@@ -71,4 +74,4 @@ func (m *metrics) showConnections(r *prometheus.Registry, room *seat.Room) {
 
 func (m *metrics) lost(reason string) { m.connectionsLost.WithLabelValues(reason).Inc() }
 
-func (m *metrics) refused(string) { m.connectionsRefused.Inc() }
+func (m *metrics) refused(limit string) { m.connectionsRefused.WithLabelValues(limit).Inc() }

@@ -217,6 +217,7 @@ func (st *stream) startTransfer(ctx context.Context, query []byte) bool {
 	}
 	st.underWay.Add(1)
 	st.seat.Begin(time.Now())
+	from := st.from // whose Idle changes as other queries come
 	st.transfers.Go(func() {
 		defer func() { st.seat.End(time.Now()); st.underWay.Add(-1); <-st.slots }()
 		defer func() {
@@ -226,7 +227,7 @@ func (st *stream) startTransfer(ctx context.Context, query []byte) bool {
 			}
 		}()
 		var buf []byte
-		st.server.transfer(ctx, query, st.from, func(message []byte) error {
+		st.server.transfer(ctx, query, from, func(message []byte) error {
 			if len(message) > maxMessage {
 				return errTooLong
 			}

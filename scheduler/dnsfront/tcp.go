@@ -15,7 +15,7 @@ import (
 // Bounds of TCP (RFC 7766 section 6).
 const (
 	maxConns          = 4096 // of 10 KiB each
-	maxConnsPerSource = 64
+	maxConnsPerClient = 64
 	filesPart         = 4 // of the files that the process may open, connections may be the part that is one by this
 	acceptsPerTurn    = 8 // before those have their turn that are there already, or are to go
 )

@@ -15,6 +15,7 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/dnskey"
+	"nearcast/internal/outside"
 	"nearcast/scheduler/dnssec"
 	"nearcast/scheduler/rr"
 )
@@ -59,10 +60,7 @@ func (z *zoneServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 
 // TestDelv lets BIND's validator check answers, with each of the keys as its trust anchor, and one that is not among them.
 func TestDelv(t *testing.T) {
-	program, err := exec.LookPath("delv")
-	if err != nil {
-		t.Skip("delv is not installed")
-	}
+	delv := outside.Program(t, "delv", "bind9-dnsutils")
 	keys := newKeys(t, cdn.KeyActive, cdn.KeyReady, cdn.KeyActive)
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -92,7 +90,7 @@ func TestDelv(t *testing.T) {
 				want = ";; resolution failed"
 			}
 			_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
-			out, _ := exec.CommandContext(t.Context(), program, "@127.0.0.1", "-p", port, "-a", anchor, "+root=cdn.test", tt.name, tt.typ).CombinedOutput()
+			out, _ := exec.CommandContext(t.Context(), delv, "@127.0.0.1", "-p", port, "-a", anchor, "+root=cdn.test", tt.name, tt.typ).CombinedOutput()
 			if !strings.Contains(string(out), want) {
 				t.Errorf("delv %s %s with key %d: %s, want %s", tt.name, tt.typ, i, out, want)
 			}

@@ -169,11 +169,9 @@ func parseEscape(text string) (octet byte, used int) {
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // FormatName returns a name in wire form as text, with its last dot, escaped so that [ParseName] gives the same octets.
-func FormatName(name []byte) string { return string(AppendName(nil, name)) }
-
-// AppendName appends what [FormatName] returns to dst. Of what is no name the labels that are whole are appended.
-func AppendName(dst, name []byte) []byte {
-	start := len(dst)
+// Of what is no name it has the labels that are whole.
+func FormatName(name []byte) string {
+	var dst []byte
 	for len(name) > 0 && name[0] != 0 && int(name[0]) < len(name) {
 		for _, c := range name[1 : 1+name[0]] {
 			dst = appendOctet(dst, c)
@@ -181,10 +179,10 @@ func AppendName(dst, name []byte) []byte {
 		dst = append(dst, '.')
 		name = name[1+name[0]:]
 	}
-	if len(dst) == start {
-		dst = append(dst, '.')
+	if len(dst) == 0 {
+		return "."
 	}
-	return dst
+	return string(dst)
 }
 
 func appendOctet(dst []byte, c byte) []byte {

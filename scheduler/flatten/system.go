@@ -7,8 +7,8 @@ import (
 	"nearcast/cdn"
 )
 
-// System asks the resolvers that a file such as /etc/resolv.conf names. It reads the file when it needs it first, and again as long as it cannot be used; until then every
-// question fails.
+// System asks the resolvers that a file such as /etc/resolv.conf names. It reads the file when it needs it first, and
+// again as long as it cannot be used; until then every question fails.
 type System struct {
 	// File is the file's name. Required.
 	File string

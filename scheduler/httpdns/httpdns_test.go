@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"nearcast/cdn"
+	"nearcast/internal/outside"
 	"nearcast/scheduler/decide"
 	"nearcast/scheduler/httpdns"
 	"nearcast/scheduler/view"
@@ -316,10 +317,7 @@ func TestOpenSSL(t *testing.T) {
 	if got := httpdns.Canonical(parameters); got != text {
 		t.Errorf("canonical %q, want %q", got, text)
 	}
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("there is no openssl")
-	}
-	cmd := exec.CommandContext(t.Context(), "openssl", "dgst", "-sha256", "-hmac", appKey, "-r")
+	cmd := exec.CommandContext(t.Context(), outside.Program(t, "openssl", "openssl"), "dgst", "-sha256", "-hmac", appKey, "-r")
 	cmd.Stdin = strings.NewReader(text)
 	out, err := cmd.Output()
 	if err != nil {

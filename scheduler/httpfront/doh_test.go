@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"nearcast/internal/outside"
 	"nearcast/internal/testcert"
 	"nearcast/internal/web/tlscert"
 	"nearcast/scheduler/httpfront"
@@ -257,41 +258,40 @@ func TestNoCertificate(t *testing.T) {
 	}
 }
 
-// What is too large is refused when it has come, if it is not much too large: clients that are still sending then, such as curl over HTTP/2, take that for a failure.
-func TestTooLargeIsHeardOut(t *testing.T) {
-	plain, _, _ := doh(t)
-	for _, test := range []struct {
-		length string
-		rest   string
-	}{
-		{"Content-Length: 200000", strings.Repeat("x", 199_990)},
-		{"Transfer-Encoding: chunked", strings.Repeat("186a0\r\n"+strings.Repeat("x", 100_000)+"\r\n", 2) + "0\r\n\r\n"},
+// TestTooLargeIsTold: clients that send all of a query before they read anything hear that it is too large.
+func TestTooLargeIsTold(t *testing.T) {
+	plain, secure, _ := doh(t)
+	for name, rest := range map[string]string{
+		"length": "Content-Length: 200000\r\n\r\n" + strings.Repeat("x", 200_000),
+		"chunks": "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("186a0\r\n"+strings.Repeat("x", 100_000)+"\r\n", 2) + "0\r\n\r\n",
 	} {
 		c, err := net.Dial("tcp", plain)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		begin := "xxxxxxxxxx"
-		if strings.HasSuffix(test.length, "chunked") {
-			begin = "186a0\r\n" + strings.Repeat("x", 100_000) + "\r\n"
-		}
-		fmt.Fprintf(c, "POST /dns-query HTTP/1.1\r\nHost: dns.example\r\nContent-Type: application/dns-message\r\n%s\r\n\r\n%s", test.length, begin)
-		c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s: %d octets and %v before the end", test.length, n, err)
-		}
-		if _, err := io.WriteString(c, test.rest); err != nil {
-			t.Errorf("%s: %v", test.length, err)
+		if _, err := io.WriteString(c, "POST /dns-query HTTP/1.1\r\nHost: dns.example\r\nContent-Type: application/dns-message\r\n"+rest); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 		c.SetReadDeadline(time.Now().Add(30 * time.Second))
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
-			t.Errorf("%s: %v, %v, want 413", test.length, resp, err)
+			t.Errorf("%s: %v, %v, want 413", name, resp, err)
 			continue
 		}
 		resp.Body.Close()
 	}
+	t.Run("curl, HTTP/2", func(t *testing.T) {
+		curl := outside.Program(t, "curl", "curl")
+		for _, size := range []int{65_536, 200_000, 1 << 20} {
+			cmd := exec.CommandContext(t.Context(), curl, "-sk", "--http2", "-o", os.DevNull, "-w", "%{http_version} %{http_code}",
+				"-H", "Content-Type: application/dns-message", "--data-binary", "@-", "https://"+secure+"/dns-query")
+			cmd.Stdin = bytes.NewReader(make([]byte, size))
+			if out, err := cmd.CombinedOutput(); err != nil || string(out) != "2 413" {
+				t.Errorf("%d octets: %s (%v), want 413 over HTTP/2", size, out, err)
+			}
+		}
+	})
 }
 
 // Who asks first whether to send it is told at once, and not to send it.

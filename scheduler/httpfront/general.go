@@ -131,10 +131,7 @@ func (s *Server) readQuery(j *job, r *http.Request) *problem {
 		return wrongMedia
 	}
 	if r.ContentLength > maxQuery {
-		if len(r.Header["Expect"]) > 0 { // it asks whether to send it
-			return tooLarge
-		}
-		return refuseLarge(r)
+		return tooLarge
 	}
 	body := io.LimitReader(r.Body, maxQuery+1)
 	for {
@@ -145,7 +142,7 @@ func (s *Server) readQuery(j *job, r *http.Request) *problem {
 		j.query = j.query[:len(j.query)+n]
 		switch {
 		case len(j.query) > maxQuery:
-			return refuseLarge(r)
+			return tooLarge
 		case errors.Is(err, io.EOF):
 			return nil
 		case err == nil:
@@ -157,19 +154,6 @@ func (s *Server) readQuery(j *job, r *http.Request) *problem {
 		return &problem{http.StatusBadRequest, "the content could not be read to its end"}
 	}
 }
-
-// patience is how much of what is too large is read before that is said, in octets. Clients that are still sending when the answer comes may take it for a failure.
-const patience = 256 << 10
-
-// refuseLarge reads to the end of what is not much too large, and refuses it.
-func refuseLarge(r *http.Request) *problem {
-	if r.ContentLength <= patience {
-		io.CopyN(io.Discard, r.Body, patience) //nolint:errcheck // it is refused in any case
-	}
-	return tooLarge
-}
-
-var tooLarge = &problem{http.StatusRequestEntityTooLarge, "a DNS query has 65,535 octets at most"} //nolint:gochecknoglobals // constant
 
 // clientOf returns who asks.
 func (s *Server) clientOf(v *view.View, addr netip.Addr, r *http.Request) netip.Addr {

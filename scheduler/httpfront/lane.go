@@ -206,6 +206,7 @@ func (s visitors) answerQuery(j *job, v *view.View, addr netip.Addr, r *lane.Req
 
 var (
 	wrongMedia  = &problem{http.StatusUnsupportedMediaType, "the content must be " + mediaDNS}                  //nolint:gochecknoglobals // constant
+	tooLarge    = &problem{http.StatusRequestEntityTooLarge, "a DNS query has 65,535 octets at most"}           //nolint:gochecknoglobals // constant
 	wrongMethod = &problem{http.StatusMethodNotAllowed, "DNS over HTTPS is GET or POST (RFC 8484 section 4.1)"} //nolint:gochecknoglobals // constant
 	noQuery     = &problem{http.StatusBadRequest, "that is no DNS query"}                                       //nolint:gochecknoglobals // constant
 )

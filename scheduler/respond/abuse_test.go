@@ -27,8 +27,8 @@ func frugal(t *testing.T, perSecond int) *front {
 
 func secure(name string, qtype uint16) *dns.Msg { return query(name, qtype).SetEdns0(1232, true) }
 
-// Names that nobody has thought of cost a signature each. Who asks for more of them than are made in a second gets no wrong answer, and what exists is answered meanwhile,
-// over every transport.
+// Names that nobody has thought of cost a signature each. Who asks for more of them than are made in a second gets no
+// wrong answer, and what exists is answered meanwhile, over every transport.
 func TestColdFlood(t *testing.T) {
 	f := frugal(t, 100) // 20 at once, 10 of them for what there is not
 	f.ask(t, secure("cdn.test.", dns.TypeSOA), "192.0.2.1", respond.TCP)

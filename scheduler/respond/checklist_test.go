@@ -12,7 +12,8 @@ import (
 	"nearcast/scheduler/respond"
 )
 
-// Addresses of the servers of a delegation are all there, or the answer is cut and comes whole over a stream: who lacks some may not find the servers that work (RFC 9471).
+// Addresses of the servers of a delegation are all there, or the answer is cut and comes whole over a stream: who lacks
+// some may not find the servers that work (RFC 9471).
 func TestGlueIsWhole(t *testing.T) {
 	s := zones()
 	for i := range 12 {

@@ -8,8 +8,9 @@ import (
 	"nearcast/scheduler/rr"
 )
 
-// coldPerSecond is how many signatures are made a second for each processor. One takes 25 to 50 µs, so that who asks for names that nobody has thought of, which is the one way
-// to need a new one each time, gets about a third of the processors, and everybody else keeps the rest.
+// coldPerSecond is how many signatures are made a second for each processor. One takes 25 to 50 µs, so that who asks
+// for names that nobody has thought of, which is the one way to need a new one each time, gets about a third of the
+// processors, and everybody else keeps the rest.
 const coldPerSecond = 12_000
 
 // coldBurst is of a second's signatures the part that can be made at once, which is one by this.

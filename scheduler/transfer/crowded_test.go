@@ -46,8 +46,8 @@ func TestCrowded(t *testing.T) {
 	}
 }
 
-// Over UDP no answer is longer than what passes everywhere, whatever the query says that it takes: the signature of a query that was overheard is good for minutes, for any
-// sender's address.
+// Over UDP no answer is longer than what passes everywhere, whatever the query says that it takes: the signature of a
+// query that was overheard is good for minutes, for any sender's address.
 func TestSignedIsShort(t *testing.T) {
 	s := transfer.New(transfer.Config{Keys: keys(t), Registry: prometheus.NewRegistry()})
 	q := new(dns.Msg).SetQuestion("cdn.test.", dns.TypeTXT)

@@ -72,8 +72,9 @@ func (v *version) since(serial uint32) []*step {
 	return nil
 }
 
-// difference finds out what has changed between two versions, and how long the later is. Both are walked twice: first for a number that stands for each set, then for those
-// sets that only one has. For a million changes of a zone of a million names the chance that one is missed is below one in ten million.
+// difference finds out what has changed between two versions, and how long the later is. Both are walked twice: first
+// for a number that stands for each set, then for those sets that only one has. For a million changes of a zone of a
+// million names the chance that one is missed is below one in ten million.
 func difference(a, b *version) (*step, int) {
 	seed := maphash.MakeSeed()
 	before, _ := marks(seed, a)

@@ -11,8 +11,9 @@ import (
 	"nearcast/scheduler/transfer"
 )
 
-// Who sends an OPT record gets one, whatever the answer is (RFC 6891 section 6.1.1), of a transfer in the first message (RFC 5936 section 2.2.5). What was signed well is answered
-// signed, errors too (RFC 8945 section 5.3), over UDP as well.
+// Who sends an OPT record gets one, whatever the answer is (RFC 6891 section 6.1.1), of a transfer in the first message
+// (RFC 5936 section 2.2.5). What was signed well is answered signed, errors too (RFC 8945 section 5.3), over UDP as
+// well.
 func TestEDNS(t *testing.T) {
 	s := transfer.New(transfer.Config{Keys: keys(t), Registry: prometheus.NewRegistry()})
 	s.Publish(v1(t, byKey("tsig.test")))

@@ -1,7 +1,6 @@
 package transfer_test
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -18,20 +17,9 @@ import (
 
 	"nearcast/cdn"
 	"nearcast/internal/freeport"
+	"nearcast/internal/outside"
 	"nearcast/scheduler/transfer"
 )
-
-// program returns where a program is, or skips the test.
-func program(t testing.TB, name, debian string) string {
-	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path
-		}
-	}
-	t.Skipf("no %s: install it with apt-get install %s", name, debian)
-	return ""
-}
 
 // documented returns a block of docs/OPERATIONS.md, by its first line.
 func documented(t testing.TB, first string) string {
@@ -51,7 +39,7 @@ func documented(t testing.TB, first string) string {
 // knot runs a knotd that is a secondary of the front.
 func knot(t testing.TB, at string, f *front) {
 	t.Helper()
-	knotd := program(t, "knotd", "knot")
+	knotd := outside.Program(t, "knotd", "knot")
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "knot.conf")
 	port := func(at string) string { return strings.Replace(at, ":", "@", 1) }
@@ -59,19 +47,7 @@ func knot(t testing.TB, at string, f *front) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	c := exec.Command(knotd, "-c", conf)
-	c.Stdout, c.Stderr = &log, &log
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Process.Signal(os.Interrupt)
-		c.Wait()
-		if t.Failed() {
-			t.Logf("knotd says:\n%s", log.String())
-		}
-	})
+	outside.Serve(t, knotd, "-c", conf)
 }
 
 // answerOf waits until a server's answer to a question is as wanted.
@@ -103,7 +79,7 @@ func answerOf(t testing.TB, at, name string, kind uint16, want string) {
 
 // A real secondary, configured as docs/OPERATIONS.md says, gets the zone with a key, is told of changes, fetches the differences, and then answers as the zone does.
 func TestKnot(t *testing.T) {
-	program(t, "knotd", "knot")
+	outside.Program(t, "knotd", "knot")
 	at, registry := freeport.Addr(t), prometheus.NewRegistry()
 	known, err := transfer.ParseKeys(documented(t, "# /etc/nearcast/tsig.keys"))
 	if err != nil {
@@ -159,7 +135,7 @@ func TestTools(t *testing.T) {
 		{"kdig", "knot-dnsutils", "-y " + key + " cdn.test IXFR=0", "www.cdn.test. 20 IN A 192.0.2.2"},
 	} {
 		t.Run(test.program+" "+test.args, func(t *testing.T) {
-			path := program(t, test.program, test.debian)
+			path := outside.Program(t, test.program, test.debian)
 			c := exec.CommandContext(t.Context(), path, append([]string{"@" + host, "-p", port}, strings.Fields(test.args)...)...)
 			got, err := c.CombinedOutput()
 			text := strings.Join(strings.Fields(string(got)), " ")

@@ -16,9 +16,10 @@ import (
 // errBusy is told as SERVFAIL.
 var errBusy = errors.New("too many transfers are under way")
 
-// Serve answers a query for a transfer (AXFR or IXFR) that came over a stream, from an address. It writes each message with write, which adds the two octets of its length, and must
-// fail if the peer does not take it within 30 s or so. The query and the messages are not kept. An error is of writing, or the context's, or the source's, and the connection is then of
-// no more use; what is wrong with the query is answered.
+// Serve answers a query for a transfer (AXFR or IXFR) that came over a stream, from an address. It writes each message
+// with write, which adds the two octets of its length, and must fail if the peer does not take it within 30 s or so.
+// The query and the messages are not kept. An error is of writing, or the context's, or the source's, and the
+// connection is then of no more use; what is wrong with the query is answered.
 func (s *Server) Serve(ctx context.Context, query []byte, from netip.Addr, write func(message []byte) error) error {
 	r, v, refusal := s.admit(query, from)
 	if v == nil {

@@ -96,8 +96,9 @@ func New(cfg Config) *Server {
 // changed afterwards.
 func (s *Server) SetKeys(keys Keys) { s.keys.Store(&keys) }
 
-// Publish makes a source the one that is transferred. The first one is at once; of later ones [Server.Run] first finds out what has changed, which takes some seconds for a million
-// names, and until then the one before is transferred. Of several that come meanwhile the last counts.
+// Publish makes a source the one that is transferred. The first one is at once; of later ones [Server.Run] first finds
+// out what has changed, which takes some seconds for a million names, and until then the one before is transferred. Of
+// several that come meanwhile the last counts.
 func (s *Server) Publish(src Source) {
 	s.mu.Lock()
 	if s.current == nil {

@@ -38,8 +38,9 @@ type Set struct {
 
 // Compile makes a set. What before has that is the same is shared; nil is no set before. It takes time for what has changed, and little for each site.
 //
-// It refuses what cannot be answered from: zones below the fleet's, or twice, and records that are none. A zone below another one is delegated from there. All else that is wrong with zones is for who reads them from files to
-// say; here a name server, a delegation, an address or a CNAME goes before a domain of the same name.
+// It refuses what cannot be answered from: zones below the fleet's, or twice, and records that are none. A zone below
+// another one is delegated from there. All else that is wrong with zones is for who reads them from files to say; here
+// a name server, a delegation, an address or a CNAME goes before a domain of the same name.
 func Compile(cfg Config, before *Set) (*Set, error) {
 	s := &Set{servers: cfg.Servers, nodes: cfg.Nodes}
 	if before == nil {

@@ -20,9 +20,6 @@ type Stats struct {
 // ObjectRatio is the share of requests that were hits; 0 without any.
 func (s Stats) ObjectRatio() float64 { return float64(s.Hits) / float64(max(s.Requests, 1)) }
 
-// ByteRatio is the share of octets asked for that were hits; 0 without any.
-func (s Stats) ByteRatio() float64 { return float64(s.HitBytes) / float64(max(s.Octets, 1)) }
-
 // count books one request.
 func (s *Stats) count(size int64, hit bool) {
 	s.Requests++

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"nearcast/internal/filestamp"
 	"nearcast/internal/geo"
 	"nearcast/internal/geo/mmdb"
 )
@@ -57,10 +58,10 @@ type Keeper struct {
 // file is one of the files.
 type file struct {
 	name   string
-	seen   os.FileInfo   // of what was read last, good or bad; nil if it was not there
-	looked bool          // seen means something
-	good   *geo.Database // newest that could be used; nil if there was none
-	bad    error         // why what is there now cannot be used
+	seen   filestamp.Stamp // of what was read last, good or bad
+	looked bool            // seen means something
+	good   *geo.Database   // newest that could be used; nil if there was none
+	bad    error           // why what is there now cannot be used
 }
 
 // Open reads files. What an address has in several comes from the first of them that knows it. A file that is missing or bad is no
@@ -121,16 +122,13 @@ func (k *Keeper) follow(ctx context.Context) (changed bool) {
 
 // look reads a file if it is another one than was seen last, and reports whether there is something new to use.
 func (k *Keeper) look(f *file) bool {
-	info, err := os.Stat(f.name)
-	if err != nil {
-		info = nil
-	}
-	if f.looked && same(f.seen, info) {
+	now := filestamp.Of(f.name)
+	if f.looked && now.Same(f.seen) {
 		return false
 	}
 	began := time.Now()
-	next, err := load(f, info, err)
-	f.seen, f.looked, f.bad = info, true, err
+	next, err := load(f)
+	f.seen, f.looked, f.bad = now, true, err
 	if err != nil {
 		k.metrics.reloads.WithLabelValues("failed").Inc()
 		k.log.Error("a database of addresses cannot be used; what was known before stays in use", "file", f.name, "known_before", f.good != nil, "error", err)
@@ -142,9 +140,9 @@ func (k *Keeper) look(f *file) bool {
 	return true
 }
 
-// load reads a file whose state is known, or why it is not.
-func load(f *file, info os.FileInfo, err error) (*geo.Database, error) {
-	switch {
+// load reads a file.
+func load(f *file) (*geo.Database, error) {
+	switch info, err := os.Stat(f.name); {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
@@ -164,14 +162,6 @@ func load(f *file, info os.FileInfo, err error) (*geo.Database, error) {
 		return nil, fmt.Errorf("%s: %w: %d ranges before, %d now; if it is meant, start again", f.name, ErrLoss, before.Table.Len(), next.Table.Len())
 	}
 	return next, nil
-}
-
-// same compares time, size and the file itself: one that was renamed into place may have both from the one before.
-func same(a, b os.FileInfo) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
-	}
-	return a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }
 
 // Bad returns why files cannot be used as they are now, or nil.

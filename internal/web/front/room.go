@@ -12,13 +12,15 @@ import (
 
 // Limits bound the connections of a Server. A field that is zero means its default.
 type Limits struct {
-	// Connections is how many connections there may be. Default 100,000. When all are there a newcomer gets the place of the one that matters least, see package seat, or is
-	// closed at once if all others matter more. No more than half of the files that the process may open.
+	// Connections is how many connections there may be. Default 100,000. When all are there a newcomer gets the place
+	// of the one that matters least, see package seat, or is closed at once if all others matter more. No more than
+	// half of the files that the process may open.
 	Connections int
 	// PerClient is how many of them one client may have: an IPv4 address, or an IPv6 /64. Default half of
 	// Connections: whole networks share an address, and one must not shut the others out. More are closed at once.
 	PerClient int
-	// Stuck is for how long nothing of an answer moves until a newcomer may have its connection's place. Default that for which HTTP/1.1 waits for a client that takes nothing.
+	// Stuck is for how long nothing of an answer moves until a newcomer may have its connection's place. Default that
+	// for which HTTP/1.1 waits for a client that takes nothing.
 	Stuck time.Duration
 }
 

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"nearcast/internal/filestamp"
 )
 
 // ErrLoss says that new files are for fewer than half of the names that there are
@@ -40,7 +41,7 @@ type Keeper struct {
 
 	mu    sync.Mutex // guards what follows, and the replacement of set
 	pairs []Pair
-	seen  []fileState // of the files of pairs, before they were read
+	seen  []filestamp.Stamp // of the files of pairs, before they were read
 }
 
 // Open loads pairs of files as [Load] does and keeps them.
@@ -140,7 +141,7 @@ func (k *Keeper) Watch(ctx context.Context) {
 func (k *Keeper) follow(ctx context.Context) (reloaded bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if slices.EqualFunc(k.seen, look(k.pairs), fileState.same) || ctx.Err() != nil {
+	if slices.EqualFunc(k.seen, look(k.pairs), filestamp.Stamp.Same) || ctx.Err() != nil {
 		return false, nil
 	}
 	if err := k.load(k.pairs, false); err != nil {
@@ -149,29 +150,11 @@ func (k *Keeper) follow(ctx context.Context) (reloaded bool, err error) {
 	return true, nil
 }
 
-// fileState is what tells that a file has changed; the zero value is a file that is not there.
-type fileState struct{ info os.FileInfo }
-
-// look returns the state of the files of pairs, three of each.
-func look(pairs []Pair) []fileState {
-	states := make([]fileState, 0, 3*len(pairs))
+// look returns the stamps of the files of pairs, three of each.
+func look(pairs []Pair) []filestamp.Stamp {
+	stamps := make([]filestamp.Stamp, 0, 3*len(pairs))
 	for _, p := range pairs {
-		for _, name := range [...]string{p.Chain, p.Key, p.staple()} {
-			info, err := os.Stat(name)
-			if err != nil {
-				info = nil
-			}
-			states = append(states, fileState{info})
-		}
+		stamps = append(stamps, filestamp.Of(p.Chain), filestamp.Of(p.Key), filestamp.Of(p.staple()))
 	}
-	return states
-}
-
-// same compares time, size and the file itself: one that was renamed into place may have
-// both from the one before.
-func (a fileState) same(b fileState) bool {
-	if a.info == nil || b.info == nil {
-		return a.info == nil && b.info == nil
-	}
-	return a.info.Size() == b.info.Size() && a.info.ModTime().Equal(b.info.ModTime()) && os.SameFile(a.info, b.info)
+	return stamps
 }
