@@ -2,8 +2,9 @@ package seat
 
 import "syscall"
 
-// Affordable returns how many connections there may be of those that are wanted: each is an open file, and they may be one of so many parts of the files that this process may have
-// open. If they were more, no room would ever be full: nobody would make room, and what else is opened would fail.
+// Affordable returns how many connections there may be of those that are wanted: each is an open file, and they may be
+// one of so many parts of the files that this process may have open. If they were more, no room would ever be full:
+// nobody would make room, and what else is opened would fail.
 func Affordable(wanted, part int) int {
 	var files syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {

@@ -41,7 +41,8 @@ type Config struct {
 	NewResponder func() Responder
 	// Transfer answers zone transfers over streams. Nil has the responder answer them, as it does over UDP.
 	Transfer Transfer
-	// Connections is how many connections over TCP there may be. Default 4096; no more than a quarter of the files that the process may open. When all are there the one that matters least is closed for a newcomer, see package seat.
+	// Connections is how many connections over TCP there may be. Default 4096; no more than a quarter of the files that
+	// the process may open. When all are there the one that matters least is closed for a newcomer, see package seat.
 	Connections int
 	// Log gets failures of the sockets. Required.
 	Log *slog.Logger

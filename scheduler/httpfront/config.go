@@ -56,7 +56,8 @@ type Config struct {
 
 // Limits bound what clients can hold, and for how long. A field that is zero means its default.
 type Limits struct {
-	// Connections is how many connections there may be. Default 20,000; no more than half of the files that the process may open. When all are there the one that matters least is closed for a newcomer, see package seat.
+	// Connections is how many connections there may be. Default 20,000; no more than half of the files that the process
+	// may open. When all are there the one that matters least is closed for a newcomer, see package seat.
 	Connections int
 	// PerClient is how many of them an IPv4 address or an IPv6 /64 may have. Default 2,000: large networks share an address. More are closed
 	// at once.

@@ -10,8 +10,8 @@ import (
 	"nearcast/scheduler/transfer"
 )
 
-// What anybody can send in another's name, with a TSIG that he has made up, gets an answer that is at most four times as long. Names that are there in full cost him most: he points
-// to one that is there already.
+// What anybody can send in another's name, with a TSIG that he has made up, gets an answer that is at most four times
+// as long. Names that are there in full cost him most: he points to one that is there already.
 func TestAmplification(t *testing.T) {
 	s := transfer.New(transfer.Config{Keys: keys(t), Registry: prometheus.NewRegistry()})
 	s.Publish(v1(t, byKey("tsig.test")))
