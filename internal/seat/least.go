@@ -51,9 +51,17 @@ func (s *Seat) burden() int64 {
 // leastPatience is which part of Stuck whoever has most seats is given.
 const leastPatience = 10
 
+// ownTurn is how many times as long an answer may take of which nothing has moved yet: it is us, or who we ask, that
+// are slow, and not the client.
+const ownTurn = 5
+
 // stuck is for how long nothing of an answer moves until it counts for nothing: less for who has many seats.
 func (s *Seat) stuck() int64 {
-	return int64(s.room.limits.Stuck) / min(1+s.burden()/int64(perDoubling), leastPatience)
+	patience := int64(s.room.limits.Stuck)
+	if !s.waits.Load() {
+		patience *= ownTurn
+	}
+	return patience / min(1+s.burden()/int64(perDoubling), leastPatience)
 }
 
 // leastQuiet is the candidate of those that have never asked.

@@ -248,10 +248,35 @@ func TestWhoGoes(t *testing.T) {
 			h.pass(time.Hour)
 			return nil, stay
 		}, "192.0.2.1", ""},
-		{"who takes nothing of an answer", func(h *hall) (goes, stay []*Seat) {
+		{"nobody who waits for an answer that has not begun", func(h *hall) (goes, stay []*Seat) {
 			all := h.many("10.0.0", total, 4)
 			for _, s := range all {
 				s.Begin(h.now)
+			}
+			h.pass(time.Second)
+			for _, s := range all[1:] {
+				s.Move(h.now, Worth)
+			}
+			return nil, all
+		}, "192.0.2.1", ""},
+		{"who waits for an answer that does not begin for long", func(h *hall) (goes, stay []*Seat) {
+			all := h.many("10.0.0", total, 4)
+			for _, s := range all {
+				s.Begin(h.now)
+			}
+			h.pass(ownTurn * time.Second)
+			for i, s := range all {
+				if i != 9 {
+					s.Move(h.now, Worth)
+				}
+			}
+			return all[9:10], slices.Concat(all[:9], all[10:])
+		}, "192.0.2.1", Stuck},
+		{"who takes nothing more of an answer", func(h *hall) (goes, stay []*Seat) {
+			all := h.many("10.0.0", total, 4)
+			for _, s := range all {
+				s.Begin(h.now)
+				s.Move(h.now, 1)
 			}
 			h.pass(time.Second)
 			for i, s := range all {

@@ -20,6 +20,7 @@ type Seat struct {
 	asked  atomic.Bool  // a whole question, once
 	parked atomic.Bool  // filed among those that are being answered: the end is to be told
 	under  atomic.Int32 // questions that are being answered
+	waits  atomic.Bool  // something has moved since the first of them came, or there was another: it may be the client that is waited for
 	moved  atomic.Int64 // when a question came, or something of an answer went, last: since the room was opened
 	gone   atomic.Int64 // octets since then
 }
@@ -38,7 +39,11 @@ func (s *Seat) Begin(now time.Time) {
 	if s == nil {
 		return
 	}
-	s.touch(s.under.Load() == 0, now)
+	first := s.under.Load() == 0
+	if s.waits.Load() == first {
+		s.waits.Store(!first) // who asks for more before it is answered takes little
+	}
+	s.touch(first, now)
 	s.under.Add(1)
 	if !s.asked.Load() && s.asked.CompareAndSwap(false, true) {
 		s.room.refile(s)
@@ -61,6 +66,9 @@ func (s *Seat) touch(all bool, now time.Time) {
 // Move says that so many octets of an answer, or of a question's content, have gone their way.
 func (s *Seat) Move(now time.Time, octets int64) {
 	if s != nil && octets > 0 {
+		if !s.waits.Load() {
+			s.waits.Store(true)
+		}
 		s.touch(s.gone.Add(octets) >= Worth, now)
 	}
 }
