@@ -33,6 +33,9 @@ build: ## build bin/nearcast
 up: build $(BIN)/versitygw ## build and start the whole CDN on this machine; Ctrl-C stops it
 	$(BIN)/nearcast up --dir $(DIR) --port-base $(PORT_BASE)
 
+# How many packages are tested at a time. Long tests wait for others more than they compute: one more than a small machine has processors.
+PACKAGES ?= $(shell echo $$(($$(nproc) + 1)))
+
 # Packages with tests that the race detector leaves nothing to see of, or that it makes ten times as long: they are run once more without.
 WITHOUT_RACE = $(shell grep -rl --include='*_test.go' '"nearcast/internal/racing"' . | xargs -n 1 dirname | sort -u)
 
@@ -40,8 +43,8 @@ WITHOUT_RACE = $(shell grep -rl --include='*_test.go' '"nearcast/internal/racing
 test: test-deps build $(BIN)/versitygw $(BIN)/k6 $(BIN)/h2spec check-fmt ## install what the tests need and run all of them
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m -ldflags=-s ./...
-	$(GO) test -shuffle=on -timeout 10m -ldflags=-s $(WITHOUT_RACE)
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m -ldflags=-s -p $(PACKAGES) ./...
+	$(GO) test -shuffle=on -timeout 10m -ldflags=-s -p $(PACKAGES) $(WITHOUT_RACE)
 	$(GO) test -count=1 ./internal/arch
 
 .PHONY: check-fmt
