@@ -8,8 +8,8 @@
 //   - Silent: it has never asked a whole question (half a message is none). After 2 s, or
 //     sooner when a quarter of the seats are of such, that counts as an hour.
 //   - Idle: it has been answered, and has asked nothing since.
-//   - Stuck: it is being answered, and nothing of the answer has moved for Limits.Stuck, or five times that if nothing of
-//     it has moved at all, since then it is the server that is slow; less for who has many seats.
+//   - Stuck: it is being answered, and nothing of the answer has moved for Limits.Stuck, or five times that if nothing
+//     was to move yet, since then it is the server that is slow; less for who has many seats.
 //     A connection whose answer moves stays; who has an octet of it move now and then is kept only if he has few.
 //
 // The newcomer is measured by the same measure, so that nobody who has many seats takes one from who has few: if nothing

@@ -51,8 +51,8 @@ func (s *Seat) burden() int64 {
 // leastPatience is which part of Stuck whoever has most seats is given.
 const leastPatience = 10
 
-// ownTurn is how many times as long an answer may take of which nothing has moved yet: it is us, or who we ask, that
-// are slow, and not the client.
+// ownTurn is how many times as long an answer may take while the client has nothing to do: it is us, or who we ask, that
+// are slow.
 const ownTurn = 5
 
 // stuck is for how long nothing of an answer moves until it counts for nothing: less for who has many seats.

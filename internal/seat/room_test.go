@@ -272,11 +272,11 @@ func TestWhoGoes(t *testing.T) {
 			}
 			return all[9:10], slices.Concat(all[:9], all[10:])
 		}, "192.0.2.1", Stuck},
-		{"who takes nothing more of an answer", func(h *hall) (goes, stay []*Seat) {
+		{"who takes nothing of an answer that has begun", func(h *hall) (goes, stay []*Seat) {
 			all := h.many("10.0.0", total, 4)
 			for _, s := range all {
 				s.Begin(h.now)
-				s.Move(h.now, 1)
+				s.Move(h.now, 0)
 			}
 			h.pass(time.Second)
 			for i, s := range all {

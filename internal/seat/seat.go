@@ -20,7 +20,7 @@ type Seat struct {
 	asked  atomic.Bool  // a whole question, once
 	parked atomic.Bool  // filed among those that are being answered: the end is to be told
 	under  atomic.Int32 // questions that are being answered
-	waits  atomic.Bool  // something has moved since the first of them came, or there was another: it may be the client that is waited for
+	waits  atomic.Bool  // it has been the client's turn since the first of them came: something was to move, or there was another
 	moved  atomic.Int64 // when a question came, or something of an answer went, last: since the room was opened
 	gone   atomic.Int64 // octets since then
 }
@@ -63,12 +63,16 @@ func (s *Seat) touch(all bool, now time.Time) {
 	}
 }
 
-// Move says that so many octets of an answer, or of a question's content, have gone their way.
+// Move says that so many octets of an answer, or of a question's content, have gone their way: none when it is the client's turn
+// for the first time, to take something or to send it.
 func (s *Seat) Move(now time.Time, octets int64) {
-	if s != nil && octets > 0 {
-		if !s.waits.Load() {
-			s.waits.Store(true)
-		}
+	if s == nil {
+		return
+	}
+	if !s.waits.Load() {
+		s.waits.Store(true)
+	}
+	if octets > 0 {
 		s.touch(s.gone.Add(octets) >= Worth, now)
 	}
 }

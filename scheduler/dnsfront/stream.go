@@ -249,7 +249,9 @@ var errTooLong = errors.New("the message is longer than 65535 octets")
 func (st *stream) write(messages []byte) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	err := st.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	now := time.Now()
+	st.seat.Move(now, 0)
+	err := st.conn.SetWriteDeadline(now.Add(writeTimeout))
 	if err == nil {
 		_, err = st.conn.Write(messages)
 	}

@@ -277,16 +277,8 @@ func TestPingsAreNoMovement(t *testing.T) {
 	var attackers []*h2.Framer
 	for i := range 2 {
 		c := connect(fmt.Sprintf("127.2.0.%d", 1+i), "h2")
-		io.WriteString(c, h2.ClientPreface)
-		f := h2.NewFramer(c, c)
-		f.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 0})
-		var block bytes.Buffer
-		e := hpack.NewEncoder(&block)
-		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "x"}, {":path", "/"}} {
-			e.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
-		}
-		f.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
-		attackers = append(attackers, f)
+		requestOf(c, "GET", true)
+		attackers = append(attackers, h2.NewFramer(c, c))
 	}
 	answered := false
 	for range 50 {
@@ -309,6 +301,66 @@ func TestPingsAreNoMovement(t *testing.T) {
 	if !answered {
 		t.Error("a newcomer is refused for as long as they have PINGs answered")
 	}
+}
+
+// TestOwed: who owes the content of a request, or does not open the window of an answer, is waited for from the beginning, and not as somebody is to
+// whom the server owes an answer.
+func TestOwed(t *testing.T) {
+	for name, owe := range map[string]func(c net.Conn){
+		"content": func(c net.Conn) {
+			io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+		},
+		"content over HTTP/2": func(c net.Conn) { requestOf(c, "POST", false) },
+		"a window":            func(c net.Conn) { requestOf(c, "GET", true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, roots := newServer(t)
+			read := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body)
+				io.WriteString(w, "read")
+			})
+			s.HTTP1.Handler, s.HTTP1.Limits.Stall = read, time.Minute
+			s.HTTP2.Handler, s.HTTP2.Limits.Stall = read, time.Minute
+			s.Limits = front.Limits{Connections: 2, Stuck: 4 * time.Second}
+			addr := start(t, s, true)
+			connect := func(from, protocol string) net.Conn {
+				return tls.Client(dialFrom(t, addr, from), &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{protocol}})
+			}
+			for i := range 2 { // of different networks, so that nothing else counts against them
+				protocol := "h2"
+				if name == "content" {
+					protocol = "http/1.1"
+				}
+				c := connect(fmt.Sprintf("127.%d.0.1", 20+i), protocol)
+				owe(c)
+				go io.Copy(io.Discard, c)
+			}
+			began := time.Now()
+			for n := 0; n != 1; <-time.After(50 * time.Millisecond) {
+				c := connect("127.3.0.1", "http/1.1")
+				io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+				n, _ = c.Read(make([]byte, 1))
+				c.Close()
+				if time.Since(began) > 19*time.Second { // five times as long as a client may take is 20
+					t.Fatal("a newcomer is refused as if it was the server that is slow")
+				}
+			}
+		})
+	}
+}
+
+// requestOf sends a request over HTTP/2, for an answer that no window is open for. Its content does not come.
+func requestOf(c net.Conn, method string, whole bool) {
+	io.WriteString(c, h2.ClientPreface)
+	f := h2.NewFramer(c, c)
+	f.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 0})
+	var block bytes.Buffer
+	fields := hpack.NewEncoder(&block)
+	for _, field := range [][2]string{{":method", method}, {":scheme", "https"}, {":authority", "x"}, {":path", "/"}} {
+		fields.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+	}
+	f.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: whole})
 }
 
 func dialFrom(t *testing.T, addr, from string) net.Conn {

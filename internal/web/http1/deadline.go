@@ -21,6 +21,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return c.nc.Read(p) //nolint:wrapcheck // the readers above say what was being read
 	}
 	begun := time.Now()
+	c.seat.Move(begun, 0)
 	n, err := c.nc.Read(p)
 	now := time.Now()
 	c.pace.Add(n, now.Sub(begun))

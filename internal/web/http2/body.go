@@ -55,6 +55,7 @@ func (b *body) Read(p []byte) (int, error) {
 		case len(p) == 0:
 			return 0, nil
 		}
+		c.seat.Move(since, 0)
 		if err := st.wait(st.readable, &st.readBy, since.Add(patience)); err != nil {
 			return 0, err
 		}
